@@ -1,0 +1,121 @@
+import type { Family, IpAddress, Prefix } from '../net/ip.ts';
+import type { Mac } from '../net/mac.ts';
+
+/**
+ * The effective configuration: what the YAML of `schema.ts` becomes after defaults, `${NAME}`, `overrides` and `nodeSelector`.
+ * Frozen. Keys are those of the YAML; durations are milliseconds where the name ends in Ms, else seconds.
+ */
+export interface Config {
+  readonly node: { readonly name: string; readonly labels: Readonly<Record<string, string>> };
+  readonly bgp: BgpConfig;
+  readonly watch: readonly WatchConfig[];
+  readonly routes: RoutesConfig;
+  readonly migration: MigrationConfig;
+  readonly identity: IdentityConfig;
+  readonly process: { readonly scheduling: 'normal' | 'fifo' };
+  readonly telemetry: { readonly history: { readonly keep: number } };
+  readonly log: { readonly level: LogLevel; readonly format: 'auto' | 'json' | 'text' };
+  readonly api: { readonly socket: string; readonly mode: number; readonly group?: string };
+}
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error';
+
+export interface NextHops {
+  readonly ipv4?: IpAddress;
+  readonly ipv6?: IpAddress;
+}
+
+export interface BgpConfig {
+  readonly asn: number;
+  /** Left out: the session's or node's IPv4 address, else derived from `node.name` (FIELD: one file for the fleet). */
+  readonly routerId?: IpAddress;
+  readonly listen: { readonly enabled: boolean; readonly port: number };
+  readonly nextHop: NextHops;
+  readonly gracefulRestart: { readonly enabled: boolean; readonly restartTimeSeconds: number };
+  readonly receive: 'vm-prefixes' | 'none';
+  /** Those whose `nodeSelector` matches this node. */
+  readonly peers: readonly PeerConfig[];
+}
+
+/** Where a TCP MD5 key is read from; the key itself never enters the Config. */
+export type SecretSource = { readonly credential: string } | { readonly file: string } | { readonly env: string };
+
+export interface PeerConfig {
+  readonly name: string;
+  readonly address: IpAddress;
+  readonly asn: number;
+  readonly port: number;
+  readonly sourceAddress?: IpAddress;
+  readonly families: readonly Family[];
+  readonly password?: SecretSource;
+  readonly timers: { readonly holdSeconds: number; readonly keepaliveSeconds: number; readonly connectRetrySeconds: number };
+  readonly ttlSecurity: boolean;
+  /** TTL for peers that are not directly connected. */
+  readonly multihop?: number;
+  readonly nextHop: NextHops;
+  readonly profile: Profile;
+  readonly vrf: string;
+  /** What we send to it at most; undefined: no limit. */
+  readonly maxPrefixes?: number;
+}
+
+/** The profiles that exist so far (`ladder` and `prepend` are refused by name until they do). */
+export type Profile = 'sequence' | 'window';
+
+/** VLAN ids with both ends, `[200, 210]`; one id is `[100, 100]`. */
+export type VlanRange = readonly [number, number];
+
+export interface WatchConfig {
+  readonly bridge: string;
+  /** `undefined`: every VLAN on the bridge. 0 is untagged. */
+  readonly vlans?: readonly VlanRange[];
+  readonly ports: { readonly local: readonly string[]; readonly uplink: readonly string[] };
+  readonly announcements: readonly ('garp' | 'rarp' | 'na' | 'any-arp')[];
+  readonly prefixes: readonly Prefix[];
+  readonly exclude: readonly IpAddress[];
+  readonly vrf: string;
+}
+
+/** What a level says on the wire. Communities in text form, `65010:200` or, large, `65010:1:200`. */
+export interface LevelConfig {
+  readonly localPref: number;
+  readonly med: number;
+  readonly communities: readonly string[];
+}
+
+export interface RoutesConfig {
+  readonly globalAdmin: number;
+  readonly normal: LevelConfig;
+  readonly elevated: LevelConfig;
+  readonly leaving: LevelConfig;
+  readonly noExport: boolean;
+}
+
+export interface MigrationConfig {
+  readonly firstEvidence: 'auto' | 'rarp' | 'any';
+  readonly elevatedForMs: number;
+  readonly debounceMs: number;
+  readonly withdrawOn: readonly ('uplink-announcement' | 'remote-claim' | 'port-gone')[];
+  readonly withdrawAfterMs: number;
+  readonly portGoneGraceMs: number;
+  /** Announcements a second, per port, of MACs without a binding. */
+  readonly maxPerSecond: number;
+}
+
+export interface IdentityConfig {
+  readonly mode: 'strict' | 'learn';
+  readonly onConflict: 'keep' | 'newest';
+  readonly learnedForMs: number;
+  readonly bindingsFile?: string;
+  /** Those of the YAML and of the bindings file together. */
+  readonly bindings: readonly BindingConfig[];
+}
+
+export interface BindingConfig {
+  readonly vm: string;
+  readonly mac: Mac;
+  /** `undefined`: whatever VLAN the MAC is heard on. 0 is untagged. */
+  readonly vlan?: number;
+  readonly vrf: string;
+  readonly ips: readonly IpAddress[];
+}

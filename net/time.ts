@@ -1,0 +1,10 @@
+/**
+ * The time at which an event is handled. Deadlines use `monotonicMs` (never jumps); sequences and what people read use
+ * `wallMs` (milliseconds since 1970-01-01 UTC).
+ */
+export interface Now {
+  readonly monotonicMs: number;
+  readonly wallMs: number;
+  /** False while the system clock is known to be unsynchronised: it then contributes nothing to a sequence. */
+  readonly wallTrusted: boolean;
+}

@@ -1,0 +1,178 @@
+/**
+ * What the API answers and `-o json` prints, item by item: keys are those of the YAML, states lower-case words, times RFC 3339
+ * with milliseconds, durations numbers that end in Seconds. Fields are added, never renamed. A value that was not measured is
+ * left out (tables print `-`). Text that a VM or peer controls is already escaped (`net`-printable ASCII) here.
+ */
+
+export interface StatusItem {
+  version: string;
+  node: string;
+  routerId: string;
+  /** How routerId came about: configured, session, node, derived. */
+  routerIdFrom: string;
+  startedAt: string;
+  uptimeSeconds: number;
+  dryRun: boolean;
+  peers: { configured: number; established: number };
+  /** Count of prefixes by state. */
+  prefixes: Record<string, number>;
+  lastMigration?: { id: string; vm?: string; prefix: string; direction: 'in' | 'out'; startedAt: string; result: string };
+  lastReload?: { at: string; successful: boolean };
+  capture: { frames: number; dropped: number };
+  /** Whole sentences, each with its cure where there is one. */
+  warnings: string[];
+}
+
+export type PeerState = 'idle' | 'connect' | 'active' | 'opensent' | 'openconfirm' | 'established';
+
+export interface PeerItem {
+  name: string;
+  address: string;
+  asn: number;
+  type: 'ibgp' | 'ebgp';
+  state: PeerState;
+  /** Since when it is in this state (for established: up). */
+  since: string;
+  upSeconds?: number;
+  downSeconds?: number;
+  families: { family: 'ipv4' | 'ipv6'; negotiated: boolean; sent: number; received: number }[];
+  auth: 'md5' | 'none';
+  profile: string;
+  vrf: string;
+  lastError?: string;
+  lastErrorAt?: string;
+  remoteRouterId?: string;
+  localAddress?: string;
+  holdTimeSeconds?: number;
+  keepaliveSeconds?: number;
+  capabilities?: string[];
+  messages: { sent: Record<string, number>; received: Record<string, number> };
+  pending: number;
+}
+
+export type PrefixState = 'normal' | 'elevated' | 'leaving' | 'withdrawn' | 'held' | 'manual';
+
+export interface PrefixItem {
+  prefix: string;
+  vrf: string;
+  vm?: string;
+  state: PrefixState;
+  localPref?: number;
+  med?: number;
+  communities: string[];
+  largeCommunities: string[];
+  /** How many of the peers that should have it were sent it. */
+  peers: { sent: number; of: number; names: string[] };
+  since: string;
+  sinceSeconds: number;
+  /** The next change that is due by time: `normal in 82s`. */
+  next?: { state: PrefixState; inSeconds: number };
+  mac?: string;
+  vlan?: number;
+  port?: string;
+  /** The evidence that led here: garp, rarp, na, arp, uplink, remote-claim, port-gone, probe, manual, fdb… */
+  source: string;
+  sequence?: number;
+}
+
+export interface TimelineEntry {
+  /** Since the first frame (or sign) of this handover; negative for what came before. */
+  atSeconds: number;
+  /** frame, accepted, held, announced, written, reflected, source-demoted, source-gone, demoted, withdrawn, settled… */
+  event: string;
+  text: string;
+  peer?: string;
+}
+
+export interface MigrationItem {
+  id: string;
+  vm?: string;
+  prefix: string;
+  vrf: string;
+  mac?: string;
+  direction: 'in' | 'out';
+  peerNode?: string;
+  startedAt: string;
+  /** rarp, garp, na, arp, uplink, remote-claim, port-gone, manual. */
+  seenBy: string;
+  announceSeconds?: number;
+  reflectedSeconds?: number;
+  sourceGoneSeconds?: number;
+  withdrawnSeconds?: number;
+  result: string;
+  timeline: TimelineEntry[];
+}
+
+export interface ReceivedItem {
+  peer: string;
+  prefix: string;
+  nextHop: string;
+  localPref?: number;
+  med?: number;
+  asPath: string;
+  communities: string[];
+  largeCommunities: string[];
+  sequence?: number;
+  mac?: string;
+  /** BGP Identifier of the node that sent it, from the large community or ORIGINATOR_ID. */
+  node?: string;
+  /** own (reflected to us), rival, stale, future, foreign. */
+  kind: string;
+  since: string;
+}
+
+export interface BindingItem {
+  vm?: string;
+  mac: string;
+  vlan?: number;
+  vrf: string;
+  ips: string[];
+  origin: 'config' | 'file' | 'learned';
+  lastSeen?: string;
+  port?: string;
+}
+
+export interface IgnoredItem {
+  at: string;
+  verdict: string;
+  kind: string;
+  reason: string;
+  bridge?: string;
+  port?: string;
+  mac?: string;
+  vlan?: number;
+  address?: string;
+  /** How many like it (same verdict, port, MAC, address) since the first. */
+  count: number;
+}
+
+export interface WhyItem {
+  address: string;
+  vrf: string;
+  /** One sentence: announced, or why not, or why held. */
+  answer: string;
+  announced: boolean;
+  checks: { check: string; result: 'ok' | 'fail' | 'unknown'; text: string }[];
+}
+
+export interface EventItem {
+  time: string;
+  type: 'migration' | 'peer' | 'config' | 'frame' | 'capture';
+  event: string;
+  [field: string]: unknown;
+}
+
+/** Every answer of the API: a list with its kind, or an error. */
+export interface ListReply<Item> {
+  apiVersion: 'landfall/v1';
+  kind: string;
+  node: string;
+  time: string;
+  items: Item[];
+}
+
+export interface ErrorReply {
+  apiVersion: 'landfall/v1';
+  kind: 'Error';
+  error: { code: 'badRequest' | 'notFound' | 'conflict' | 'unavailable' | 'internal'; message: string };
+}
