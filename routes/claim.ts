@@ -1,0 +1,29 @@
+import type { Now } from '../net/time.ts';
+
+/** 2020-01-01T00:00:00Z in milliseconds since 1970: where the clock part of a sequence starts to count. */
+export const epochMs = Date.UTC(2020, 0, 1);
+
+/** A sequence stays in 1…2147483647, so that every profile's formula fits into 32 bits and nothing wraps. */
+export const highestSequence = 2147483647;
+
+/** How far ahead of our clock a sequence may be before it is *future*: one day, in seconds. */
+export const futureAfterSeconds = 86_400;
+
+/** The clock's part of a sequence: whole seconds since {@link epochMs}, at least 1. */
+export function clockSequence(now: Now): number {
+  return Math.min(highestSequence, Math.max(1, Math.floor((now.wallMs - epochMs) / 1000)));
+}
+
+/**
+ * The sequence of a new claim: above everything ever seen for the address, and not below the clock, so that the order stays
+ * right after all memory is lost. A clock that is known to be wrong contributes nothing.
+ */
+export function nextSequence(highestSeen: number, now: Now): number {
+  const seen = Math.min(highestSequence, highestSeen + 1);
+  return now.wallTrusted ? Math.max(seen, clockSequence(now)) : seen;
+}
+
+/** True for a sequence that nobody can have reached honestly: never adopted as "highest seen", whatever it comes from. */
+export function isFuture(sequence: number, now: Now): boolean {
+  return sequence < 1 || sequence > highestSequence || sequence > clockSequence(now) + futureAfterSeconds;
+}
