@@ -1,0 +1,66 @@
+import type { Route } from '../bgp/route.ts';
+import type { IpAddress, Prefix } from '../net/ip.ts';
+import type { Now } from '../net/time.ts';
+import { decodeClaimMarks, type ClaimMarks } from './claim-communities.ts';
+import { isFuture } from './claim.ts';
+import { isLeaving } from './preference.ts';
+
+/**
+ * What a received route is to us. `own`: this node's claim, reflected. `rival`: another node's claim. `future`: a claim whose
+ * sequence nobody can have reached; alarmed, shown, never obeyed. `foreign`: no claim of a landfall node.
+ */
+export type ReceivedKind = 'own' | 'rival' | 'future' | 'foreign';
+
+export interface ReceivedRoute {
+  readonly route: Route;
+  readonly marks: Partial<ClaimMarks>;
+  readonly kind: ReceivedKind;
+  /** The node gives the address up; such a claim outbids nobody. */
+  readonly leaving: boolean;
+  readonly since: Now;
+}
+
+/** Routes held from one peer, VM prefixes only. Bounded: what is over the limit is counted and not kept. */
+export interface AdjRibIn {
+  readonly routes: Map<Prefix, ReceivedRoute>;
+  refused: number;
+}
+
+/** More than any fleet has VMs in one VRF; a peer that sends its full table costs no more than this. */
+export const adjRibInLimit = 50_000;
+
+export function newAdjRibIn(): AdjRibIn {
+  return { routes: new Map(), refused: 0 };
+}
+
+/** Reads a route as a claim. `routerId` is ours: a route that names us, or that a reflector says was ours, is `own`. */
+export function classify(route: Route, globalAdmin: number, routerId: IpAddress, now: Now): ReceivedRoute {
+  const { attributes } = route;
+  const marks = decodeClaimMarks(globalAdmin, attributes.largeCommunities);
+  const node = marks.node ?? attributes.originatorId;
+  const read = { route, marks: node === undefined ? marks : { ...marks, node }, leaving: isLeaving(attributes.communities), since: now };
+  if (node === routerId) return { ...read, kind: 'own' };
+  if (marks.sequence === undefined || node === undefined) return { ...read, kind: 'foreign' };
+  return { ...read, kind: isFuture(marks.sequence, now) ? 'future' : 'rival' };
+}
+
+/** Keeps a route; false when the limit forbids it. */
+export function keepReceived(rib: AdjRibIn, received: ReceivedRoute): boolean {
+  const { prefix } = received.route;
+  if (!rib.routes.has(prefix) && rib.routes.size >= adjRibInLimit) {
+    rib.refused += 1;
+    return false;
+  }
+  rib.routes.set(prefix, received);
+  return true;
+}
+
+/**
+ * Is a rival's claim newer than ours? The higher sequence is; of two equal ones routers prefer the lower BGP Identifier
+ * (RFC 4271 section 9.1.2.2 f), so the node with the higher one gives way.
+ */
+export function isNewer(rival: ReceivedRoute, sequence: number, compareWithOurs: (node: IpAddress) => number): boolean {
+  if (rival.kind !== 'rival' || rival.leaving) return false;
+  const theirs = rival.marks.sequence as number;
+  return theirs > sequence || (theirs === sequence && compareWithOurs(rival.marks.node as IpAddress) < 0);
+}

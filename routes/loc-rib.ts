@@ -1,0 +1,59 @@
+import { Deadlines } from '../net/deadlines.ts';
+import { hostPrefix, type IpAddress, type Prefix } from '../net/ip.ts';
+import { handoverDeadline, newHandover, type Handover } from './handover.ts';
+import type { Now } from '../net/time.ts';
+
+/** `vrf|prefix`: what everything about one address is filed under. Unicast BGP carries no VLAN, so neither does the key. */
+export type AddressKey = string & { readonly addressKey: true };
+
+export function addressKey(vrf: string, address: IpAddress): AddressKey {
+  return `${vrf}|${hostPrefix(address)}` as AddressKey;
+}
+
+export function keyPrefix(key: AddressKey): Prefix {
+  return key.slice(key.indexOf('|') + 1) as Prefix;
+}
+
+/** Every address that this node knows of, with its handover, and when the next of them is due. */
+export interface LocRib {
+  readonly handovers: Map<AddressKey, Handover>;
+  /** Which addresses were last heard behind a port. */
+  readonly byPort: Map<number, Set<AddressKey>>;
+  readonly deadlines: Deadlines<AddressKey>;
+}
+
+/** At most this many addresses are tracked; `table_full` beyond. */
+export const locRibLimit = 100_000;
+
+export function newLocRib(): LocRib {
+  return { handovers: new Map(), byPort: new Map(), deadlines: new Deadlines() };
+}
+
+/** The address's handover, a new one if there is none yet; `undefined` when the table is full. */
+export function findOrAdd(rib: LocRib, vrf: string, address: IpAddress, now: Now): Handover | undefined {
+  const key = addressKey(vrf, address);
+  const known = rib.handovers.get(key);
+  if (known !== undefined) return known;
+  if (rib.handovers.size >= locRibLimit) return undefined;
+  const handover = newHandover(vrf, address, now);
+  rib.handovers.set(key, handover);
+  return handover;
+}
+
+/** Files a handover's new state: its deadline and its port follow. */
+export function store(rib: LocRib, key: AddressKey, before: Handover | undefined, after: Handover): void {
+  rib.handovers.set(key, after);
+  rib.deadlines.set(key, handoverDeadline(after));
+  const from = before?.endpoint?.ifindex;
+  const to = after.endpoint?.ifindex;
+  if (from === to) return;
+  if (from !== undefined) {
+    const keys = rib.byPort.get(from);
+    keys?.delete(key);
+    if (keys?.size === 0) rib.byPort.delete(from);
+  }
+  if (to !== undefined) {
+    const keys = rib.byPort.get(to) ?? new Set();
+    rib.byPort.set(to, keys.add(key));
+  }
+}

@@ -1,0 +1,71 @@
+import type { IpAddress } from '../net/ip.ts';
+import type { Mac } from '../net/mac.ts';
+import type { Now } from '../net/time.ts';
+
+/** One line of a timeline: what was seen, and when (monotonic ms). Nothing is guessed: what was not seen has no line. */
+export interface TimelineLine {
+  readonly atMs: number;
+  readonly event:
+    | 'frame' | 'accepted' | 'early' | 'announced' | 'written' | 'reflected' | 'source-demoted' | 'source-gone'
+    | 'demoted' | 'withdrawn' | 'settled' | 'conflict' | 'superseded' | 'remote-claim' | 'port-gone';
+  readonly text: string;
+  readonly peer?: string;
+}
+
+export type Direction = 'in' | 'out';
+
+/** One address changing nodes, as this node saw it. */
+export interface Migration {
+  readonly id: string;
+  readonly vrf: string;
+  readonly address: IpAddress;
+  readonly vm?: string;
+  readonly mac?: Mac;
+  readonly direction: Direction;
+  /** Kernel time of the first frame or sign: zero of the timeline. */
+  readonly startMs: number;
+  readonly startWallMs: number;
+  readonly seenBy: string;
+  peerNode?: IpAddress;
+  announcedAtMs?: number;
+  reflectedAtMs?: number;
+  sourceGoneAtMs?: number;
+  withdrawnAtMs?: number;
+  /** Our claim's sequence (in), or the one that was given up (out). */
+  readonly sequence: number;
+  result: 'active' | 'announced' | 'settled' | 'withdrawn' | 'superseded' | 'leaving' | 'reclaimed';
+  readonly timeline: TimelineLine[];
+}
+
+/** The newest handovers, oldest out first; at most one is open per address. */
+export interface MigrationLog {
+  readonly keep: number;
+  readonly all: Migration[];
+  readonly open: Map<string, Migration>;
+  next: number;
+}
+
+/** A timeline longer than this says no more than one of this length; later lines are dropped. */
+const timelineLimit = 64;
+
+export function newMigrationLog(keep: number, firstId: number): MigrationLog {
+  return { keep, all: [], open: new Map(), next: firstId };
+}
+
+/** Opens a handover for the address key and closes the one that was open. */
+export function openMigration(log: MigrationLog, key: string, migration: Omit<Migration, 'id' | 'timeline' | 'result'>): Migration {
+  const open: Migration = { ...migration, id: (log.next++).toString(36), result: 'active', timeline: [] };
+  log.open.set(key, open);
+  log.all.push(open);
+  if (log.all.length > log.keep) {
+    const [oldest] = log.all.splice(0, 1);
+    for (const [openKey, m] of log.open) if (m === oldest) log.open.delete(openKey);
+  }
+  return open;
+}
+
+export function addLine(migration: Migration, now: Now | number, event: TimelineLine['event'], text: string, peer?: string): void {
+  if (migration.timeline.length >= timelineLimit) return;
+  const atMs = typeof now === 'number' ? now : now.monotonicMs;
+  migration.timeline.push(peer === undefined ? { atMs, event, text } : { atMs, event, text, peer });
+}
