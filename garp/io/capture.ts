@@ -1,0 +1,48 @@
+import { performance } from 'node:perf_hooks';
+import { openPacketSocket } from '../../native/index.ts';
+import type { CapturedFrame } from '../announcement.ts';
+
+/** The default of the receive queue: 1,000 frames at once fit, each seen on a port and again on its bridge. */
+const defaultReceiveBufferBytes = 8 * 1024 * 1024;
+
+export interface CaptureOptions {
+  /** One call for each frame, in the order of arrival. The bytes are the callee's. */
+  readonly onFrame: (frame: CapturedFrame) => void;
+  /** The capture goes on. */
+  readonly onError: (error: Error) => void;
+  /** After each batch of up to 64 frames: the moment to send what the frames caused. */
+  readonly onBatchEnd?: () => void;
+  /** More than net.core.rmem_max only with CAP_NET_ADMIN. */
+  readonly receiveBufferBytes?: number;
+}
+
+export interface Capture {
+  close(): void;
+  /** Since it was opened. `dropped`: frames lost because the queue was full. */
+  statistics(): { received: number; dropped: number };
+  /** Sends a whole Ethernet frame; the capture does not see it. @throws an Error with `code`, for example ENETDOWN or ENXIO. */
+  send(ifindex: number, frame: Uint8Array): void;
+}
+
+/**
+ * Captures the announcements (and what tells early speakers) on all interfaces of this network namespace, those to come
+ * included; native/filter.h lists what passes. Frames that this host sent are left out.
+ *
+ * A frame that comes in on a bridge port is seen twice: with the ifindex of the port, then with that of the bridge. The second
+ * is for the consumer to drop: an interface that is no bridge port says nothing about where a VM is.
+ * @throws an Error with `code` EPERM without CAP_NET_RAW.
+ */
+export function openCapture(options: CaptureOptions): Capture {
+  return openPacketSocket({
+    receiveBufferBytes: options.receiveBufferBytes ?? defaultReceiveBufferBytes,
+    onError: options.onError,
+    onFrames(frames) {
+      const now = performance.now();
+      for (const { bytes, ifindex, ageMs, tag } of frames) {
+        const capturedAtMs = now - ageMs;
+        options.onFrame(tag === undefined ? { bytes, ifindex, capturedAtMs } : { bytes, ifindex, capturedAtMs, tag });
+      }
+      options.onBatchEnd?.();
+    },
+  });
+}

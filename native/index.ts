@@ -1,0 +1,261 @@
+import { createRequire } from 'node:module';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+declare const watchBrand: unique symbol;
+/** A C structure; JavaScript only carries it around. */
+type Watch = { readonly [watchBrand]: true };
+
+interface Binary {
+  packetOpen(slab: Uint8Array, fields: Float64Array, receiveBufferBytes: number, callback: (event: number | Error) => void): Watch;
+  packetSend(watch: Watch, ifindex: number, frame: Uint8Array): void;
+  packetStatistics(watch: Watch): [received: number, dropped: number];
+  netlinkOpen(slab: Uint8Array, groups: readonly number[], receiveBufferBytes: number, callback: (event: number | Error) => void): [Watch, number];
+  netlinkSend(watch: Watch, message: Uint8Array): void;
+  tcpConnect(options: TcpConnectOptions, callback: (event: number | Error) => void): Watch;
+  tcpListen(options: TcpListenOptions): number;
+  tcpSetMd5(fd: number, family: number, address: string, key: Uint8Array): void;
+  tcpSetTtl(fd: number, family: number, ttl: number, minTtl: number): void;
+  tcpUnacknowledged(fd: number): number;
+  close(watch: Watch): void;
+  setScheduling(fifo: boolean, priority: number): void;
+  notify(socket: string, text: string): void;
+}
+
+/** What every function here throws or hands to its callback: `code` is the name of the errno, `syscall` the step that failed. */
+export interface SystemError extends Error {
+  readonly code: string;
+  readonly errno: number;
+  readonly syscall: string;
+}
+
+// From the sources (native/index.ts) and from the build (dist/native/index.js).
+const places = ['./build/landfall.node', '../../native/build/landfall.node'];
+
+let loaded: Binary | undefined;
+
+/** Loaded at the first use, so that commands which need no socket run without it. */
+function binary(): Binary {
+  if (loaded !== undefined) return loaded;
+  const file = places.map((place) => fileURLToPath(new URL(place, import.meta.url))).find((path) => existsSync(path));
+  if (file === undefined) {
+    throw new Error("landfall's native module is not built: run `node native/build.mjs` (it needs a C compiler) in landfall's folder.");
+  }
+  try {
+    loaded = createRequire(import.meta.url)(file) as Binary;
+  } catch (error) {
+    throw new Error(
+      `landfall's native module does not load (${(error as Error).message}): build it on this machine with \`node native/build.mjs\`.`,
+      { cause: error },
+    );
+  }
+  return loaded;
+}
+
+const batchFrames = 64;
+const frameSnap = 256;
+const frameFields = 6;
+const datagramOctets = 65_536;
+
+/** One frame of a batch. */
+export interface PacketFrame {
+  /** At most 256 octets; the caller's own copy. */
+  readonly bytes: Uint8Array;
+  readonly ifindex: number;
+  /** How long ago the kernel got it, in milliseconds; never negative. */
+  readonly ageMs: number;
+  /** The 802.1Q tag that the kernel took out. */
+  readonly tag?: { readonly tpid: number; readonly tci: number };
+}
+
+export interface PacketSocket {
+  send(ifindex: number, frame: Uint8Array): void;
+  /** Since it was opened. `dropped`: the queue was full. */
+  statistics(): { received: number; dropped: number };
+  close(): void;
+}
+
+/**
+ * Opens a packet socket on all interfaces of this network namespace, also those to come, with the filter of filter.h.
+ * Needs CAP_NET_RAW. `onFrames` gets up to 64 frames.
+ * @throws SystemError EPERM without the capability.
+ */
+export function openPacketSocket(options: {
+  readonly receiveBufferBytes: number;
+  readonly onFrames: (frames: readonly PacketFrame[]) => void;
+  readonly onError: (error: SystemError) => void;
+}): PacketSocket {
+  const slab = new Uint8Array(batchFrames * frameSnap);
+  const fields = new Float64Array(batchFrames * frameFields);
+  const native = binary();
+  let open = true;
+  const watch = native.packetOpen(slab, fields, options.receiveBufferBytes, (event) => {
+    if (!open) return;
+    if (typeof event !== 'number') return options.onError(event as SystemError);
+    const frames: PacketFrame[] = [];
+    for (let i = 0; i < event; i++) {
+      const at = i * frameFields;
+      const start = i * frameSnap;
+      const bytes = slab.slice(start, start + (fields[at + 1] as number));
+      const ifindex = fields[at] as number;
+      const ageMs = fields[at + 2] as number;
+      frames.push(
+        fields[at + 3] === 0
+          ? { bytes, ifindex, ageMs }
+          : { bytes, ifindex, ageMs, tag: { tpid: fields[at + 4] as number, tci: fields[at + 5] as number } },
+      );
+    }
+    options.onFrames(frames);
+  });
+  return {
+    send: (ifindex, frame) => native.packetSend(watch, ifindex, frame),
+    statistics() {
+      const [received, dropped] = native.packetStatistics(watch);
+      return { received, dropped };
+    },
+    close() {
+      open = false;
+      native.close(watch);
+    },
+  };
+}
+
+export interface NetlinkSocket {
+  /** The port number of this socket: what the kernel answers to our requests carries it. */
+  readonly port: number;
+  send(message: Uint8Array): void;
+  close(): void;
+}
+
+/**
+ * Opens a NETLINK_ROUTE socket that is a member of `groups` (RTNLGRP_* numbers). Needs no capability.
+ * `onData` gets one datagram (several messages) as a view that is overwritten after the call.
+ * `onError` with code ENOBUFS: events were lost, the socket goes on.
+ */
+export function openNetlinkSocket(options: {
+  readonly groups: readonly number[];
+  readonly receiveBufferBytes: number;
+  readonly onData: (datagram: Uint8Array) => void;
+  readonly onError: (error: SystemError) => void;
+}): NetlinkSocket {
+  const slab = new Uint8Array(datagramOctets);
+  const native = binary();
+  let open = true;
+  const [watch, port] = native.netlinkOpen(slab, options.groups, options.receiveBufferBytes, (event) => {
+    if (!open) return;
+    if (typeof event === 'number') options.onData(slab.subarray(0, event));
+    else options.onError(event as SystemError);
+  });
+  return {
+    port,
+    send: (message) => native.netlinkSend(watch, message),
+    close() {
+      open = false;
+      native.close(watch);
+    },
+  };
+}
+
+/** TCP MD5 signature (RFC 2385) for segments from and to `address`. 1 to 80 octets. */
+export interface TcpMd5 {
+  readonly address: string;
+  readonly key: Uint8Array;
+}
+
+export interface TcpOptions {
+  readonly family: 4 | 6;
+  /** Without a zone; see `scopeId`. */
+  readonly address: string;
+  readonly port: number;
+  /** SO_BINDTODEVICE. */
+  readonly bindToDevice?: string | undefined;
+  /** 1…255. */
+  readonly ttl?: number | undefined;
+  /** RFC 5082 (GTSM): the kernel drops segments that arrive with less. */
+  readonly minTtl?: number | undefined;
+  readonly tos?: number | undefined;
+  readonly userTimeoutMs?: number | undefined;
+  /** The interface of a link-local IPv6 address. */
+  readonly scopeId?: number | undefined;
+}
+
+export interface TcpConnectOptions extends TcpOptions {
+  readonly localAddress?: string | undefined;
+  readonly md5?: TcpMd5 | undefined;
+}
+
+export interface TcpListenOptions extends TcpOptions {
+  readonly backlog?: number | undefined;
+  readonly md5?: readonly TcpMd5[] | undefined;
+}
+
+/**
+ * Dials. All options are set before the first segment; if one can't be set, nothing is sent and the error's `syscall` names it
+ * (`setsockopt TCP_MD5SIG`). `done` is called once, never before this function returned, and not after `cancel`. The
+ * descriptor is non-blocking and belongs to the caller: `new net.Socket({ fd })`.
+ */
+export function tcpConnect(options: TcpConnectOptions, done: (error: SystemError | undefined, fd: number) => void): { cancel(): void } {
+  const native = binary();
+  let over = false;
+  const finish = (event: number | Error) => {
+    if (over) return;
+    over = true;
+    if (typeof event === 'number') done(undefined, event);
+    else done(event as SystemError, -1);
+  };
+  try {
+    const watch = native.tcpConnect(options, finish);
+    return {
+      cancel() {
+        over = true;
+        native.close(watch);
+      },
+    };
+  } catch (error) {
+    setImmediate(finish, error as SystemError);
+    return {
+      cancel() {
+        over = true;
+      },
+    };
+  }
+}
+
+/** Binds and listens; for `server.listen({ fd })`. Accepted sockets inherit the options and keys. @throws SystemError */
+export function tcpListen(options: TcpListenOptions): number {
+  return binary().tcpListen(options);
+}
+
+const noKey = new Uint8Array(0);
+
+/** Sets, changes or (with `undefined`) takes away the MD5 key for `address` on an open socket. @throws SystemError */
+export function setTcpMd5(fd: number, address: string, key: Uint8Array | undefined): void {
+  if (key !== undefined && key.length === 0) throw new TypeError('an MD5 key has at least one octet');
+  binary().tcpSetMd5(fd, address.includes(':') ? 6 : 4, address, key ?? noKey);
+}
+
+/** IP_TTL and IP_MINTTL, or their IPv6 kin; an absent value is left alone. @throws SystemError */
+export function setSocketTtl(fd: number, family: 4 | 6, ttl: number | undefined, minTtl?: number): void {
+  binary().tcpSetTtl(fd, family, ttl ?? 0, minTtl ?? 0);
+}
+
+/** Octets written to a TCP socket that the peer's TCP has not acknowledged (SIOCOUTQ). @throws SystemError */
+export function unacknowledgedBytes(fd: number): number {
+  return binary().tcpUnacknowledged(fd);
+}
+
+/** Scheduling class of the thread that runs JavaScript. `priority` 1…99, for `fifo` only. @throws SystemError EPERM without CAP_SYS_NICE. */
+export function setScheduling(policy: 'normal' | 'fifo', priority = 0): void {
+  binary().setScheduling(policy === 'fifo', priority);
+}
+
+/**
+ * Tells the service manager, for example `READY=1` (sd_notify(3)). @returns false if there is none (no NOTIFY_SOCKET).
+ * @throws SystemError if there is one and it can't be reached.
+ */
+export function notifySupervisor(text: string): boolean {
+  const socket = process.env['NOTIFY_SOCKET'];
+  if (socket === undefined || socket === '') return false;
+  binary().notify(socket, text);
+  return true;
+}

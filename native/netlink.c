@@ -1,0 +1,131 @@
+/* The netlink socket of the kernel's interface and forwarding events. What is in a message is read in bridge/wire. */
+#include "landfall.h"
+
+#include <linux/netlink.h>
+#include <sys/socket.h>
+
+#define DATAGRAM 65536 /* the kernel makes dump messages of at most 32 KiB */
+#define BATCH 64
+
+struct netlink {
+  struct watch watch;
+  uint8_t *slab; /* DATAGRAM octets, memory of a JavaScript Uint8Array */
+  napi_ref slab_reference;
+};
+
+static void report(struct watch *watch, const char *what, int error) {
+  napi_value argument = make_error(watch->env, what, error);
+  if (argument != NULL) watch_call(watch, 1, &argument);
+}
+
+/* JavaScript reads each datagram before the next one overwrites it. */
+static void drain(struct watch *watch, int status) {
+  struct netlink *netlink = (struct netlink *)watch;
+  (void)status;
+  for (int i = 0; i < BATCH && watch->open; i++) {
+    struct sockaddr_nl from = {0};
+    struct iovec vector = {.iov_base = netlink->slab, .iov_len = DATAGRAM};
+    struct msghdr header = {.msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &vector, .msg_iovlen = 1};
+    napi_handle_scope scope;
+    napi_value argument;
+    ssize_t length = recvmsg(watch->fd, &header, MSG_DONTWAIT);
+    if (length < 0 && errno == EINTR) continue;
+    if (length < 0 && errno == EAGAIN) return;
+    if (napi_open_handle_scope(watch->env, &scope) != napi_ok) return;
+    if (length < 0) {
+      report(watch, "recvmsg", errno); /* ENOBUFS: events were lost */
+    } else if (header.msg_flags & MSG_TRUNC) {
+      report(watch, "recvmsg", ENOBUFS);
+    } else if (from.nl_pid == 0 && napi_create_int32(watch->env, (int32_t)length, &argument) == napi_ok) {
+      watch_call(watch, 1, &argument); /* from the kernel; other processes have nothing to tell us */
+    }
+    napi_close_handle_scope(watch->env, scope);
+  }
+}
+
+static void release(struct watch *watch) {
+  napi_delete_reference(watch->env, ((struct netlink *)watch)->slab_reference);
+}
+
+/* An own port number first, then the groups: a membership is refused before bind. */
+static const char *open_socket(napi_env env, int *fd, napi_value groups, int receive_buffer_bytes, uint32_t *port) {
+  struct sockaddr_nl own = {.nl_family = AF_NETLINK};
+  socklen_t own_length = sizeof own;
+  uint32_t count = 0;
+  *fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+  if (*fd < 0) return "socket AF_NETLINK";
+  grow_receive_buffer(*fd, receive_buffer_bytes);
+  if (bind(*fd, (struct sockaddr *)&own, sizeof own) != 0) return "bind AF_NETLINK";
+  if (getsockname(*fd, (struct sockaddr *)&own, &own_length) != 0) return "getsockname AF_NETLINK";
+  *port = own.nl_pid;
+  napi_get_array_length(env, groups, &count);
+  for (uint32_t i = 0; i < count; i++) {
+    napi_value element;
+    int group = 0;
+    napi_get_element(env, groups, i, &element);
+    napi_get_value_int32(env, element, &group);
+    if (setsockopt(*fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0) return "setsockopt NETLINK_ADD_MEMBERSHIP";
+  }
+  return NULL;
+}
+
+/* netlinkOpen(slab: Uint8Array, groups: number[], receiveBufferBytes, callback(length | Error)): [external, port] */
+napi_value netlink_open(napi_env env, napi_callback_info info) {
+  napi_value argv[4], result, element;
+  size_t length;
+  napi_typedarray_type type;
+  void *slab;
+  int fd = -1, bytes = 0, error;
+  uint32_t port = 0;
+  const char *failed;
+  struct netlink *netlink;
+  if (!read_arguments(env, info, 4, argv)) return NULL;
+  if (napi_get_typedarray_info(env, argv[0], &type, &length, &slab, NULL, NULL) != napi_ok || type != napi_uint8_array ||
+      length != DATAGRAM || napi_get_value_int32(env, argv[2], &bytes) != napi_ok) {
+    return throw_error(env, "netlinkOpen", EINVAL);
+  }
+  failed = open_socket(env, &fd, argv[1], bytes, &port);
+  error = errno;
+  netlink = failed == NULL ? calloc(1, sizeof *netlink) : NULL;
+  if (netlink == NULL) {
+    if (fd >= 0) close(fd);
+    return throw_error(env, failed == NULL ? "calloc" : failed, failed == NULL ? ENOMEM : error);
+  }
+  netlink->slab = slab;
+  netlink->watch.kind = WATCH_NETLINK;
+  netlink->watch.ready = drain;
+  netlink->watch.release = release;
+  napi_create_reference(env, argv[0], 1, &netlink->slab_reference);
+  if (!watch_start(env, &netlink->watch, fd, UV_READABLE, argv[3])) {
+    napi_delete_reference(env, netlink->slab_reference);
+    close(fd);
+    free(netlink);
+    return NULL;
+  }
+  element = watch_external(env, &netlink->watch);
+  if (element == NULL || napi_create_array_with_length(env, 2, &result) != napi_ok) return NULL;
+  napi_set_element(env, result, 0, element);
+  napi_create_uint32(env, port, &element);
+  napi_set_element(env, result, 1, element);
+  return result;
+}
+
+/* netlinkSend(external, message) */
+napi_value netlink_send(napi_env env, napi_callback_info info) {
+  napi_value argv[2];
+  napi_typedarray_type type;
+  size_t length;
+  void *message;
+  struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+  struct watch *watch;
+  if (!read_arguments(env, info, 2, argv)) return NULL;
+  watch = watch_of(env, argv[0], WATCH_NETLINK, "sendto AF_NETLINK");
+  if (watch == NULL) return NULL;
+  if (napi_get_typedarray_info(env, argv[1], &type, &length, &message, NULL, NULL) != napi_ok || type != napi_uint8_array) {
+    return throw_error(env, "sendto AF_NETLINK", EINVAL);
+  }
+  if (sendto(watch->fd, message, length, 0, (struct sockaddr *)&kernel, sizeof kernel) < 0) {
+    return throw_error(env, "sendto AF_NETLINK", errno);
+  }
+  return NULL;
+}
