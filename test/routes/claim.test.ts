@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { ip, type IpAddress } from '../../net/ip.ts';
+import { macFromBytes, parseMac, type Mac } from '../../net/mac.ts';
+import type { Now } from '../../net/time.ts';
+import { clockSequence, epochMs, futureAfterSeconds, highestSequence, isFuture, nextSequence } from '../../routes/claim.ts';
+import { decodeClaimMarks, encodeClaimMarks } from '../../routes/claim-communities.ts';
+import { preferenceOf, gracefulShutdown, isLeaving, noExport, type PreferenceOptions } from '../../routes/preference.ts';
+
+const now: Now = { monotonicMs: 0, wallMs: Date.UTC(2026, 10, 25), wallTrusted: true };
+
+describe('sequence', () => {
+  it('counts seconds since 2020-01-01 UTC', () => {
+    assert.equal(clockSequence({ ...now, wallMs: epochMs + 61_999 }), 61);
+    assert.equal(clockSequence({ ...now, wallMs: 0 }), 1);
+  });
+
+  it('is above everything seen, never below 1, never above 2147483647', () => {
+    fc.assert(fc.property(fc.integer({ min: 0, max: highestSequence }), fc.boolean(), fc.integer({ min: 0, max: 2 ** 43 }), (seen, wallTrusted, wallMs) => {
+      const sequence = nextSequence(seen, { monotonicMs: 0, wallMs, wallTrusted });
+      assert.ok(sequence >= 1 && sequence <= highestSequence);
+      assert.ok(sequence > seen || seen === highestSequence);
+    }));
+  });
+
+  for (const [what, sequence, future] of [
+    ['an hour ahead', clockSequence(now) + 3600, false],
+    ['a day ahead', clockSequence(now) + futureAfterSeconds, false],
+    ['more than a day ahead', clockSequence(now) + futureAfterSeconds + 1, true],
+    ['ten years ahead', clockSequence(now) + 10 * 365 * 86_400, true],
+    ['4294967295', 4294967295, true],
+    ['0', 0, true],
+    ['old', 1, false],
+  ] as const) {
+    it(`${what} is ${future ? '' : 'not '}future`, () => assert.equal(isFuture(sequence, now), future));
+  }
+});
+
+describe('claim marks in large communities', () => {
+  it('stand where the field expects them', () => {
+    const marks = encodeClaimMarks(65010, { segment: 3, sequence: 217_000_001, mac: parseMac('52:54:00:aa:00:01') as Mac, node: ip('192.0.2.17') });
+    assert.deepEqual(marks.map((c) => `${c.globalAdmin}:${c.localData1}:${c.localData2}`), [
+      `65010:${2 ** 24 + 3}:217000001`, `65010:${2 * 2 ** 24 + 0x525400}:${0xaa0001}`, `65010:${3 * 2 ** 24}:${0xc0000211}`,
+    ]);
+  });
+
+  it('come back as they went', () => {
+    const address = fc.integer({ min: 1, max: 0xffffffff }).map((n) => `${n >>> 24}.${(n >>> 16) & 255}.${(n >>> 8) & 255}.${n & 255}` as IpAddress);
+    const mac = fc.uint8Array({ minLength: 6, maxLength: 6 }).map((bytes) => macFromBytes(bytes));
+    fc.assert(fc.property(fc.integer({ min: 0, max: 0xffffff }), fc.integer({ min: 1, max: highestSequence }), mac, address, fc.integer({ min: 1, max: 0xffffffff }),
+      (segment, sequence, m, node, globalAdmin) => {
+        assert.deepEqual(decodeClaimMarks(globalAdmin, encodeClaimMarks(globalAdmin, { segment, sequence, mac: m, node })), { segment, sequence, mac: m, node });
+      }));
+  });
+
+  it('of another administrator are not ours', () => {
+    assert.deepEqual(decodeClaimMarks(65011, encodeClaimMarks(65010, { segment: 0, sequence: 5, node: ip('192.0.2.1') })), {});
+  });
+});
+
+describe('preference', () => {
+  const level = (localPref: number, med: number, community: number) => ({ localPref, med, communities: [community], largeCommunities: [] });
+  const options: PreferenceOptions = { levels: { elevated: level(200, 0, 1), normal: level(100, 100, 2), leaving: level(50, 200, 3) }, noExport: false };
+
+  it('orders claims by sequence in profile sequence, on LOCAL_PREF and on MED', () => {
+    const older = preferenceOf('sequence', 'normal', 100, options);
+    const newer = preferenceOf('sequence', 'elevated', 101, options);
+    const leaving = preferenceOf('sequence', 'leaving', 101, options);
+    assert.ok(newer.localPref > older.localPref && older.localPref > leaving.localPref);
+    assert.ok(newer.med < older.med && older.med < leaving.med);
+    assert.deepEqual([leaving.localPref, leaving.med], [0, 4294967295]);
+  });
+
+  it('sends the same for elevated and normal in profile sequence', () => {
+    assert.deepEqual(preferenceOf('sequence', 'elevated', 9, options), preferenceOf('sequence', 'normal', 9, options));
+  });
+
+  it('has three levels in profile window', () => {
+    assert.deepEqual((['elevated', 'normal', 'leaving'] as const).map((l) => preferenceOf('window', l, 9, options).localPref), [200, 100, 50]);
+  });
+
+  it('marks what leaves with GRACEFUL_SHUTDOWN, and nothing else', () => {
+    for (const profile of ['sequence', 'window'] as const) {
+      assert.ok(isLeaving(preferenceOf(profile, 'leaving', 9, options).communities));
+      assert.ok(!preferenceOf(profile, 'elevated', 9, options).communities.includes(gracefulShutdown));
+    }
+  });
+
+  it('adds no-export where asked', () => {
+    assert.ok(preferenceOf('sequence', 'normal', 9, { ...options, noExport: true }).communities.includes(noExport));
+  });
+});

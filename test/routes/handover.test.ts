@@ -1,0 +1,230 @@
+import assert from 'node:assert/strict';
+import { ip } from '../../net/ip.ts';
+import { parseMac, type Mac } from '../../net/mac.ts';
+import type { Now } from '../../net/time.ts';
+import { clockSequence } from '../../routes/claim.ts';
+import {
+  dueEvent, handoverDeadline, newHandover, reclaimPauseMs, stepHandover, transitions,
+  type Endpoint, type EventName, type Handover, type HandoverContext, type HandoverEvent, type State,
+} from '../../routes/handover.ts';
+
+const options = { elevatedForMs: 90_000, debounceMs: 1500, withdrawAfterMs: 2000, portGoneGraceMs: 2000 };
+const at = (monotonicMs: number, wallTrusted = true): Now => ({ monotonicMs, wallMs: Date.UTC(2026, 10, 25) + monotonicMs, wallTrusted });
+const mac = parseMac('52:54:00:aa:00:01') as Mac;
+const endpoint: Endpoint = { mac, vlan: 100, ifindex: 7 };
+const context = (monotonicMs: number, more: Partial<HandoverContext> = {}): HandoverContext => ({
+  now: at(monotonicMs), options, rivalStands: false, rivalVisible: false, portAlive: true, holders: ['tor-a', 'tor-b'], ...more,
+});
+const heard = (kind: 'rarp' | 'garp' | 'na' | 'arp', capturedAtMs: number): HandoverEvent => ({ type: 'HeardLocal', kind, endpoint, capturedAtMs });
+
+/** A handover in a given state, reached by events and not by hand. */
+function inState(state: State, time = 1000): Handover {
+  let h = newHandover('default', ip('203.0.113.11'), at(0));
+  if (state === 'withdrawn') return h;
+  h = stepHandover(h, heard('rarp', time - 1), context(time)).handover;
+  if (state === 'elevated') return h;
+  if (state === 'normal') return stepHandover(h, { type: 'SettleTimer_Expires' }, context(time + 90_000)).handover;
+  if (state === 'leaving') return stepHandover(h, { type: 'PortGone' }, context(time + 10, { portAlive: true })).handover;
+  return stepHandover(h, { type: 'OperatorAnnounces' }, context(time + 10)).handover;
+}
+
+const events: Record<EventName, HandoverEvent> = {
+  HeardLocal: heard('garp', 500_000),
+  HeardEarly: { type: 'HeardEarly', kind: 'garp', endpoint },
+  HeardUplink: { type: 'HeardUplink', kind: 'rarp', capturedAtMs: 500_000 },
+  Answered: { type: 'Answered', endpoint, capturedAtMs: 500_000 },
+  RemoteNewer: { type: 'RemoteNewer', peer: 'tor-a' },
+  RivalGone: { type: 'RivalGone' },
+  PortGone: { type: 'PortGone' },
+  Probe_Due: { type: 'Probe_Due' },
+  SettleTimer_Expires: { type: 'SettleTimer_Expires' },
+  LeaveTimer_Expires: { type: 'LeaveTimer_Expires' },
+  OperatorAnnounces: { type: 'OperatorAnnounces' },
+  OperatorWithdraws: { type: 'OperatorWithdraws' },
+  OperatorReleases: { type: 'OperatorReleases' },
+};
+
+/** State after each event, from each state; `!` marks what must never happen. */
+const expected: Record<EventName, Record<State, State | '!'>> = {
+  HeardLocal:          { withdrawn: 'elevated',  elevated: 'elevated',  normal: 'normal',    leaving: 'elevated',  manual: 'manual' },
+  HeardEarly:          { withdrawn: 'withdrawn', elevated: 'elevated',  normal: 'normal',    leaving: 'leaving',   manual: 'manual' },
+  HeardUplink:         { withdrawn: 'withdrawn', elevated: 'leaving',   normal: 'leaving',   leaving: 'leaving',   manual: 'manual' },
+  Answered:            { withdrawn: 'elevated',  elevated: 'elevated',  normal: 'normal',    leaving: 'elevated',  manual: 'manual' },
+  RemoteNewer:         { withdrawn: 'withdrawn', elevated: 'leaving',   normal: 'leaving',   leaving: 'leaving',   manual: 'manual' },
+  RivalGone:           { withdrawn: 'withdrawn', elevated: 'elevated',  normal: 'normal',    leaving: 'leaving',   manual: 'manual' },
+  PortGone:            { withdrawn: 'withdrawn', elevated: 'leaving',   normal: 'leaving',   leaving: 'leaving',   manual: 'manual' },
+  Probe_Due:           { withdrawn: '!',         elevated: '!',         normal: '!',         leaving: 'leaving',   manual: '!' },
+  SettleTimer_Expires: { withdrawn: '!',         elevated: 'normal',    normal: '!',         leaving: '!',         manual: '!' },
+  LeaveTimer_Expires:  { withdrawn: '!',         elevated: '!',         normal: '!',         leaving: 'withdrawn', manual: '!' },
+  OperatorAnnounces:   { withdrawn: 'manual',    elevated: 'manual',    normal: 'manual',    leaving: 'manual',    manual: 'manual' },
+  OperatorWithdraws:   { withdrawn: 'manual',    elevated: 'manual',    normal: 'manual',    leaving: 'manual',    manual: 'manual' },
+  OperatorReleases:    { withdrawn: 'withdrawn', elevated: 'elevated',  normal: 'normal',    leaving: 'leaving',   manual: 'withdrawn' },
+};
+
+describe('handover table', () => {
+  for (const name of Object.keys(transitions) as EventName[]) {
+    for (const state of Object.keys(transitions[name]) as State[]) {
+      it(`${name} in ${state} → ${expected[name][state]}`, () => {
+        const h = inState(state);
+        const step = (): Handover => stepHandover(h, events[name], context(500_000)).handover;
+        if (expected[name][state] === '!') assert.throws(step, { name: 'AssertionFailed' });
+        else assert.equal(step().state, expected[name][state]);
+      });
+    }
+  }
+
+  it('lists every event and every state', () => {
+    assert.deepEqual(Object.keys(transitions).sort(), Object.keys(expected).sort());
+    for (const row of Object.values(transitions)) assert.deepEqual(Object.keys(row).sort(), ['elevated', 'leaving', 'manual', 'normal', 'withdrawn']);
+  });
+});
+
+describe('a claim', () => {
+  it('takes the clock when that is ahead of all that was seen', () => {
+    const h = stepHandover(newHandover('default', ip('203.0.113.11'), at(0)), heard('rarp', 1), context(2)).handover;
+    assert.equal(h.sequence, clockSequence(at(2)));
+    assert.equal(h.highestSeen, h.sequence);
+  });
+
+  it('outbids what was seen when the clock does not', () => {
+    const seen = clockSequence(at(0)) + 500;
+    const h = stepHandover({ ...newHandover('default', ip('203.0.113.11'), at(0)), highestSeen: seen }, heard('rarp', 1), context(2)).handover;
+    assert.equal(h.sequence, seen + 1);
+  });
+
+  it('is seen + 1 while the clock is not synchronised', () => {
+    const h = stepHandover({ ...newHandover('default', ip('203.0.113.11'), at(0)), highestSeen: 41 }, heard('rarp', 1), context(2, { now: at(2, false) })).handover;
+    assert.equal(h.sequence, 42);
+  });
+
+  it('does not change on the wire with each repeat', () => {
+    const first = inState('elevated');
+    for (const [kind, after, verdict] of [['rarp', 50, 'repeat'], ['garp', 90, 'repeat'], ['rarp', 800, 'repeat'], ['garp', 5000, 'accepted']] as const) {
+      const { handover, verdict: said } = stepHandover(first, heard(kind, 1000 + after), context(1000 + after));
+      assert.equal(handover.sequence, first.sequence);
+      assert.equal(said, verdict);
+    }
+  });
+
+  it('raises the sequence at every change of sides', () => {
+    let h = inState('elevated');
+    const sequences = [h.sequence];
+    for (let i = 0; i < 5; i++) {
+      h = stepHandover(h, { type: 'HeardUplink', kind: 'rarp', capturedAtMs: 2000 + i * 20 }, context(2000 + i * 20)).handover;
+      h = stepHandover(h, heard('rarp', 2010 + i * 20), context(2010 + i * 20)).handover;
+      sequences.push(h.sequence);
+    }
+    assert.deepEqual(sequences, [...sequences].sort((a, b) => a - b));
+    assert.equal(new Set(sequences).size, 6);
+  });
+});
+
+describe('leaving', () => {
+  it('withdraws from the peer that shows the newer claim, and stays announced at the other', () => {
+    const shown = stepHandover(inState('normal'), { type: 'RemoteNewer', peer: 'tor-a' }, context(100_000, { rivalStands: true })).handover;
+    assert.equal(shown.state, 'leaving');
+    assert.deepEqual([...shown.gone], ['tor-a']);
+    const both = stepHandover(shown, { type: 'RemoteNewer', peer: 'tor-b' }, context(100_010, { rivalStands: true, holders: ['tor-b'] })).handover;
+    assert.equal(both.state, 'withdrawn');
+    assert.equal(both.leaveAtMs, undefined);
+  });
+
+  it('withdraws at once where the only holder shows the newer claim', () => {
+    const h = stepHandover(inState('normal'), { type: 'RemoteNewer', peer: 'tor-a' }, context(100_000, { holders: ['tor-a'], rivalStands: true })).handover;
+    assert.equal(h.state, 'withdrawn');
+  });
+
+  it('asks the VM three times and withdraws when it stays silent', () => {
+    let h = stepHandover(inState('normal'), { type: 'HeardUplink', kind: 'rarp', capturedAtMs: 100_000 }, context(100_000)).handover;
+    let probes = 0;
+    for (let time = 100_000; h.state === 'leaving' && time < 110_000; time += 10) {
+      for (let event = dueEvent(h, time); event !== undefined; event = dueEvent(h, time)) {
+        const step = stepHandover(h, event, context(time));
+        h = step.handover;
+        if (step.sendProbe) probes += 1;
+        if (h.state !== 'leaving') { assert.equal(time, 102_000); break; }
+      }
+    }
+    assert.equal(probes, 3);
+    assert.equal(h.state, 'withdrawn');
+  });
+
+  it('claims again when the VM answers, once against a rival that stands; then it is a conflict', () => {
+    let h = stepHandover(inState('normal'), { type: 'RemoteNewer', peer: 'tor-a' }, context(100_000, { rivalStands: true })).handover;
+    let step = stepHandover(h, { type: 'Answered', endpoint, capturedAtMs: 100_005 }, context(100_005, { rivalStands: true }));
+    assert.equal(step.handover.state, 'elevated');
+    assert.equal(step.verdict, 'accepted');
+    h = stepHandover(step.handover, { type: 'RemoteNewer', peer: 'tor-a' }, context(100_020, { rivalStands: true })).handover;
+    step = stepHandover(h, { type: 'Answered', endpoint, capturedAtMs: 100_025 }, context(100_025, { rivalStands: true }));
+    assert.equal(step.handover.state, 'leaving');
+    assert.equal(step.verdict, 'conflict');
+    step = stepHandover(h, { type: 'Answered', endpoint, capturedAtMs: 100_025 + reclaimPauseMs }, context(100_025 + reclaimPauseMs, { rivalStands: true }));
+    assert.equal(step.handover.state, 'elevated');
+  });
+
+  it('does not claim on a frame that was captured before the sign that made it leave', () => {
+    const h = stepHandover(inState('normal'), { type: 'RemoteNewer', peer: 'tor-a' }, context(100_000, { rivalStands: true })).handover;
+    const step = stepHandover(h, heard('garp', 99_999), context(100_001, { rivalStands: true }));
+    assert.equal(step.handover.state, 'leaving');
+    assert.equal(step.verdict, 'repeat');
+  });
+
+  it('takes no uplink frame for news that was captured before our own evidence', () => {
+    const h = inState('elevated');
+    assert.equal(stepHandover(h, { type: 'HeardUplink', kind: 'garp', capturedAtMs: 900 }, context(1001)).handover.state, 'elevated');
+  });
+
+  it('has no probes once the port is gone, and ends after the grace', () => {
+    const h = stepHandover(inState('normal'), { type: 'PortGone' }, context(100_000, { portAlive: false })).handover;
+    assert.equal(h.probe, undefined);
+    assert.equal(handoverDeadline(h), 102_000);
+  });
+
+  it('voids every deadline of the claim that it belonged to', () => {
+    const leaving = inState('leaving');
+    const claimedAgain = stepHandover(leaving, heard('rarp', 2000), context(2001)).handover;
+    assert.equal(claimedAgain.leaveAtMs, undefined);
+    assert.equal(claimedAgain.probe, undefined);
+    assert.equal(handoverDeadline(claimedAgain), 2001 + options.elevatedForMs);
+  });
+});
+
+describe('an early frame', () => {
+  it('is remembered and claims when the rival leaves', () => {
+    const h = stepHandover(newHandover('default', ip('203.0.113.11'), at(0)), { type: 'HeardEarly', kind: 'garp', endpoint }, context(10, { rivalVisible: true }));
+    assert.equal(h.verdict, 'early');
+    assert.equal(h.handover.state, 'withdrawn');
+    const claimed = stepHandover(h.handover, { type: 'RivalGone' }, context(20)).handover;
+    assert.equal(claimed.state, 'elevated');
+    assert.deepEqual(claimed.endpoint, endpoint);
+  });
+
+  it('is forgotten with its port', () => {
+    const h = stepHandover(newHandover('default', ip('203.0.113.11'), at(0)), { type: 'HeardEarly', kind: 'garp', endpoint }, context(10)).handover;
+    const gone = stepHandover(h, { type: 'PortGone' }, context(15, { portAlive: false })).handover;
+    assert.equal(stepHandover(gone, { type: 'RivalGone' }, context(20, { portAlive: false })).handover.state, 'withdrawn');
+  });
+});
+
+describe('settling', () => {
+  it('waits while a rival is visible', () => {
+    const h = stepHandover(inState('elevated'), { type: 'SettleTimer_Expires' }, context(91_000, { rivalVisible: true })).handover;
+    assert.equal(h.state, 'elevated');
+    assert.equal(h.settleAtMs, 92_000);
+  });
+});
+
+describe('manual override', () => {
+  it('withdraws for a time and then asks the VM', () => {
+    let h = stepHandover(inState('normal'), { type: 'OperatorWithdraws', untilMs: 160_000 }, context(100_000)).handover;
+    assert.equal(dueEvent(h, 159_999), undefined);
+    h = stepHandover(h, dueEvent(h, 160_000) as HandoverEvent, context(160_000)).handover;
+    assert.equal(h.state, 'withdrawn');
+    assert.equal(dueEvent(h, 160_000)?.type, 'Probe_Due');
+  });
+
+  it('outbids every claim with announce', () => {
+    const h = stepHandover({ ...inState('withdrawn'), highestSeen: 2_000_000_000 }, { type: 'OperatorAnnounces' }, context(5)).handover;
+    assert.equal(h.sequence, 2_000_000_001);
+  });
+});
