@@ -11,6 +11,7 @@ interface Binary {
   packetSend(watch: Watch, ifindex: number, frame: Uint8Array): void;
   packetStatistics(watch: Watch): [received: number, dropped: number];
   netlinkOpen(slab: Uint8Array, groups: readonly number[], receiveBufferBytes: number, callback: (event: number | Error) => void): [Watch, number];
+  netlinkDrain(watch: Watch): void;
   netlinkSend(watch: Watch, message: Uint8Array): void;
   tcpConnect(options: TcpConnectOptions, callback: (event: number | Error) => void): Watch;
   tcpListen(options: TcpListenOptions): number;
@@ -124,6 +125,8 @@ export interface NetlinkSocket {
   /** The port number of this socket: what the kernel answers to our requests carries it. */
   readonly port: number;
   send(message: Uint8Array): void;
+  /** Hands over what waits in the socket before it returns. Does nothing while `onData` runs for an earlier call of this. */
+  drain(): void;
   close(): void;
 }
 
@@ -149,6 +152,7 @@ export function openNetlinkSocket(options: {
   return {
     port,
     send: (message) => native.netlinkSend(watch, message),
+    drain: () => native.netlinkDrain(watch),
     close() {
       open = false;
       native.close(watch);

@@ -163,6 +163,10 @@ void watch_call(struct watch *watch, size_t argc, const napi_value *argv) {
   napi_value function, global, result, exception;
   if (napi_get_reference_value(watch->env, watch->callback, &function) != napi_ok) return;
   if (napi_get_global(watch->env, &global) != napi_ok) return;
+  if (watch->called_from_script) {
+    napi_call_function(watch->env, global, function, argc, argv, &result);
+    return;
+  }
   if (napi_make_callback(watch->env, NULL, global, function, argc, argv, &result) != napi_pending_exception) return;
   if (napi_get_and_clear_last_exception(watch->env, &exception) == napi_ok) napi_fatal_exception(watch->env, exception);
 }
@@ -227,6 +231,7 @@ static const struct {
     {"packetSend", packet_send},
     {"packetStatistics", packet_statistics},
     {"netlinkOpen", netlink_open},
+    {"netlinkDrain", netlink_drain},
     {"netlinkSend", netlink_send},
     {"tcpConnect", tcp_connect},
     {"tcpListen", tcp_listen},

@@ -32,6 +32,7 @@ struct watch {
   napi_async_cleanup_hook_handle cleanup;
   int owners;
   bool open;
+  bool called_from_script; /* the reader was asked to read now, from within JavaScript */
   void (*ready)(struct watch *watch, int status);
   void (*release)(struct watch *watch); /* may be NULL: deletes further references, still with a live env */
 };
@@ -44,7 +45,10 @@ napi_value watch_external(napi_env env, struct watch *watch);
 void watch_close(struct watch *watch);
 /* The watch behind argument `value`, if it is of that kind and open; otherwise throws EBADF and returns NULL. */
 struct watch *watch_of(napi_env env, napi_value value, enum watch_kind kind, const char *what);
-/* Calls the JavaScript function. What it throws becomes an uncaught exception: it is our own fault. */
+/*
+ * Calls the JavaScript function. What it throws becomes an uncaught exception, for it is our own fault; or the exception of
+ * the script that asked for the call.
+ */
 void watch_call(struct watch *watch, size_t argc, const napi_value *argv);
 
 /* An Error with `code` (ECONNREFUSED), `errno` and `syscall`, and the same thrown. Both give NULL-able values. */
@@ -63,6 +67,7 @@ napi_value packet_open(napi_env env, napi_callback_info info);
 napi_value packet_send(napi_env env, napi_callback_info info);
 napi_value packet_statistics(napi_env env, napi_callback_info info);
 napi_value netlink_open(napi_env env, napi_callback_info info);
+napi_value netlink_drain(napi_env env, napi_callback_info info);
 napi_value netlink_send(napi_env env, napi_callback_info info);
 napi_value tcp_connect(napi_env env, napi_callback_info info);
 napi_value tcp_listen(napi_env env, napi_callback_info info);

@@ -19,10 +19,10 @@ static void report(struct watch *watch, const char *what, int error) {
 }
 
 /* JavaScript reads each datagram before the next one overwrites it. */
-static void drain(struct watch *watch, int status) {
+static void drain_some(struct watch *watch, int datagrams) {
   struct netlink *netlink = (struct netlink *)watch;
-  (void)status;
-  for (int i = 0; i < BATCH && watch->open; i++) {
+  for (int i = 0; i < datagrams && watch->open; i++) {
+    bool pending = false;
     struct sockaddr_nl from = {0};
     struct iovec vector = {.iov_base = netlink->slab, .iov_len = DATAGRAM};
     struct msghdr header = {.msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &vector, .msg_iovlen = 1};
@@ -40,7 +40,27 @@ static void drain(struct watch *watch, int status) {
       watch_call(watch, 1, &argument); /* from the kernel; other processes have nothing to tell us */
     }
     napi_close_handle_scope(watch->env, scope);
+    napi_is_exception_pending(watch->env, &pending);
+    if (pending) return;
   }
+}
+
+static void drain(struct watch *watch, int status) {
+  (void)status;
+  drain_some(watch, BATCH);
+}
+
+/* netlinkDrain(external): what waits is handed over before this returns. */
+napi_value netlink_drain(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  struct watch *watch;
+  if (!read_arguments(env, info, 1, argv)) return NULL;
+  watch = watch_of(env, argv[0], WATCH_NETLINK, "recvmsg");
+  if (watch == NULL || watch->called_from_script) return NULL; /* no reading within reading */
+  watch->called_from_script = true;
+  drain_some(watch, BATCH * BATCH);
+  watch->called_from_script = false;
+  return NULL;
 }
 
 static void release(struct watch *watch) {

@@ -1,0 +1,95 @@
+import { openNetlinkSocket } from '../../native/index.ts';
+import type { NetlinkSocket, SystemError } from '../../native/index.ts';
+import type { BridgeChange } from '../ports.ts';
+import { createFollower } from '../wire/follow.ts';
+import { decodeRtnetlink, encodeDumpRequest, RTNLGRP } from '../wire/rtnetlink.ts';
+
+/** Room for some ten thousand events before one is lost. More than net.core.rmem_max only with CAP_NET_ADMIN. */
+const receiveBufferBytes = 8 * 1024 * 1024;
+/** After an error that is no overrun a new socket is opened, but not at once: it may fail again. */
+const reopenAfterMs = 1000;
+
+export interface MonitorOptions {
+  /** First one `resync`, then what changes; another `resync` whenever events were lost. */
+  readonly onChange: (change: BridgeChange) => void;
+  /** The monitor recovers by itself; the error is for the log. `code` ENOBUFS: events were lost, a `resync` follows. */
+  readonly onError: (error: Error) => void;
+  /** Reads the tables anew this often, as a safety net. Absent: only after an overrun. */
+  readonly dumpIntervalMs?: number;
+}
+
+export interface Monitor {
+  /**
+   * Gives out what the kernel has already told before it returns (at the start: the first `resync`). For a frame from an
+   * unknown interface: the kernel tells of a port before the port brings a frame, but the two come through different sockets.
+   */
+  catchUp(): void;
+  close(): void;
+}
+
+/**
+ * Follows links, bridge forwarding entries and own addresses of this network namespace. Needs no capability.
+ * @throws an Error with `code` if the first socket can't be opened.
+ */
+export function openMonitor(options: MonitorOptions): Monitor {
+  let socket: NetlinkSocket | undefined;
+  let reopening: NodeJS.Timeout | undefined;
+  const follower = createFollower({
+    request: (dump, sequence) => socket?.send(encodeDumpRequest(dump, sequence)),
+    onChange: options.onChange,
+  });
+
+  function open(): void {
+    socket = openNetlinkSocket({
+      groups: [RTNLGRP.link, RTNLGRP.neigh, RTNLGRP.ipv4Address, RTNLGRP.ipv6Address],
+      receiveBufferBytes,
+      onData: (datagram) => guard(() => follower.take(decodeRtnetlink(datagram), socket?.port ?? 0)),
+      onError(error) {
+        options.onError(error);
+        if (error.code === 'ENOBUFS') guard(() => follower.restart());
+        else reopen();
+      },
+    });
+    follower.reset();
+    follower.restart();
+  }
+
+  function guard(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      if (!isExpected(error)) throw error;
+      options.onError(error);
+      reopen();
+    }
+  }
+
+  function reopen(): void {
+    socket?.close();
+    socket = undefined;
+    reopening ??= setTimeout(() => {
+      reopening = undefined;
+      guard(open);
+    }, reopenAfterMs);
+  }
+
+  open();
+  const interval =
+    options.dumpIntervalMs === undefined ? undefined : setInterval(() => guard(() => socket && follower.restart()), options.dumpIntervalMs);
+  interval?.unref();
+  return {
+    catchUp: () => guard(() => socket?.drain()),
+    close() {
+      clearTimeout(reopening);
+      clearInterval(interval);
+      socket?.close();
+      socket = undefined;
+      reopening = undefined;
+    },
+  };
+}
+
+/** What the kernel or a full table may do to us: system call errors, refused dumps, malformed messages. All else is our fault. */
+function isExpected(error: unknown): error is Error {
+  return error instanceof Error && ('syscall' in (error as Partial<SystemError>) || error.name === 'MalformedNetlink' || error.name === 'DumpRefused');
+}

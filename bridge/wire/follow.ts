@@ -1,0 +1,150 @@
+import type { IpAddress } from '../../net/ip.ts';
+import type { BridgeChange, FdbEntry, Link } from '../ports.ts';
+import { dumps } from './rtnetlink.ts';
+import type { Dump, RtnetlinkContent, RtnetlinkMessage } from './rtnetlink.ts';
+
+/** The kernel refused a dump or ended it with an error. */
+export class DumpRefused extends Error {
+  override name = 'DumpRefused';
+}
+
+/** A dump that was interrupted by a change is asked for again this often; then it is taken as it is, for events follow anyway. */
+const maxInterrupted = 10;
+/** Events that wait for the end of a dump. With more the dump is begun again afterwards, as after an overrun. */
+const maxWaiting = 100_000;
+
+export interface Follower {
+  /** The messages of one datagram; `port` is that of the socket. @throws DumpRefused */
+  take(messages: readonly RtnetlinkMessage[], port: number): void;
+  /** Reads all tables anew: at the start, after an overrun, or because the caller wants it. */
+  restart(): void;
+  /** Forgets the dump that runs: its socket is gone. */
+  reset(): void;
+}
+
+/**
+ * Turns netlink messages into changes: three dumps one after the other, given out as one `resync`, then events as they come.
+ * Events that arrive during the dumps are kept in order and given out after them. An event may then be older than the dump; but
+ * whatever changed after it has an event too, so that the last word about each object is the true one.
+ */
+export function createFollower(options: {
+  readonly request: (dump: Dump, sequence: number) => void;
+  readonly onChange: (change: BridgeChange) => void;
+}): Follower {
+  /** Links as last told, for events that speak of a part only. */
+  const links = new Map<number, Link>();
+  let sequence = 0;
+  let stage: number | undefined; // index into `dumps`; undefined: no dump runs
+  let again = false; // events were lost during the dump
+  let interrupted = false;
+  let interruptions = 0;
+  let waiting: RtnetlinkContent[] = [];
+  let found: { links: Link[]; fdb: FdbEntry[]; ownAddresses: { ifindex: number; address: IpAddress }[] };
+
+  function ask(next: number): void {
+    stage = next;
+    interrupted = false;
+    sequence = (sequence + 1) >>> 0 || 1;
+    options.request(dumps[next] as Dump, sequence);
+  }
+
+  function begin(): void {
+    again = false;
+    interruptions = 0;
+    waiting = [];
+    found = { links: [], fdb: [], ownAddresses: [] };
+    ask(0);
+  }
+
+  /** A part of the table that is asked for. */
+  function collect(content: RtnetlinkContent): void {
+    if (content.type === 'link') found.links.push(content.link);
+    else if (content.type === 'fdb') found.fdb.push(content.entry);
+    else if (content.type === 'ownAddress') found.ownAddresses.push({ ifindex: content.ifindex, address: content.address });
+  }
+
+  function clearStage(current: number): void {
+    if (current === 0) found.links = [];
+    else if (current === 1) found.ownAddresses = [];
+    else found.fdb = [];
+  }
+
+  function endOfDump(errno: number): void {
+    const current = stage as number;
+    if (errno !== 0) throw new DumpRefused(`the kernel ended the dump of ${dumps[current]} with errno ${errno}`);
+    if (again) return begin();
+    if (interrupted && interruptions < maxInterrupted) {
+      interruptions++;
+      clearStage(current);
+      return ask(current);
+    }
+    if (current + 1 < dumps.length) return ask(current + 1);
+    stage = undefined;
+    const kept = waiting;
+    waiting = [];
+    links.clear();
+    for (const link of found.links) links.set(link.ifindex, link);
+    options.onChange({ type: 'resync', ...found });
+    for (const content of kept) give(content);
+  }
+
+  function give(content: RtnetlinkContent): void {
+    switch (content.type) {
+      case 'link':
+        links.set(content.link.ifindex, content.link);
+        return options.onChange(content);
+      case 'linkGone':
+        links.delete(content.ifindex);
+        return options.onChange(content);
+      case 'leftBridge':
+        return leaveBridge(content.ifindex, content.master);
+      case 'fdb':
+      case 'fdbGone':
+      case 'ownAddress':
+        return options.onChange(content);
+      default: // a `bridgePort` comes with a `link` that says the same
+    }
+  }
+
+  function leaveBridge(ifindex: number, master: number | undefined): void {
+    const known = links.get(ifindex);
+    if (known?.master === undefined || (master !== undefined && master !== known.master)) return;
+    const { master: _left, ...link } = known;
+    links.set(ifindex, link);
+    options.onChange({ type: 'link', link });
+  }
+
+  function takeOne({ header, content, interrupted: flag }: RtnetlinkMessage, port: number): void {
+    if (content.type === 'overrun') return restart();
+    if (header.port === port && header.sequence === sequence && stage !== undefined) {
+      interrupted ||= flag;
+      if (content.type === 'done' || content.type === 'error') endOfDump(content.errno);
+      else collect(content);
+    } else if (stage === undefined) {
+      give(content);
+    } else if (waiting.length < maxWaiting) {
+      waiting.push(content);
+    } else {
+      again = true;
+      waiting = [];
+    }
+  }
+
+  // The kernel runs one dump per socket at a time: a running one is read to its end first.
+  function restart(): void {
+    if (stage === undefined) begin();
+    else again = true;
+  }
+
+  return {
+    take(messages, port) {
+      for (const message of messages) takeOne(message, port);
+    },
+    restart,
+    reset() {
+      stage = undefined;
+      again = false;
+      waiting = [];
+    },
+  };
+}

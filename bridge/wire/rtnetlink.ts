@@ -1,0 +1,197 @@
+import { ipFromBytes } from '../../net/ip.ts';
+import type { IpAddress } from '../../net/ip.ts';
+import { macFromBytes } from '../../net/mac.ts';
+import type { FdbEntry, Link } from '../ports.ts';
+import {
+  encodeMessage,
+  MalformedNetlink,
+  NetlinkReader,
+  NLM_F_DUMP,
+  NLM_F_DUMP_INTR,
+  NLM_F_REQUEST,
+  NLMSG_DONE,
+  NLMSG_ERROR,
+  NLMSG_OVERRUN,
+  readAttributes,
+  readMessage,
+} from './netlink.ts';
+import type { NetlinkHeader } from './netlink.ts';
+
+export { MalformedNetlink } from './netlink.ts';
+
+/** rtnetlink(7): groups to join, message types, families, attributes; numbers from linux/rtnetlink.h and its neighbours. */
+export const RTNLGRP = { link: 1, neigh: 3, ipv4Address: 5, ipv6Address: 9 } as const;
+const RTM = { newLink: 16, delLink: 17, getLink: 18, newAddress: 20, delAddress: 21, getAddress: 22, newNeigh: 28, delNeigh: 29, getNeigh: 30 } as const;
+const AF = { unspec: 0, inet: 2, bridge: 7, inet6: 10 } as const;
+const IFLA = { address: 1, ifname: 3, master: 10, wireless: 11, linkInfo: 18, ifalias: 20 } as const;
+const IFLA_INFO_KIND = 1;
+const IFA = { address: 1, local: 2 } as const;
+const NDA = { lladdr: 2, vlan: 5, master: 9 } as const;
+const NUD_PERMANENT = 0x80;
+const IFF_UP = 0x1;
+const IFF_LOWER_UP = 0x1_0000;
+const macOctets = 6;
+
+/** What one message says. */
+export type RtnetlinkContent =
+  | { readonly type: 'link'; readonly link: Link }
+  | { readonly type: 'linkGone'; readonly ifindex: number }
+  /** AF_BRIDGE: the bridge speaks of its port, with few of the link's attributes. Not to be taken for the link itself. */
+  | { readonly type: 'bridgePort'; readonly ifindex: number; readonly master?: number }
+  /** AF_BRIDGE RTM_DELLINK: the link lives on, but no longer as a port of `master`. */
+  | { readonly type: 'leftBridge'; readonly ifindex: number; readonly master?: number }
+  | { readonly type: 'fdb'; readonly entry: FdbEntry }
+  | { readonly type: 'fdbGone'; readonly entry: FdbEntry }
+  | { readonly type: 'ownAddress'; readonly ifindex: number; readonly address: IpAddress; readonly present: boolean }
+  /** The end of a dump; `errno` 0 if it is whole. */
+  | { readonly type: 'done'; readonly errno: number }
+  /** The answer to a request that was refused (or, with 0, acknowledged). */
+  | { readonly type: 'error'; readonly errno: number }
+  | { readonly type: 'overrun' }
+  /** A message that does not concern us: ARP entries, other types, forwarding entries outside bridges. */
+  | { readonly type: 'other' };
+
+export interface RtnetlinkMessage {
+  readonly header: NetlinkHeader;
+  readonly content: RtnetlinkContent;
+  /** NLM_F_DUMP_INTR: the dump may lack entries. */
+  readonly interrupted: boolean;
+}
+
+/**
+ * All messages of one datagram. Unknown types and attributes are passed over.
+ * @throws MalformedNetlink, and nothing else, if lengths contradict each other.
+ */
+export function decodeRtnetlink(datagram: Uint8Array): RtnetlinkMessage[] {
+  const messages: RtnetlinkMessage[] = [];
+  const reader = new NetlinkReader(datagram);
+  while (reader.left > 0) {
+    const { header, body } = readMessage(reader);
+    messages.push({ header, content: decodeContent(header.type, body), interrupted: (header.flags & NLM_F_DUMP_INTR) !== 0 });
+  }
+  return messages;
+}
+
+function decodeContent(type: number, body: NetlinkReader): RtnetlinkContent {
+  switch (type) {
+    case RTM.newLink:
+    case RTM.delLink:
+      return decodeLink(body, type === RTM.newLink);
+    case RTM.newNeigh:
+    case RTM.delNeigh:
+      return decodeNeighbour(body, type === RTM.newNeigh);
+    case RTM.newAddress:
+    case RTM.delAddress:
+      return decodeAddress(body, type === RTM.newAddress);
+    case NLMSG_DONE:
+      return { type: 'done', errno: body.left >= 4 ? Math.abs(body.i32()) : 0 };
+    case NLMSG_ERROR:
+      return { type: 'error', errno: Math.abs(body.i32()) };
+    case NLMSG_OVERRUN:
+      return { type: 'overrun' };
+    default:
+      return { type: 'other' };
+  }
+}
+
+/** `ifinfomsg`: family u8, pad u8, type u16, ifindex i32, flags u32, change u32; then IFLA_* attributes. */
+function decodeLink(body: NetlinkReader, isNew: boolean): RtnetlinkContent {
+  const family = body.u8();
+  body.skip(3);
+  const ifindex = body.i32();
+  const flags = body.u32();
+  body.skip(4);
+  let name: string | undefined;
+  let partial = false;
+  const optional: { -readonly [K in 'mac' | 'master' | 'alias' | 'kind']?: Link[K] } = {};
+  readAttributes(body, (type, value) => {
+    if (type === IFLA.ifname) name = text(value);
+    else if (type === IFLA.ifalias) optional.alias = text(value);
+    else if (type === IFLA.address && value.left === macOctets) optional.mac = macFromBytes(value.rest());
+    else if (type === IFLA.master) optional.master = value.u32();
+    else if (type === IFLA.wireless) partial = true;
+    else if (type === IFLA.linkInfo && family !== AF.bridge) {
+      readAttributes(value, (infoType, info) => {
+        if (infoType === IFLA_INFO_KIND) optional.kind = text(info);
+      });
+    }
+  });
+  if (family === AF.bridge) {
+    const port = optional.master === undefined ? { ifindex } : { ifindex, master: optional.master };
+    return { type: isNew ? 'bridgePort' : 'leftBridge', ...port };
+  }
+  // IPv6 and wireless drivers speak of a link with attributes of their own only.
+  if (family !== AF.unspec || partial) return { type: 'other' };
+  if (!isNew) return { type: 'linkGone', ifindex };
+  if (name === undefined) throw new MalformedNetlink(`RTM_NEWLINK of ${ifindex} without a name`);
+  if (optional.master === 0) delete optional.master;
+  return {
+    type: 'link',
+    link: { ifindex, name, ...optional, up: (flags & IFF_UP) !== 0, carrier: (flags & IFF_LOWER_UP) !== 0 },
+  };
+}
+
+/**
+ * `ndmsg`: family u8, pad 3, ifindex i32, state u16, flags u8, type u8; then NDA_* attributes. Only a bridge's own entries
+ * carry NDA_MASTER: entries of a VXLAN device or of a driver's address filter do not, and are not ours.
+ */
+function decodeNeighbour(body: NetlinkReader, isNew: boolean): RtnetlinkContent {
+  const family = body.u8();
+  body.skip(3);
+  const ifindex = body.i32();
+  const state = body.u16();
+  body.skip(2);
+  if (family !== AF.bridge) return { type: 'other' };
+  let mac: FdbEntry['mac'] | undefined;
+  let vlan = 0;
+  let ofBridge = false;
+  readAttributes(body, (type, value) => {
+    if (type === NDA.lladdr && value.left === macOctets) mac = macFromBytes(value.rest());
+    else if (type === NDA.vlan) vlan = value.u16();
+    else if (type === NDA.master) ofBridge = true;
+  });
+  if (mac === undefined || !ofBridge) return { type: 'other' };
+  return { type: isNew ? 'fdb' : 'fdbGone', entry: { ifindex, mac, vlan, permanent: (state & NUD_PERMANENT) !== 0 } };
+}
+
+/** `ifaddrmsg`: family u8, prefix length u8, flags u8, scope u8, ifindex u32; IFA_ADDRESS is the far end of a point-to-point link, IFA_LOCAL ours. */
+function decodeAddress(body: NetlinkReader, present: boolean): RtnetlinkContent {
+  const family = body.u8();
+  body.skip(3);
+  const ifindex = body.u32();
+  const octets = family === AF.inet ? 4 : family === AF.inet6 ? 16 : undefined;
+  if (octets === undefined) return { type: 'other' };
+  let address: IpAddress | undefined;
+  let local: IpAddress | undefined;
+  readAttributes(body, (type, value) => {
+    if (value.left !== octets) return;
+    if (type === IFA.address) address = ipFromBytes(value.rest(), 0, octets);
+    else if (type === IFA.local) local = ipFromBytes(value.rest(), 0, octets);
+  });
+  const own = local ?? address;
+  return own === undefined ? { type: 'other' } : { type: 'ownAddress', ifindex, address: own, present };
+}
+
+/** A string attribute up to its NUL. An alias may hold anything, so bad UTF-8 becomes U+FFFD. */
+function text(value: NetlinkReader): string {
+  const bytes = value.rest();
+  const end = bytes.indexOf(0);
+  return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
+}
+
+/** What can be asked for whole, in the order in which a monitor asks. */
+export const dumps = ['links', 'addresses', 'fdb'] as const;
+export type Dump = (typeof dumps)[number];
+
+/** The request for a dump. The kernel answers with messages that bear `sequence`, the last one `done`. */
+export function encodeDumpRequest(dump: Dump, sequence: number): Uint8Array {
+  const header = (type: number) => ({ type, flags: NLM_F_REQUEST | NLM_F_DUMP, sequence, port: 0 });
+  switch (dump) {
+    case 'links':
+      return encodeMessage(header(RTM.getLink), new Uint8Array(16)); // ifinfomsg, AF_UNSPEC
+    case 'addresses':
+      return encodeMessage(header(RTM.getAddress), new Uint8Array(8)); // ifaddrmsg, AF_UNSPEC
+    case 'fdb':
+      return encodeMessage(header(RTM.getNeigh), Uint8Array.of(AF.bridge, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)); // ndmsg
+  }
+}
