@@ -1,0 +1,92 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { NodeName } from './addresses.ts';
+import { asn, linkOf, nodeNames } from './addresses.ts';
+import { findProgram } from './processes.ts';
+import type { Topology } from './topology.ts';
+import { BirdTor } from './tor-bird.ts';
+import { EmbeddedTor } from './tor-embedded.ts';
+import { FrrTor } from './tor-frr.ts';
+
+export type TorKind = 'frr' | 'bird' | 'embedded';
+
+/** What both ends of the sessions agree on. */
+export interface Peering {
+  /** iBGP with the ToR as route reflector, or eBGP with an AS of the ToR's own and the communities of profile `window`. */
+  readonly type: 'ibgp' | 'ebgp';
+  /** TCP MD5 key (RFC 2385) of all sessions. */
+  readonly password?: string;
+}
+
+/** One route of a router's own table. */
+export interface TorRoute {
+  readonly prefix: string;
+  readonly nextHop: string;
+  /** The one that the router uses. */
+  readonly best: boolean;
+  readonly localPref?: number;
+  readonly med?: number;
+}
+
+/** A router behind which the client is, whatever program it runs. */
+export interface Tor {
+  readonly kind: TorKind;
+  /** Short name of its namespace. */
+  readonly namespace: string;
+  start(): Promise<void>;
+  /** Ends it; `SIGKILL` as in a crash. */
+  stop(signal?: NodeJS.Signals): Promise<void>;
+  /** The addresses of the nodes whose session is Established. */
+  established(): Promise<string[]>;
+  /** All routes to VMs that it holds, of both families. */
+  routes(): Promise<TorRoute[]>;
+}
+
+/** One neighbour in the router's configuration. */
+export interface TorNeighbor {
+  readonly node: NodeName;
+  readonly address: string;
+  readonly localAddress: string;
+  readonly localAddress6: string;
+}
+
+/** All that the writers of router configurations need. */
+export interface TorPlan {
+  readonly namespace: string;
+  readonly routerId: string;
+  readonly asn: number;
+  readonly peering: Peering;
+  readonly neighbors: readonly TorNeighbor[];
+}
+
+/** What router number `index` of a topology shall do. */
+export function planTor(topology: Topology, index: number, peering: Peering): TorPlan {
+  const neighbors = nodeNames.map((node): TorNeighbor => {
+    const link = linkOf(index, node);
+    return { node, address: link.node.ipv4, localAddress: link.tor.ipv4, localAddress6: link.tor.ipv6 };
+  });
+  return {
+    namespace: topology.tors[index] as string,
+    routerId: neighbors[0]!.localAddress,
+    asn: peering.type === 'ibgp' ? asn.nodes : asn.tor,
+    peering,
+    neighbors,
+  };
+}
+
+/** A router of `kind`, not started yet; its files go to a folder of its own below `folder`. */
+export function createTor(kind: TorKind, topology: Topology, index: number, peering: Peering, folder: string): Tor {
+  const plan = planTor(topology, index, peering);
+  const own = join(folder, `${plan.namespace}-${kind}`);
+  mkdirSync(own, { recursive: true });
+  if (kind === 'frr') return new FrrTor(topology.namespaces, plan, own);
+  if (kind === 'bird') return new BirdTor(topology.namespaces, plan, own);
+  return new EmbeddedTor(topology.namespaces, plan, own);
+}
+
+/** True when the programs of a router are on this machine. */
+export function isInstalled(kind: TorKind): boolean {
+  if (kind === 'embedded') return true;
+  const needed = kind === 'frr' ? ['zebra', 'bgpd', 'vtysh'] : ['bird', 'birdc'];
+  return needed.every((program) => findProgram(program) !== undefined);
+}
