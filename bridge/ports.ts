@@ -1,4 +1,5 @@
-import type { Mac } from '../net/mac.ts';
+import type { IpAddress } from '../net/ip.ts';
+import { type Mac, parseMac } from '../net/mac.ts';
 
 /** One network interface as the kernel describes it (RTM_NEWLINK). */
 export interface Link {
@@ -33,21 +34,133 @@ export type BridgeChange =
   | { readonly type: 'fdb'; readonly entry: FdbEntry }
   | { readonly type: 'fdbGone'; readonly entry: FdbEntry }
   /** An address of this node itself came or went (RTM_NEWADDR): no VM may claim it. */
-  | { readonly type: 'ownAddress'; readonly ifindex: number; readonly address: import('../net/ip.ts').IpAddress; readonly present: boolean }
+  | { readonly type: 'ownAddress'; readonly ifindex: number; readonly address: IpAddress; readonly present: boolean }
   /** The whole truth, at start and after an overrun (ENOBUFS): what is not in it is gone. */
   | {
       readonly type: 'resync';
       readonly links: readonly Link[];
       readonly fdb: readonly FdbEntry[];
-      readonly ownAddresses: readonly { readonly ifindex: number; readonly address: import('../net/ip.ts').IpAddress }[];
+      readonly ownAddresses: readonly { readonly ifindex: number; readonly address: IpAddress }[];
     };
 
 /** Which ports of one bridge are which: shell-style patterns (`vnet*`). */
 export interface WatchedBridge {
   readonly bridge: string;
+  /** Where one bridge is watched more than once, each watch has its own VLANs. `undefined`: every VLAN. */
+  readonly vlans?: readonly (readonly [number, number])[];
   readonly local: readonly string[];
   readonly uplink: readonly string[];
 }
 
 /** `local`: the VM runs on this node. `uplink`: it runs elsewhere. `unlisted`: on a watched bridge, matched by neither list. */
 export type PortRole = 'local' | 'uplink' | 'unlisted';
+
+/**
+ * True if `name` matches a shell-style pattern: `*` any run of characters, `?` one, `[a-z]` one of a set, `[!a-z]` one not in it. A `[`
+ * that is never closed stands for itself. Takes at most `pattern × name` steps, whatever the pattern.
+ */
+export function matchesPattern(pattern: string, name: string): boolean {
+  let p = 0;
+  let n = 0;
+  /** Where to go back to when a `*` swallowed too little. */
+  let star = -1;
+  let swallowed = 0;
+  while (n < name.length) {
+    if (pattern[p] === '*') {
+      star = ++p;
+      swallowed = n;
+      continue;
+    }
+    const next = p < pattern.length ? matchOne(pattern, p, name[n] as string) : -1;
+    if (next >= 0) {
+      p = next;
+      n++;
+    } else if (star >= 0) {
+      p = star;
+      n = ++swallowed;
+    } else {
+      return false;
+    }
+  }
+  while (pattern[p] === '*') p++;
+  return p === pattern.length;
+}
+
+/** The offset after the pattern element at `p` if it matches `char`, else -1. */
+function matchOne(pattern: string, p: number, char: string): number {
+  const element = pattern[p];
+  if (element === '?') return p + 1;
+  const close = element === '[' ? endOfSet(pattern, p) : -1;
+  if (close < 0) return element === char ? p + 1 : -1;
+  let i = p + 1;
+  const negated = pattern[i] === '!' || pattern[i] === '^';
+  if (negated) i++;
+  let found = false;
+  while (i < close) {
+    const low = pattern[i] as string;
+    if (pattern[i + 1] === '-' && i + 2 < close) {
+      if (low <= char && char <= (pattern[i + 2] as string)) found = true;
+      i += 3;
+    } else {
+      if (low === char) found = true;
+      i++;
+    }
+  }
+  return found === negated ? -1 : close + 1;
+}
+
+/** The `]` that ends the set at `p`; one right after `[` or `[!` is a member. */
+function endOfSet(pattern: string, p: number): number {
+  let first = p + 1;
+  if (pattern[first] === '!' || pattern[first] === '^') first++;
+  return pattern.indexOf(']', first + 1);
+}
+
+/** The role of a port by its name. A port that both lists match is an uplink: the careful reading, for it then never claims. */
+export function roleOf(watched: WatchedBridge, name: string): PortRole {
+  if (watched.uplink.some((pattern) => matchesPattern(pattern, name))) return 'uplink';
+  if (watched.local.some((pattern) => matchesPattern(pattern, name))) return 'local';
+  return 'unlisted';
+}
+
+/** True if both lists match: a mistake in the configuration that `status` warns of. */
+export function isDoublyListed(watched: WatchedBridge, name: string): boolean {
+  const matches = (pattern: string): boolean => matchesPattern(pattern, name);
+  return watched.uplink.some(matches) && watched.local.some(matches);
+}
+
+/** What sits behind a port, as far as the kernel's kind tells: the far end of a veth, a tap, or something else. */
+export type PortKind = 'veth' | 'tap' | 'other';
+
+export function portKind(link: Pick<Link, 'kind'>): PortKind {
+  if (link.kind === 'veth') return 'veth';
+  return link.kind === 'tun' || link.kind === 'macvtap' ? 'tap' : 'other';
+}
+
+/**
+ * True for a port whose far end may speak as the VM before the VM runs: a veth, for the pod behind it owns the VM's MAC from its
+ * creation on. Behind a tap there is nobody but QEMU.
+ */
+export function speaksBeforeVm(link: Pick<Link, 'kind'>): boolean {
+  return portKind(link) === 'veth';
+}
+
+/** What a port itself says of the guest behind it: the guest's MAC, or its last five octets (`54:00:aa:00:01`). */
+export type PortMark = { readonly from: 'alias'; readonly mac: Mac } | { readonly from: 'tap'; readonly lastFive: string };
+
+/**
+ * The mark of a port. An administrator writes `mac=52:54:00:aa:00:01` (alone, or as one word among others) into the alias; libvirt gives a
+ * tap the guest's MAC with the first octet replaced by fe. A tap that got its MAC at random starts with fe too in one case of 64.
+ */
+export function portMark(link: Pick<Link, 'alias' | 'kind' | 'mac'>): PortMark | undefined {
+  const alias = link.alias?.slice(0, 256).split(/[\s,;]+/).find((word) => word.startsWith('mac='));
+  const mac = alias === undefined ? undefined : parseMac(alias.slice(4));
+  if (mac !== undefined) return { from: 'alias', mac };
+  if (portKind(link) === 'tap' && link.mac?.startsWith('fe:')) return { from: 'tap', lastFive: link.mac.slice(3) };
+  return undefined;
+}
+
+/** True if `mac` can't be that of the guest for whom the port was marked. */
+export function contradicts(mark: PortMark, mac: Mac): boolean {
+  return mark.from === 'alias' ? mark.mac !== mac : mark.lastFive !== mac.slice(3);
+}

@@ -1,0 +1,204 @@
+import type { IpAddress } from '../net/ip.ts';
+import { type Mac, isGroupMac } from '../net/mac.ts';
+import type { BridgeChange, FdbEntry, Link } from './ports.ts';
+
+/** Entries kept per port; more push the port's oldest out, so that a flood of MACs costs its own port only. */
+export const maxEntriesPerPort = 4096;
+
+/** Entries kept in all: beyond it new ones are counted and not kept. */
+export const maxEntries = 65_536;
+
+type Fdb = Map<Mac, Map<number, FdbEntry[]>>;
+
+/**
+ * Interfaces, forwarding databases and own addresses as the kernel last described them. Readonly for everybody; only
+ * {@link applyChange} writes, in place, so that one change costs O(1) and no table is ever copied.
+ */
+export interface BridgeState {
+  readonly links: ReadonlyMap<number, Link>;
+  readonly byName: ReadonlyMap<string, number>;
+  /** The ports of each master, by its ifindex. A master may be told of later than its ports. */
+  readonly ports: ReadonlyMap<number, ReadonlySet<number>>;
+  /** By MAC, then VLAN: one entry per bridge. */
+  readonly fdb: ReadonlyMap<Mac, ReadonlyMap<number, readonly FdbEntry[]>>;
+  /** The entries of each port, oldest first. */
+  readonly entriesOf: ReadonlyMap<number, ReadonlyMap<string, FdbEntry>>;
+  readonly entryCount: number;
+  /** Entries not kept, or pushed out, because of the limits. */
+  readonly entriesDropped: number;
+  readonly ownAddresses: ReadonlyMap<IpAddress, ReadonlySet<number>>;
+}
+
+interface Writable {
+  links: Map<number, Link>;
+  byName: Map<string, number>;
+  ports: Map<number, Set<number>>;
+  fdb: Fdb;
+  entriesOf: Map<number, Map<string, FdbEntry>>;
+  entryCount: number;
+  entriesDropped: number;
+  ownAddresses: Map<IpAddress, Set<number>>;
+}
+
+export function emptyBridgeState(): BridgeState {
+  const state: Writable = {
+    links: new Map(),
+    byName: new Map(),
+    ports: new Map(),
+    fdb: new Map(),
+    entriesOf: new Map(),
+    entryCount: 0,
+    entriesDropped: 0,
+    ownAddresses: new Map(),
+  };
+  return state;
+}
+
+/**
+ * The state after one change. It is the same object, written in place (`describeChange` must have looked before), except after a resync.
+ */
+export function applyChange(state: BridgeState, change: BridgeChange): BridgeState {
+  const writable = state as Writable;
+  switch (change.type) {
+    case 'link':
+      setLink(writable, change.link);
+      return state;
+    case 'linkGone':
+      removeLink(writable, change.ifindex);
+      return state;
+    case 'fdb':
+      addEntry(writable, change.entry);
+      return state;
+    case 'fdbGone':
+      removeEntry(writable, change.entry);
+      return state;
+    case 'ownAddress':
+      if (change.present) addAddress(writable, change.address, change.ifindex);
+      else removeAddress(writable, change.address, change.ifindex);
+      return state;
+    case 'resync': {
+      const fresh = emptyBridgeState() as Writable;
+      fresh.entriesDropped = state.entriesDropped;
+      for (const link of change.links) setLink(fresh, link);
+      for (const entry of change.fdb) addEntry(fresh, entry);
+      for (const { address, ifindex } of change.ownAddresses) addAddress(fresh, address, ifindex);
+      return fresh;
+    }
+  }
+}
+
+/** The entry of a MAC in a VLAN, per bridge; `vlan` undefined gives those of every VLAN. */
+export function entriesFor(state: BridgeState, mac: Mac, vlan: number | undefined): readonly FdbEntry[] {
+  const byVlan = state.fdb.get(mac);
+  if (byVlan === undefined) return [];
+  return vlan === undefined ? [...byVlan.values()].flat() : (byVlan.get(vlan) ?? []);
+}
+
+/** True if the node itself has this address: no VM may claim it. */
+export function isOwnAddress(state: BridgeState, address: IpAddress): boolean {
+  return state.ownAddresses.has(address);
+}
+
+function setLink(state: Writable, link: Link): void {
+  const before = state.links.get(link.ifindex);
+  if (before !== undefined && before.name !== link.name) forgetName(state, before);
+  if (before?.master !== undefined && before.master !== link.master) {
+    // The kernel forgets what was learnt on a port that leaves.
+    leave(state, before.master, link.ifindex);
+    forgetEntries(state, link.ifindex);
+  }
+  state.links.set(link.ifindex, link);
+  state.byName.set(link.name, link.ifindex);
+  if (link.master === undefined) return;
+  const ports = state.ports.get(link.master);
+  if (ports === undefined) state.ports.set(link.master, new Set([link.ifindex]));
+  else ports.add(link.ifindex);
+}
+
+function removeLink(state: Writable, ifindex: number): void {
+  const link = state.links.get(ifindex);
+  if (link === undefined) return;
+  state.links.delete(ifindex);
+  forgetName(state, link);
+  if (link.master !== undefined) leave(state, link.master, ifindex);
+  forgetEntries(state, ifindex);
+  for (const [address, holders] of state.ownAddresses) if (holders.has(ifindex)) removeAddress(state, address, ifindex);
+}
+
+/** A name may already belong to a successor: two interfaces can swap names. */
+function forgetName(state: Writable, link: Link): void {
+  if (state.byName.get(link.name) === link.ifindex) state.byName.delete(link.name);
+}
+
+function forgetEntries(state: Writable, ifindex: number): void {
+  for (const entry of [...(state.entriesOf.get(ifindex)?.values() ?? [])]) removeEntry(state, entry);
+}
+
+function leave(state: Writable, master: number, ifindex: number): void {
+  const ports = state.ports.get(master);
+  ports?.delete(ifindex);
+  if (ports?.size === 0) state.ports.delete(master);
+}
+
+function keyOf(entry: FdbEntry): string {
+  return `${entry.vlan}/${entry.mac}`;
+}
+
+/** A port's entry speaks for the bridge that the port is in; the bridge's own entries name the bridge itself. */
+function bridgeOf(state: Writable, ifindex: number): number {
+  return state.links.get(ifindex)?.master ?? ifindex;
+}
+
+function addEntry(state: Writable, entry: FdbEntry): void {
+  // Group addresses are subscriptions, not stations.
+  if (isGroupMac(entry.mac)) return;
+  // A station that moved gets one message with its new port and none for the old one (net/bridge: br_fdb_update).
+  const bridge = bridgeOf(state, entry.ifindex);
+  const rival = entriesFor(state as BridgeState, entry.mac, entry.vlan).find((other) => bridgeOf(state, other.ifindex) === bridge);
+  if (rival !== undefined) removeEntry(state, rival);
+  let own = state.entriesOf.get(entry.ifindex);
+  if (own !== undefined && own.size >= maxEntriesPerPort) {
+    state.entriesDropped++;
+    for (const oldest of own.values()) {
+      removeEntry(state, oldest);
+      break;
+    }
+  }
+  if (state.entryCount >= maxEntries) {
+    state.entriesDropped++;
+    return;
+  }
+  own = state.entriesOf.get(entry.ifindex);
+  if (own === undefined) state.entriesOf.set(entry.ifindex, (own = new Map()));
+  own.set(keyOf(entry), entry);
+  let byVlan = state.fdb.get(entry.mac);
+  if (byVlan === undefined) state.fdb.set(entry.mac, (byVlan = new Map()));
+  const entries = byVlan.get(entry.vlan);
+  if (entries === undefined) byVlan.set(entry.vlan, [entry]);
+  else entries.push(entry);
+  state.entryCount++;
+}
+
+function removeEntry(state: Writable, entry: FdbEntry): void {
+  const own = state.entriesOf.get(entry.ifindex);
+  if (own === undefined || !own.delete(keyOf(entry))) return;
+  if (own.size === 0) state.entriesOf.delete(entry.ifindex);
+  state.entryCount--;
+  const byVlan = state.fdb.get(entry.mac);
+  const left = byVlan?.get(entry.vlan)?.filter((other) => other.ifindex !== entry.ifindex) ?? [];
+  if (left.length > 0) byVlan?.set(entry.vlan, left);
+  else byVlan?.delete(entry.vlan);
+  if (byVlan?.size === 0) state.fdb.delete(entry.mac);
+}
+
+function addAddress(state: Writable, address: IpAddress, ifindex: number): void {
+  const holders = state.ownAddresses.get(address);
+  if (holders === undefined) state.ownAddresses.set(address, new Set([ifindex]));
+  else holders.add(ifindex);
+}
+
+function removeAddress(state: Writable, address: IpAddress, ifindex: number): void {
+  const holders = state.ownAddresses.get(address);
+  holders?.delete(ifindex);
+  if (holders?.size === 0) state.ownAddresses.delete(address);
+}
