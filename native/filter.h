@@ -15,8 +15,9 @@
 #define LANDFALL_FILTER_H
 
 #include <linux/filter.h>
-#include <linux/if_arp.h>
 #include <linux/if_packet.h>
+#include <net/if_arp.h>
+#include <stdint.h>
 
 #define FRAME_SNAP 256 /* longer than any frame that passes needs to be read */
 

@@ -125,7 +125,7 @@ export interface NetlinkSocket {
   /** The port number of this socket: what the kernel answers to our requests carries it. */
   readonly port: number;
   send(message: Uint8Array): void;
-  /** Hands over what waits in the socket before it returns. Does nothing while `onData` runs for an earlier call of this. */
+  /** Hands over what waits in the socket before it returns. Does nothing while `onData` runs: events stay in order. */
   drain(): void;
   close(): void;
 }
@@ -144,15 +144,23 @@ export function openNetlinkSocket(options: {
   const slab = new Uint8Array(datagramOctets);
   const native = binary();
   let open = true;
+  let busy = false;
   const [watch, port] = native.netlinkOpen(slab, options.groups, options.receiveBufferBytes, (event) => {
     if (!open) return;
-    if (typeof event === 'number') options.onData(slab.subarray(0, event));
-    else options.onError(event as SystemError);
+    busy = true;
+    try {
+      if (typeof event === 'number') options.onData(slab.subarray(0, event));
+      else options.onError(event as SystemError);
+    } finally {
+      busy = false;
+    }
   });
   return {
     port,
     send: (message) => native.netlinkSend(watch, message),
-    drain: () => native.netlinkDrain(watch),
+    drain() {
+      if (!busy) native.netlinkDrain(watch);
+    },
     close() {
       open = false;
       native.close(watch);
