@@ -12,6 +12,8 @@ export interface Link {
   readonly alias?: string;
   /** IFLA_LINKINFO kind: bridge, tun, veth, bond, vxlan, openvswitch, … */
   readonly kind?: string;
+  /** The VLAN of untagged frames on this port (PVID), where its bridge filters VLANs. */
+  readonly pvid?: number;
   readonly up: boolean;
   /** IFF_LOWER_UP: the carrier. */
   readonly carrier: boolean;

@@ -18,6 +18,8 @@ export interface Endpoint {
   readonly mac: Mac;
   readonly vlan: number;
   readonly ifindex: number;
+  /** Its frames bear their VLAN as a tag on this port, so what is sent to it must. */
+  readonly tagged: boolean;
 }
 
 export interface Handover {
@@ -38,6 +40,8 @@ export interface Handover {
   readonly settleAtMs?: number;
   readonly leaveAtMs?: number;
   readonly probe?: { readonly sent: number; readonly atMs: number };
+  /** The VM's MAC was also heard behind this other local port while its own port lives: looked at when its own port goes. */
+  readonly elsewhere?: Endpoint;
   /** A frame that came too early to count; it claims when the rival leaves. */
   readonly early?: { readonly endpoint: Endpoint; readonly kind: EvidenceKind };
   /** While leaving: peers that show the newer claim themselves, so that ours is withdrawn from them. */
@@ -137,15 +141,21 @@ function claim(h: Handover, event: Of<'HeardLocal' | 'Answered'>, c: HandoverCon
 
 function claimed(h: Handover, endpoint: Endpoint, source: Source, evidenceAtMs: number, c: HandoverContext): Handover {
   const sequence = nextSequence(h.highestSeen, c.now);
-  const { leaveAtMs: _l, probe: _p, early: _e, manual: _m, ...rest } = h;
+  const { leaveAtMs: _l, probe: _p, early: _e, elsewhere: _w, manual: _m, ...rest } = h;
   return {
     ...rest, state: 'elevated', since: c.now, source, sequence, highestSeen: sequence, endpoint, evidenceAtMs,
     claimedAtMs: c.now.monotonicMs, settleAtMs: c.now.monotonicMs + c.options.elevatedForMs, gone: new Set(),
   };
 }
 
-/** More of the same evidence: nothing changes on the wire; only the port may have. */
+/**
+ * More of the same evidence: nothing changes on the wire; only the port may have. While the VM's own port lives, another port that
+ * speaks with its MAC moves nothing.
+ */
 const renew: Cell<'HeardLocal'> = (h, event, c) => {
+  if (h.endpoint !== undefined && event.endpoint.ifindex !== h.endpoint.ifindex && c.portAlive) {
+    return { handover: { ...h, elsewhere: event.endpoint }, verdict: 'conflict' };
+  }
   const repeat = event.capturedAtMs - h.claimedAtMs < c.options.debounceMs && event.endpoint.ifindex === h.endpoint?.ifindex;
   return {
     handover: { ...h, endpoint: event.endpoint, evidenceAtMs: Math.max(h.evidenceAtMs, event.capturedAtMs) },
@@ -186,7 +196,12 @@ const demoteByUplink: Cell<'HeardUplink'> = (h, event, c) =>
 
 const demoteByClaim: Cell<'RemoteNewer'> = (h, event, c) => ({ handover: shown(demoted(h, 'remote-claim', c, new Set()), event.peer, c) });
 
-const demoteByPort: Cell<'PortGone'> = (h, _event, c) => ({ handover: demoted(h, 'port-gone', c, new Set()) });
+const demoteByPort: Cell<'PortGone'> = (h, _event, c) => {
+  const leaving = demoted(h, 'port-gone', c, new Set());
+  if (h.elsewhere === undefined) return { handover: leaving };
+  const { elsewhere, ...rest } = leaving;
+  return { handover: { ...rest, ...(elsewhere === undefined ? {} : { endpoint: elsewhere }), probe: { sent: 0, atMs: c.now.monotonicMs } } };
+};
 
 /** This peer has the newer claim itself and needs ours no more; when no peer needs it, it is gone. */
 const release: Cell<'RemoteNewer'> = (h, event, c) => ({ handover: shown(h, event.peer, c) });

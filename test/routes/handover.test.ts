@@ -11,7 +11,7 @@ import {
 const options = { elevatedForMs: 90_000, debounceMs: 1500, withdrawAfterMs: 2000, portGoneGraceMs: 2000 };
 const at = (monotonicMs: number, wallTrusted = true): Now => ({ monotonicMs, wallMs: Date.UTC(2026, 10, 25) + monotonicMs, wallTrusted });
 const mac = parseMac('52:54:00:aa:00:01') as Mac;
-const endpoint: Endpoint = { mac, vlan: 100, ifindex: 7 };
+const endpoint: Endpoint = { mac, vlan: 100, ifindex: 7, tagged: false };
 const context = (monotonicMs: number, more: Partial<HandoverContext> = {}): HandoverContext => ({
   now: at(monotonicMs), options, rivalStands: false, rivalVisible: false, portAlive: true, holders: ['tor-a', 'tor-b'], ...more,
 });
@@ -226,5 +226,32 @@ describe('manual override', () => {
   it('outbids every claim with announce', () => {
     const h = stepHandover({ ...inState('withdrawn'), highestSeen: 2_000_000_000 }, { type: 'OperatorAnnounces' }, context(5)).handover;
     assert.equal(h.sequence, 2_000_000_001);
+  });
+});
+
+describe('the VM\'s MAC behind a second local port', () => {
+  const other: Endpoint = { ...endpoint, ifindex: 9 };
+  const heardThere: HandoverEvent = { type: 'HeardLocal', kind: 'garp', endpoint: other, capturedAtMs: 5000 };
+
+  it('moves nothing while its own port lives', () => {
+    const { handover, verdict } = stepHandover(inState('elevated'), heardThere, context(5001));
+    assert.equal(verdict, 'conflict');
+    assert.deepEqual(handover.endpoint, endpoint);
+  });
+
+  it('is asked when its own port goes', () => {
+    let h = stepHandover(inState('elevated'), heardThere, context(5001)).handover;
+    h = stepHandover(h, { type: 'PortGone' }, context(6000, { portAlive: false })).handover;
+    assert.equal(h.state, 'leaving');
+    assert.equal(dueEvent(h, 6000)?.type, 'Probe_Due');
+    h = stepHandover(h, { type: 'Answered', endpoint: other, capturedAtMs: 6001 }, context(6001)).handover;
+    assert.equal(h.state, 'elevated');
+    assert.deepEqual(h.endpoint, other);
+  });
+
+  it('takes over at once when its own port is gone already', () => {
+    const { handover, verdict } = stepHandover(inState('elevated'), heardThere, context(5001, { portAlive: false }));
+    assert.equal(verdict, 'accepted');
+    assert.deepEqual(handover.endpoint, other);
   });
 });

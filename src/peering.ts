@@ -1,0 +1,237 @@
+import { packUpdates, endOfRib, routesOf } from '../bgp/pack-updates.ts';
+import type { RouteAttributes, RouteChange } from '../bgp/route.ts';
+import { sessionDeadline, stepSession } from '../bgp/session.ts';
+import type { SessionInput, SessionNote } from '../bgp/session-contract.ts';
+import type { UpdateMessage } from '../bgp/wire/messages.ts';
+import { familyOf, hostPrefix, isHostPrefix, isIpv4, prefixAddress, type IpAddress, type Prefix } from '../net/ip.ts';
+import { classify, keepReceived, newAdjRibIn, type ReceivedRoute } from '../routes/adj-rib-in.ts';
+import { newAdjRibOut, takeDelta, type Wanted } from '../routes/adj-rib-out.ts';
+import { encodeClaimMarks } from '../routes/claim-communities.ts';
+import type { Handover } from '../routes/handover.ts';
+import { addressKey, keyPrefix, type AddressKey } from '../routes/loc-rib.ts';
+import { addLine } from '../routes/migrations.ts';
+import { preferenceOf, type Level } from '../routes/preference.ts';
+import { handle, peersOf, showsNewer } from './handovers.ts';
+import { insidePrefixes } from './watching.ts';
+import { note, type Peer, type World } from './world.ts';
+
+/** Gives one session its input and carries out what the session says, except what concerns its sockets: that goes out. */
+export function stepPeer(world: World, peer: Peer, input: SessionInput): void {
+  const { state, outputs } = stepSession(peer.session, input, world.now, world.random, world.newConnection);
+  peer.session = state;
+  world.sessionDeadlines.set(peer.config.name, sessionDeadline(state));
+  for (const output of outputs) {
+    switch (output.type) {
+      case 'dial':
+      case 'write':
+      case 'close':
+        world.outputs.push({ type: 'session', peer: peer.config.name, output });
+        break;
+      case 'established':
+        peer.adjIn = newAdjRibIn();
+        peer.adjOut = newAdjRibOut();
+        peer.resend = true;
+        peer.endOfRibDue = true;
+        break;
+      case 'down':
+        sessionDown(world, peer);
+        break;
+      case 'update':
+        receive(world, peer, output.update);
+        break;
+      case 'refreshRequested':
+        for (const prefix of [...peer.adjOut.sent.keys()]) if (familyOf(prefix) === output.family) peer.adjOut.sent.delete(prefix);
+        peer.resend = true;
+        break;
+      case 'note':
+        noteSession(world, peer, output.note);
+        break;
+    }
+  }
+}
+
+function noteSession(world: World, peer: Peer, n: SessionNote): void {
+  const fields = n.event === 'session.transition' ? { from: n.from.toLowerCase(), to: n.to.toLowerCase(), cause: n.cause }
+    : n.event === 'session.problem' ? { text: n.text }
+    : { code: n.notification.code, subcode: n.notification.subcode, text: n.text };
+  const warn = n.event === 'session.problem' || n.event === 'notification.received' || n.event === 'notification.sent';
+  note(world, { level: warn ? 'warn' : 'info', room: 'bgp', peer: peer.config.name, event: n.event, fields, publish: 'peer' });
+}
+
+/**
+ * Its routes say nothing any more, and that they are gone says nothing either: a session that was lost is no rival that left.
+ */
+function sessionDown(world: World, peer: Peer): void {
+  const held = peer.adjIn.routes;
+  peer.adjIn = newAdjRibIn();
+  peer.adjOut = newAdjRibOut();
+  peer.resend = false;
+  for (const prefix of held.keys()) {
+    const key = addressKey(peer.config.vrf, prefixAddress(prefix));
+    if (!rivalVisible(world, peer.config.vrf, prefix)) world.rivals.delete(key);
+  }
+}
+
+/** An UPDATE of a peer: routes for VM addresses are kept as evidence; everything else is none of our business. */
+function receive(world: World, peer: Peer, update: UpdateMessage): void {
+  if (world.config.bgp.receive === 'none') return;
+  for (const change of routesOf(update)) {
+    const prefix = change.type === 'announce' ? change.route.prefix : change.prefix;
+    if (!isHostPrefix(prefix) || !insidePrefixes(world, peer.config.vrf, prefixAddress(prefix))) continue;
+    const before = peer.adjIn.routes.get(prefix);
+    if (change.type === 'withdraw') {
+      if (before === undefined) continue;
+      peer.adjIn.routes.delete(prefix);
+      weigh(world, peer, prefix, before, undefined);
+    } else {
+      const received = classify(change.route, world.config.routes.globalAdmin, world.routerId, world.now);
+      if (keepReceived(peer.adjIn, received)) weigh(world, peer, prefix, before, received);
+    }
+  }
+}
+
+/** What a received route means for the address: a newer claim elsewhere, our own reflected, a rival that gave up. */
+function weigh(world: World, peer: Peer, prefix: Prefix, before: ReceivedRoute | undefined, after: ReceivedRoute | undefined): void {
+  const { vrf } = peer.config;
+  const address = prefixAddress(prefix);
+  const key = addressKey(vrf, address);
+  note(world, {
+    level: 'debug', room: 'routes', peer: peer.config.name, event: 'route.received',
+    fields: { prefix, kind: after?.kind ?? 'withdrawn', ...(after?.marks.sequence === undefined ? {} : { sequence: after.marks.sequence }) },
+  });
+  if (after?.kind === 'future' && before?.kind !== 'future') {
+    world.counters.futures += 1;
+    note(world, {
+      level: 'warn', room: 'routes', peer: peer.config.name, event: 'route.refused', publish: 'migration',
+      fields: { prefix, verdict: 'future', sequence: after.marks.sequence, node: after.marks.node, text: 'sequence more than a day ahead of the clock: not obeyed' },
+    });
+  }
+  const wasVisible = world.rivals.has(key);
+  const visible = rivalVisible(world, vrf, prefix);
+  if (visible && !wasVisible) world.rivals.set(key, world.now);
+  if (!visible && wasVisible) world.rivals.delete(key);
+
+  const h = world.locRib.handovers.get(key);
+  if (h === undefined) return;
+  chronicleReceived(world, key, peer, h, before, after);
+  if (showsNewer(world, peer, h) && world.config.migration.withdrawOn.includes('remote-claim')) {
+    handle(world, vrf, address, { type: 'RemoteNewer', peer: peer.config.name });
+  } else if (wasVisible && !visible) {
+    handle(world, vrf, address, { type: 'RivalGone' });
+  }
+}
+
+function rivalVisible(world: World, vrf: string, prefix: Prefix): boolean {
+  return peersOf(world, vrf).some((peer) => {
+    const received = peer.adjIn.routes.get(prefix);
+    return received?.kind === 'rival' && !received.leaving;
+  });
+}
+
+function chronicleReceived(world: World, key: AddressKey, peer: Peer, h: Handover, before: ReceivedRoute | undefined, after: ReceivedRoute | undefined): void {
+  const m = world.migrations.open.get(key);
+  if (m === undefined || m.direction !== 'in') return;
+  const { name } = peer.config;
+  const rivalBefore = before?.kind === 'rival';
+  if (after?.kind === 'own' && after.marks.sequence === h.sequence && before?.marks.sequence !== h.sequence) {
+    m.reflectedAtMs ??= world.now.monotonicMs;
+    addLine(m, world.now, 'reflected', `${name} now sends next hop ${after.route.attributes.nextHop} (this node)`, name);
+  } else if (rivalBefore && after === undefined) {
+    m.reflectedAtMs ??= world.now.monotonicMs;
+    addLine(m, world.now, 'reflected', `${name} withdrew the rival's route: it prefers ours`, name);
+  } else if (after?.kind === 'rival' && after.leaving && !(rivalBefore && before.leaving)) {
+    addLine(m, world.now, 'source-demoted', `${after.marks.node} announces it as leaving at ${name}`, name);
+  }
+  if (rivalBefore && after?.kind !== 'rival' && !peersOf(world, h.vrf).some((p) => p.adjIn.routes.get(hostPrefix(h.address))?.kind === 'rival')) {
+    m.sourceGoneAtMs ??= world.now.monotonicMs;
+    addLine(m, world.now, 'source-gone', `no peer shows ${before.marks.node ?? 'the source'}'s route any more`, name);
+  }
+}
+
+/** Sends every established peer what it lacks of the addresses that changed; a peer that has just come up gets everything. */
+export function flushRoutes(world: World): void {
+  if (world.dirty.size === 0 && ![...world.peers.values()].some((peer) => peer.resend || peer.endOfRibDue)) return;
+  for (const peer of world.peers.values()) {
+    const { negotiated } = peer.session;
+    if (negotiated === undefined) continue;
+    const keys = peer.resend ? world.locRib.handovers.keys() : world.dirty;
+    const shared = new Map<string, RouteAttributes>();
+    const prefixes: Prefix[] = [];
+    for (const key of keys) if (key.startsWith(peer.config.vrf) && key[peer.config.vrf.length] === '|') prefixes.push(keyPrefix(key));
+    const changes = takeDelta(peer.adjOut, prefixes, (prefix) => wantedRoute(world, peer, prefix, shared), peer.config.maxPrefixes);
+    peer.resend = false;
+    const updates = packUpdates(changes, {
+      context: negotiated.context, localAsn: world.config.bgp.asn, families: negotiated.families,
+    });
+    // A session that lives through the search for VMs that are already here says only afterwards that this was all.
+    if (peer.endOfRibDue && world.now.monotonicMs >= world.discoveryEndsMs) {
+      peer.endOfRibDue = false;
+      for (const family of negotiated.families) updates.push(endOfRib(family));
+    }
+    if (updates.length === 0) continue;
+    stepPeer(world, peer, { type: 'send', updates });
+    noteChanges(world, peer, changes);
+  }
+  world.dirty.clear();
+}
+
+function noteChanges(world: World, peer: Peer, changes: readonly RouteChange[]): void {
+  for (const change of changes) {
+    const announced = change.type === 'announce';
+    const attributes = announced ? change.route.attributes : undefined;
+    note(world, {
+      level: 'info', room: 'routes', peer: peer.config.name, event: announced ? 'route.announced' : 'route.withdrawn', publish: 'migration',
+      fields: {
+        prefix: announced ? change.route.prefix : change.prefix,
+        ...(attributes === undefined ? {} : { nextHop: attributes.nextHop, ...(peer.ibgp ? { localPref: attributes.localPref } : {}), med: attributes.med }),
+      },
+    });
+    if (!announced) continue;
+    const m = world.migrations.open.get(addressKey(peer.config.vrf, prefixAddress(change.route.prefix)));
+    if (m !== undefined && m.direction === 'in' && world.writing.has(m)) {
+      addLine(m, world.now, 'announced', `${peer.ibgp ? `local-pref ${attributes?.localPref}, ` : ''}med ${attributes?.med}`, peer.config.name);
+    }
+  }
+}
+
+/** The route that a peer should have for a prefix now, or `undefined` for none. */
+export function wantedRoute(world: World, peer: Peer, prefix: Prefix, shared: Map<string, RouteAttributes>): Wanted | undefined {
+  const h = world.locRib.handovers.get(addressKey(peer.config.vrf, prefixAddress(prefix)));
+  const level = h === undefined ? undefined : levelOf(h);
+  if (h === undefined || level === undefined || h.gone.has(peer.config.name)) return undefined;
+  const nextHop = nextHopFor(world, peer, isIpv4(prefix));
+  if (nextHop === undefined || !peer.session.negotiated?.families.includes(familyOf(prefix))) {
+    world.counters.unresolvedRoutes += 1;
+    peer.noNextHop.add(familyOf(prefix));
+    return undefined;
+  }
+  const onWire = peer.config.profile === 'sequence' && level === 'elevated' ? 'normal' : level;
+  const key = `${onWire} ${h.sequence} ${h.endpoint?.mac} ${nextHop}`;
+  let attributes = shared.get(key);
+  if (attributes === undefined) {
+    const preference = preferenceOf(peer.config.profile, level, h.sequence, world.preference);
+    const marks = encodeClaimMarks(world.config.routes.globalAdmin, {
+      segment: world.segments.get(h.vrf) ?? 0, sequence: h.sequence, node: world.routerId,
+      ...(h.endpoint === undefined ? {} : { mac: h.endpoint.mac }),
+    });
+    attributes = {
+      origin: 'IGP', asPath: [], nextHop, med: preference.med, localPref: preference.localPref,
+      communities: preference.communities, largeCommunities: [...preference.largeCommunities, ...marks],
+    };
+    shared.set(key, attributes);
+  }
+  return { route: { prefix, attributes }, key };
+}
+
+function levelOf(h: Handover): Level | undefined {
+  if (h.state === 'manual') return h.manual?.mode === 'announce' ? 'elevated' : undefined;
+  return h.state === 'withdrawn' ? undefined : h.state;
+}
+
+/** The NEXT_HOP for a family: the peer's, the speaker's, else the session's own address where that is of the family. */
+export function nextHopFor(world: World, peer: Peer, ipv4: boolean): IpAddress | undefined {
+  const configured = ipv4 ? peer.config.nextHop.ipv4 ?? world.config.bgp.nextHop.ipv4 : peer.config.nextHop.ipv6 ?? world.config.bgp.nextHop.ipv6;
+  if (configured !== undefined) return configured;
+  const local = peer.session.negotiated?.localAddress;
+  return local !== undefined && isIpv4(local) === ipv4 ? local : undefined;
+}

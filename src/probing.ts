@@ -1,0 +1,91 @@
+import { portFor, portsOf } from '../bridge/locate.ts';
+import { contradicts, portMark } from '../bridge/ports.ts';
+import { buildProbe } from '../garp/probe.ts';
+import type { IpAddress } from '../net/ip.ts';
+import type { Endpoint } from '../routes/handover.ts';
+import { addressKey, type AddressKey } from '../routes/loc-rib.ts';
+import type { World } from './world.ts';
+
+/** How long after a probe a frame with the address counts as its answer, in milliseconds. */
+const answerWithinMs = 1000;
+/** How long the search for VMs that are already here takes, and when it asks, in milliseconds after the first look at the bridges. */
+export const searchForMs = 1000;
+const searchEveryMs = 300;
+const searchRounds = 3;
+/** A binding whose MAC no bridge knows is asked for on every local port, while that is this many frames at most. */
+const searchFrames = 10_000;
+
+/** Asks a VM behind its port whether it lives there. Never sent to an uplink: an endpoint is a local port. */
+export function sendProbe(world: World, key: AddressKey, address: IpAddress, endpoint: Endpoint): void {
+  const link = world.bridges.links.get(endpoint.ifindex);
+  const from = (link?.master === undefined ? undefined : world.bridges.links.get(link.master)?.mac) ?? link?.mac;
+  if (from === undefined) return;
+  world.asked.set(key, world.now.monotonicMs + answerWithinMs);
+  world.outputs.push({ type: 'sendFrame', ifindex: endpoint.ifindex, bytes: buildProbe(from, endpoint.mac, endpoint.tagged ? endpoint.vlan : 0, address) });
+}
+
+/** True if a frame with this address may be the answer to a probe of ours. */
+export function wasAsked(world: World, key: AddressKey): boolean {
+  const until = world.asked.get(key);
+  if (until === undefined) return false;
+  if (until >= world.now.monotonicMs) return true;
+  world.asked.delete(key);
+  return false;
+}
+
+/**
+ * At the start: every address of a binding is asked behind the port where the forwarding database saw its MAC; where it did not,
+ * behind the port that bears the guest's mark, else behind every local port. Only an answer claims.
+ */
+export function discover(world: World): void {
+  const local = world.watches.map((watch) => portsOf(world.bridges, watch).filter((port) => port.role === 'local'));
+  let frames = 0;
+  for (const bindings of world.bindings.byMac.values()) {
+    for (const { vrf, mac, vlan, ips } of bindings) {
+      const seen = portFor(world.bridges, world.watches, mac, vlan);
+      let ifindexes: number[];
+      if (seen !== undefined) {
+        if (seen.role !== 'local') continue;
+        ifindexes = [seen.port.ifindex];
+      } else {
+        const candidates = local.flatMap((ports, i) => (world.watches[i]?.vrf === vrf ? ports : []));
+        const marked = candidates.filter(({ link }) => { const mark = portMark(link); return mark !== undefined && !contradicts(mark, mac); });
+        ifindexes = [...new Set((marked.length > 0 ? marked : candidates).map(({ link }) => link.ifindex))];
+      }
+      frames += ifindexes.length * ips.length;
+      if (frames > searchFrames) return;
+      const endpoints = ifindexes.map((ifindex): Endpoint => ({ mac, vlan: vlan ?? 0, ifindex, tagged: isTagged(world, ifindex, vlan) }));
+      if (endpoints.length > 0) for (const address of ips) world.search.asked.push({ vrf, address, endpoints });
+    }
+  }
+  if (world.search.asked.length === 0) world.discoveryEndsMs = world.now.monotonicMs;
+  else {
+    world.discoveryEndsMs = world.now.monotonicMs + searchForMs;
+    world.search.nextMs = world.now.monotonicMs;
+  }
+}
+
+/** One round of the search, if it is due. */
+export function searchIfDue(world: World): void {
+  const { search } = world;
+  if (search.nextMs === undefined || search.nextMs > world.now.monotonicMs) return;
+  for (const { vrf, address, endpoints } of search.asked) {
+    const key = addressKey(vrf, address);
+    const h = world.locRib.handovers.get(key);
+    if (h !== undefined && h.state !== 'withdrawn') continue;
+    for (const endpoint of endpoints) sendProbe(world, key, address, endpoint);
+  }
+  search.rounds += 1;
+  if (search.rounds < searchRounds) {
+    search.nextMs = world.now.monotonicMs + searchEveryMs;
+  } else {
+    delete search.nextMs;
+    search.asked.length = 0;
+  }
+}
+
+/** A VLAN that is not the port's own (PVID) is told by a tag. */
+export function isTagged(world: World, ifindex: number, vlan: number | undefined): boolean {
+  if (vlan === undefined || vlan === 0) return false;
+  return world.bridges.links.get(ifindex)?.pvid !== vlan;
+}

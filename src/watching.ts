@@ -1,0 +1,53 @@
+import type { WatchConfig } from '../config/config.ts';
+import { isRunning } from '../bridge/changes.ts';
+import { missingBridges, unlistedPorts, doublyListedPorts } from '../bridge/locate.ts';
+import type { WatchedBridge } from '../bridge/ports.ts';
+import { bindingsOf } from '../identity/bindings.ts';
+import type { Endpoint } from '../routes/handover.ts';
+import { prefixContains, type IpAddress } from '../net/ip.ts';
+import { printable } from './views/printable.ts';
+import type { World } from './world.ts';
+
+/** One entry of `watch` in the shape that the bridge room asks with. */
+export interface Watch extends WatchedBridge {
+  readonly config: WatchConfig;
+  readonly vrf: string;
+}
+
+export function watchesOf(configs: readonly WatchConfig[]): Watch[] {
+  return configs.map((config) => ({
+    bridge: config.bridge, local: config.ports.local, uplink: config.ports.uplink, vrf: config.vrf, config,
+    ...(config.vlans === undefined ? {} : { vlans: config.vlans }),
+  }));
+}
+
+/** True if some watch of the VRF may announce the address at all. */
+export function insidePrefixes(world: World, vrf: string, address: IpAddress): boolean {
+  return world.watches.some((watch) => watch.vrf === vrf && watch.config.prefixes.some((prefix) => prefixContains(prefix, address)));
+}
+
+/** The name that a binding gives the VM behind an endpoint. */
+export function vmOf(world: World, vrf: string, endpoint: Pick<Endpoint, 'mac' | 'vlan'>): string | undefined {
+  return bindingsOf(world.bindings, vrf, endpoint.mac, endpoint.vlan)[0]?.vm;
+}
+
+/** The port exists and frames can pass. */
+export function isPortAlive(world: World, ifindex: number): boolean {
+  const link = world.bridges.links.get(ifindex);
+  return link !== undefined && isRunning(link);
+}
+
+/** What is wrong with bridges and ports, each with its cure, for `status` and the log. */
+export function watchWarnings(world: World): string[] {
+  const warnings: string[] = [];
+  for (const name of missingBridges(world.bridges, world.watches)) {
+    warnings.push(`bridge ${name} does not exist (yet): nothing is heard there; create it or change watch[].bridge`);
+  }
+  for (const port of unlistedPorts(world.bridges, world.watches)) {
+    warnings.push(`port ${printable(port.link.name)} is on ${printable(port.bridge)} and in neither ports.local nor ports.uplink: its VM is never announced; add it to one of them`);
+  }
+  for (const port of doublyListedPorts(world.bridges, world.watches)) {
+    warnings.push(`port ${printable(port.link.name)} is in both ports.local and ports.uplink: taken as an uplink; make the patterns differ`);
+  }
+  return warnings;
+}

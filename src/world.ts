@@ -1,0 +1,120 @@
+import type { LogEvent } from './log.ts';
+import type { Config, LogLevel, PeerConfig } from '../config/config.ts';
+import type { CapturedFrame } from '../garp/announcement.ts';
+import type { BridgeChange } from '../bridge/ports.ts';
+import type { BridgeState } from '../bridge/fdb.ts';
+import type { SessionInput, SessionOutput, ConnectionId } from '../bgp/session-contract.ts';
+import type { SessionState } from '../bgp/session.ts';
+import type { BindingTable } from '../identity/bindings.ts';
+import type { AdjRibIn } from '../routes/adj-rib-in.ts';
+import type { AdjRibOut } from '../routes/adj-rib-out.ts';
+import type { Endpoint } from '../routes/handover.ts';
+import type { AddressKey, LocRib } from '../routes/loc-rib.ts';
+import type { Migration, MigrationLog } from '../routes/migrations.ts';
+import type { PreferenceOptions } from '../routes/preference.ts';
+import type { Deadlines } from '../net/deadlines.ts';
+import type { IpAddress } from '../net/ip.ts';
+import type { Now } from '../net/time.ts';
+import type { Watch } from './watching.ts';
+import type { IgnoredLog } from './ignored.ts';
+
+/** What comes from outside into the one deterministic object. */
+export type Input =
+  | { readonly type: 'start' }
+  | { readonly type: 'frame'; readonly frame: CapturedFrame }
+  | { readonly type: 'bridge'; readonly change: BridgeChange }
+  | { readonly type: 'session'; readonly peer: string; readonly input: Exclude<SessionInput, { type: 'start' | 'stop' | 'send' | 'refresh' | 'tick' }> }
+  /** All outputs of the dispatch before have been handed to the kernel. */
+  | { readonly type: 'written' }
+  | { readonly type: 'tick' }
+  /** `restart`: nothing is withdrawn and no Cease is sent (Graceful Restart). Otherwise explicit withdraws go first. */
+  | { readonly type: 'stop'; readonly restart: boolean };
+
+/** What is to be done outside. */
+export type Output =
+  | { readonly type: 'session'; readonly peer: string; readonly output: Extract<SessionOutput, { type: 'dial' | 'write' | 'close' }> }
+  | { readonly type: 'sendFrame'; readonly ifindex: number; readonly bytes: Uint8Array }
+  | { readonly type: 'note'; readonly note: Note };
+
+/** What happened, for logs, the event stream and counters. */
+export interface Note {
+  readonly level: LogLevel;
+  readonly room: 'garp' | 'bridge' | 'bgp' | 'identity' | 'routes' | 'config' | 'src';
+  readonly peer?: string;
+  readonly event: LogEvent;
+  readonly fields: Readonly<Record<string, unknown>>;
+  /** The type under which the event stream carries it; not there when left out. */
+  readonly publish?: 'migration' | 'peer' | 'config' | 'frame' | 'capture';
+}
+
+export interface Peer {
+  readonly config: PeerConfig;
+  readonly ibgp: boolean;
+  session: SessionState;
+  adjIn: AdjRibIn;
+  adjOut: AdjRibOut;
+  /** Everything has to be compared anew: the session came up, or the peer asked for it. */
+  resend: boolean;
+  /** End-of-RIB of each family is still to be sent. */
+  endOfRibDue: boolean;
+  /** Families whose routes can't be sent for want of a next hop, said once. */
+  readonly noNextHop: Set<string>;
+}
+
+/** All that the speaker remembers. Functions of `src/` take it and change it; nothing else does. */
+export interface World {
+  readonly config: Config;
+  readonly routerId: IpAddress;
+  readonly random: () => number;
+  readonly newConnection: () => ConnectionId;
+  readonly dryRun: boolean;
+  readonly peers: Map<string, Peer>;
+  /** Sessions by their next deadline. */
+  readonly sessionDeadlines: Deadlines<string>;
+  readonly watches: readonly Watch[];
+  bridges: BridgeState;
+  bindings: BindingTable;
+  readonly locRib: LocRib;
+  readonly preference: PreferenceOptions;
+  readonly segments: ReadonlyMap<string, number>;
+  readonly migrations: MigrationLog;
+  readonly ignored: IgnoredLog;
+  /** Ports by the monotonic time at which they appeared; -Infinity for those that were there at the start. */
+  readonly portSince: Map<number, number>;
+  /** Ports whose carrier is away, with the time at which that counts as gone. */
+  readonly carrierDeadlines: Deadlines<number>;
+  /** `ifindex|mac` that a RARP was heard from: QEMU spoke there, so its other frames count. */
+  readonly rarpHeard: Set<string>;
+  /** Addresses that were asked, with the time until which an answer counts as one. */
+  readonly asked: Map<AddressKey, number>;
+  /** Addresses for which a rival's standing claim is visible at some peer. */
+  readonly rivals: Map<AddressKey, Now>;
+  /** Bytes of announcements heard from local ports, with their time: told again through an uplink they are reflections. */
+  readonly recentLocal: Map<string, number>;
+  /** The search for VMs that are already here: who is asked, and when the next round is due. */
+  readonly search: { readonly asked: { readonly vrf: string; readonly address: IpAddress; readonly endpoints: readonly Endpoint[] }[]; rounds: number; nextMs?: number };
+  /** Until when (monotonic ms) the search for VMs that are already here runs; End-of-RIB waits for it. */
+  discoveryEndsMs: number;
+  readonly counters: Counters;
+  readonly startedAt: Now;
+
+  // ---- of the dispatch that runs ----
+  now: Now;
+  /** Addresses whose wanted routes may have changed. */
+  readonly dirty: Set<AddressKey>;
+  /** Handovers whose UPDATEs are being written. */
+  readonly writing: Set<Migration>;
+  outputs: Output[];
+}
+
+export interface Counters {
+  frames: number;
+  framesByVerdict: Record<string, number>;
+  unresolvedRoutes: number;
+  reflections: number;
+  futures: number;
+}
+
+export function note(world: World, n: Note): void {
+  world.outputs.push({ type: 'note', note: n });
+}
