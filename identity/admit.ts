@@ -1,5 +1,123 @@
+import type { AnnouncementKind } from '../garp/announcement.ts';
+import type { PortRole } from '../bridge/ports.ts';
+import { type IpAddress, isUnusable } from '../net/ip.ts';
+import type { Mac } from '../net/mac.ts';
+import { printable } from '../net/printable.ts';
+import { type BindingOptions, type BindingTable, type Claimant, bindingsOf, holdersOf, isKnownMac, learnedOwner } from './bindings.ts';
+import { type LearnLimits, defaultLearnLimits, hasRoom } from './learned.ts';
+import { type WatchRules, findPrefix, isWatchedVlan } from './watch-rules.ts';
+
 /** Every verdict on a frame, in the words of `show ignored`, `show why` and the metrics. */
 export type Verdict =
   | 'accepted' | 'repeat' | 'early' | 'reflection' | 'malformed' | 'not_evidence' | 'source_mismatch' | 'no_binding'
   | 'outside_prefixes' | 'excluded' | 'wrong_vlan' | 'wrong_port' | 'conflict' | 'flap' | 'future' | 'gated' | 'held'
   | 'rate' | 'table_full';
+
+/** Who may claim, as the configuration gives it. */
+export interface IdentityOptions {
+  readonly mode: 'strict' | 'learn';
+  readonly onConflict: 'keep' | 'newest';
+}
+
+/** All that a verdict depends on. */
+export interface AdmitRules {
+  readonly watch: WatchRules;
+  readonly identity: IdentityOptions;
+  readonly bindings: BindingTable;
+  /** An address of this node itself. */
+  readonly isOwnAddress: (address: IpAddress) => boolean;
+  /** False if the MAC has no live local port here and no valid route from any peer: then its learned addresses are free. */
+  readonly isAlive: (mac: Mac, vlan: number) => boolean;
+  /** Default: those of `learned.ts`. */
+  readonly limits?: LearnLimits;
+}
+
+/** What admission needs of a sighting. */
+export interface Claim extends Claimant {
+  readonly kind: AnnouncementKind;
+  readonly role: PortRole;
+  readonly port: { readonly ifindex: number };
+}
+
+export interface Admission {
+  readonly verdict: Verdict;
+  /** Words for people, printable ASCII. */
+  readonly reason: string;
+  /** True if an accepted pair is (to be) remembered by `learn`: no binding says it. */
+  readonly learns: boolean;
+}
+
+/**
+ * May this sighting claim this address? Any verdict but *accepted* moves nothing. `address` is `undefined` for a RARP that means no address
+ * at all. Checks go from what is cheap and says most about the sender to what needs the tables; the first that fails names the verdict.
+ */
+export function admit(rules: AdmitRules, claim: Claim, address: IpAddress | undefined): Admission {
+  const { watch } = rules;
+  if (claim.role === 'unlisted') return refuse('wrong_port', 'port is in neither ports.local nor ports.uplink');
+  if (!isWatchedVlan(watch, claim.vlan)) return refuse('wrong_vlan', `VLAN ${claim.vlan} is not watched on this bridge`);
+  if (!watch.kinds.has(claim.kind)) {
+    return refuse('not_evidence', `${claim.kind === 'arp' ? 'any-arp' : claim.kind} is not in watch.announcements`);
+  }
+  if (address === undefined) return admitNothing(rules, claim);
+  const excluded = exclusion(rules, address);
+  if (excluded !== undefined) return refuse('excluded', excluded);
+  const found = findPrefix(watch, address);
+  if (found === undefined) return refuse('outside_prefixes', 'outside watch.prefixes');
+  if (found.standing !== 'host') return refuse('excluded', `${found.standing} address of ${found.prefix}`);
+  return admitOwner(rules, claim, address, `inside ${found.prefix}`);
+}
+
+/** A RARP whose MAC means no address. */
+function admitNothing(rules: AdmitRules, claim: Claim): Admission {
+  if (!isKnownMac(rules.bindings, claim.vrf, claim.mac, claim.vlan)) return refuse('no_binding', 'RARP carries no IP, and this MAC has no binding');
+  return refuse('not_evidence', 'RARP carries no IP, and all addresses of this MAC are shared');
+}
+
+function exclusion(rules: AdmitRules, address: IpAddress): string | undefined {
+  if (rules.watch.exclude.has(address)) return 'in watch.exclude';
+  if (rules.isOwnAddress(address)) return 'an address of this node';
+  if (isUnusable(address)) return 'no host address';
+  return undefined;
+}
+
+function admitOwner(rules: AdmitRules, claim: Claim, address: IpAddress, inside: string): Admission {
+  const { bindings, identity } = rules;
+  const holders = holdersOf(bindings, claim.vrf, address);
+  if (holders.length > 0) {
+    const mine = holders.find((holder) => holder.mac === claim.mac && (holder.vlan === undefined || holder.vlan === claim.vlan));
+    if (mine !== undefined) return { verdict: 'accepted', reason: `binding ${printable(mine.vm)}; ${inside}`, learns: false };
+    return refuseStranger(holders, claim);
+  }
+  const owner = learnedOwner(bindings, claim.vrf, address);
+  if (owner !== undefined && owner.mac === claim.mac && owner.vlan === claim.vlan && identity.mode === 'learn') {
+    return { verdict: 'accepted', reason: `learned pair; ${inside}`, learns: true };
+  }
+  if (identity.mode === 'strict') return refuse('no_binding', noBinding(bindingsOf(bindings, claim.vrf, claim.mac, claim.vlan)));
+  // Ordinary ARP is evidence for pairs that are known, it makes none.
+  if (claim.kind === 'arp') return refuse('no_binding', 'ordinary ARP of a pair that is not known');
+  const replaces = owner !== undefined && (identity.onConflict === 'newest' || !rules.isAlive(owner.mac, owner.vlan));
+  if (owner !== undefined && !replaces) return refuse('conflict', `learned for ${owner.mac} in VLAN ${owner.vlan}, which is alive`);
+  if (!hasRoom(bindings.learned, claim.port.ifindex, rules.limits ?? defaultLearnLimits)) {
+    return refuse('table_full', 'no room for more learned pairs of this port');
+  }
+  if (owner === undefined) return { verdict: 'accepted', reason: `first heard; ${inside}`, learns: true };
+  const why = identity.onConflict === 'newest' ? 'onConflict is newest' : 'which lives nowhere';
+  return { verdict: 'accepted', reason: `takes over from ${owner.mac} in VLAN ${owner.vlan}, ${why}; ${inside}`, learns: true };
+}
+
+/** The address is bound, but not to this MAC in this VLAN. */
+function refuseStranger(holders: readonly BindingOptions[], claim: Claim): Admission {
+  const elsewhere = holders.find((holder) => holder.mac === claim.mac);
+  if (elsewhere !== undefined) return refuse('wrong_vlan', `binding ${printable(elsewhere.vm)} is for VLAN ${elsewhere.vlan}`);
+  const holder = holders[0] as BindingOptions;
+  return refuse('conflict', `bound to ${printable(holder.vm)} (${holder.mac})`);
+}
+
+function noBinding(own: readonly BindingOptions[]): string {
+  const first = own[0];
+  return first === undefined ? 'this MAC has no binding' : `binding ${printable(first.vm)} does not name this address`;
+}
+
+function refuse(verdict: Exclude<Verdict, 'accepted'>, reason: string): Admission {
+  return { verdict, reason, learns: false };
+}

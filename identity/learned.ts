@@ -1,0 +1,194 @@
+import type { IpAddress } from '../net/ip.ts';
+import type { Mac } from '../net/mac.ts';
+
+/** A MAC that was heard with an address, both inside what is watched. */
+export interface LearnedPair {
+  readonly vrf: string;
+  readonly vlan: number;
+  readonly mac: Mac;
+  readonly address: IpAddress;
+  /** Where it was heard last. */
+  readonly ifindex: number;
+  /** Monotonic milliseconds. */
+  readonly firstHeardMs: number;
+  readonly lastHeardMs: number;
+  /** Heard again after a while: a flood of new MACs does not push it out. */
+  readonly pinned: boolean;
+}
+
+export interface LearnLimits {
+  readonly perPort: number;
+  readonly perMac: number;
+  readonly inAll: number;
+  /** A pair that is heard again this long after the first time, or later, is pinned. */
+  readonly pinAfterMs: number;
+}
+
+export const defaultLearnLimits: LearnLimits = { perPort: 512, perMac: 32, inAll: 16_384, pinAfterMs: 1000 };
+
+/** Written only by {@link learn}, {@link forgetPair} and {@link expirePairs}, in place: each costs O(1) per pair. */
+export interface LearnedPairs {
+  /** By VRF and address; the pair that was not heard for longest comes first. */
+  readonly pairs: ReadonlyMap<string, LearnedPair>;
+  readonly byMac: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly byPort: ReadonlyMap<number, ReadonlySet<string>>;
+  /** Unpinned pairs, oldest first; of each port and in all. */
+  readonly unpinned: ReadonlySet<string>;
+  readonly unpinnedByPort: ReadonlyMap<number, ReadonlySet<string>>;
+  /** Pairs that were pushed out by newer ones. */
+  readonly evicted: number;
+}
+
+interface Writable {
+  pairs: Map<string, LearnedPair>;
+  byMac: Map<string, Set<string>>;
+  byPort: Map<number, Set<string>>;
+  unpinned: Set<string>;
+  unpinnedByPort: Map<number, Set<string>>;
+  evicted: number;
+}
+
+export function emptyLearnedPairs(): LearnedPairs {
+  const pairs: Writable = { pairs: new Map(), byMac: new Map(), byPort: new Map(), unpinned: new Set(), unpinnedByPort: new Map(), evicted: 0 };
+  return pairs;
+}
+
+export function ownerOf(learned: LearnedPairs, vrf: string, address: IpAddress): LearnedPair | undefined {
+  return learned.pairs.get(pairKey(vrf, address));
+}
+
+/** The pairs of a MAC, in whatever VLAN; at most `perMac`. */
+export function learnedOf(learned: LearnedPairs, vrf: string, mac: Mac): LearnedPair[] {
+  const keys = learned.byMac.get(macKey(vrf, mac));
+  if (keys === undefined) return [];
+  const pairs: LearnedPair[] = [];
+  for (const key of keys) pairs.push(learned.pairs.get(key) as LearnedPair);
+  return pairs;
+}
+
+/** True if a new pair heard on this port would find a place, if need be that of an older unpinned one. */
+export function hasRoom(learned: LearnedPairs, ifindex: number, limits: LearnLimits = defaultLearnLimits): boolean {
+  const port = learned.byPort.get(ifindex)?.size ?? 0;
+  if (port >= limits.perPort) return (learned.unpinnedByPort.get(ifindex)?.size ?? 0) > 0;
+  return learned.pairs.size < limits.inAll || learned.unpinned.size > 0;
+}
+
+export type Heard = Pick<LearnedPair, 'vrf' | 'vlan' | 'mac' | 'address' | 'ifindex'>;
+
+/**
+ * Remembers a pair that was admitted, or hears it again. Another MAC's (or VLAN's) pair with this address is replaced: `admit` has decided
+ * that it may be. `gone` are the pairs that had to go for it: their claims lost their ground.
+ * @param nowMs monotonic
+ */
+export function learn(
+  learned: LearnedPairs,
+  heard: Heard,
+  nowMs: number,
+  limits: LearnLimits = defaultLearnLimits,
+): { readonly kept: boolean; readonly gone: readonly LearnedPair[] } {
+  const writable = learned as Writable;
+  const gone: LearnedPair[] = [];
+  const before = ownerOf(learned, heard.vrf, heard.address);
+  if (before !== undefined) {
+    remove(writable, before);
+    if (before.mac === heard.mac && before.vlan === heard.vlan) {
+      // A port that is full does not take the pair over, nor can it make anybody lose it.
+      const moves = before.ifindex !== heard.ifindex && hasRoom(learned, heard.ifindex, limits);
+      if (moves) gone.push(...makeRoom(writable, heard, limits));
+      const ifindex = moves ? heard.ifindex : before.ifindex;
+      const pinned = before.pinned || nowMs - before.firstHeardMs >= limits.pinAfterMs;
+      insert(writable, { ...before, ifindex, lastHeardMs: nowMs, pinned });
+      return { kept: true, gone };
+    }
+    gone.push(before);
+  }
+  if (!hasRoom(learned, heard.ifindex, limits)) return { kept: false, gone };
+  gone.push(...makeRoom(writable, heard, limits));
+  insert(writable, { ...heard, firstHeardMs: nowMs, lastHeardMs: nowMs, pinned: false });
+  return { kept: true, gone };
+}
+
+/** Takes a pair out: an operator, a binding or a new owner wants it so. */
+export function forgetPair(learned: LearnedPairs, vrf: string, address: IpAddress): LearnedPair | undefined {
+  const pair = ownerOf(learned, vrf, address);
+  if (pair !== undefined) remove(learned as Writable, pair);
+  return pair;
+}
+
+/**
+ * Takes out the pairs that were not heard for `learnedForMs` and whose MAC lives nowhere; those of a silent but living MAC start anew.
+ * Looks at due pairs only, at most `most` of them, so that it can be called at every tick.
+ */
+export function expirePairs(
+  learned: LearnedPairs,
+  nowMs: number,
+  learnedForMs: number,
+  isAlive: (mac: Mac, vlan: number) => boolean,
+  most = 1000,
+): LearnedPair[] {
+  const writable = learned as Writable;
+  const gone: LearnedPair[] = [];
+  for (const pair of learned.pairs.values()) {
+    if (nowMs - pair.lastHeardMs < learnedForMs || most-- <= 0) break;
+    remove(writable, pair);
+    if (isAlive(pair.mac, pair.vlan)) insert(writable, { ...pair, lastHeardMs: nowMs });
+    else gone.push(pair);
+  }
+  return gone;
+}
+
+/** Pushes out the oldest of the MAC, an unpinned one of the port, or an unpinned one of all, where a limit is reached. */
+function makeRoom(learned: Writable, heard: Heard, limits: LearnLimits): LearnedPair[] {
+  const gone: LearnedPair[] = [];
+  const evict = (keys: ReadonlySet<string> | undefined): void => {
+    for (const key of keys ?? []) {
+      const pair = learned.pairs.get(key) as LearnedPair;
+      remove(learned, pair);
+      learned.evicted++;
+      gone.push(pair);
+      return;
+    }
+  };
+  if ((learned.byMac.get(macKey(heard.vrf, heard.mac))?.size ?? 0) >= limits.perMac) evict(learned.byMac.get(macKey(heard.vrf, heard.mac)));
+  if ((learned.byPort.get(heard.ifindex)?.size ?? 0) >= limits.perPort) evict(learned.unpinnedByPort.get(heard.ifindex));
+  if (learned.pairs.size >= limits.inAll) evict(learned.unpinned);
+  return gone;
+}
+
+function insert(learned: Writable, pair: LearnedPair): void {
+  const key = pairKey(pair.vrf, pair.address);
+  learned.pairs.set(key, pair);
+  add(learned.byMac, macKey(pair.vrf, pair.mac), key);
+  add(learned.byPort, pair.ifindex, key);
+  if (pair.pinned) return;
+  learned.unpinned.add(key);
+  add(learned.unpinnedByPort, pair.ifindex, key);
+}
+
+function remove(learned: Writable, pair: LearnedPair): void {
+  const key = pairKey(pair.vrf, pair.address);
+  learned.pairs.delete(key);
+  drop(learned.byMac, macKey(pair.vrf, pair.mac), key);
+  drop(learned.byPort, pair.ifindex, key);
+  learned.unpinned.delete(key);
+  drop(learned.unpinnedByPort, pair.ifindex, key);
+}
+
+function add<Key>(map: Map<Key, Set<string>>, key: Key, value: string): void {
+  const set = map.get(key);
+  if (set === undefined) map.set(key, new Set([value]));
+  else set.add(value);
+}
+
+function drop<Key>(map: Map<Key, Set<string>>, key: Key, value: string): void {
+  const set = map.get(key);
+  if (set?.delete(value) === true && set.size === 0) map.delete(key);
+}
+
+function pairKey(vrf: string, address: IpAddress): string {
+  return `${address} ${vrf}`;
+}
+
+function macKey(vrf: string, mac: Mac): string {
+  return `${mac} ${vrf}`;
+}
