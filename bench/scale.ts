@@ -1,0 +1,106 @@
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { asn } from '../src/demo/addresses.ts';
+import { BirdTor } from '../src/demo/tor-bird.ts';
+import { FrrTor } from '../src/demo/tor-frr.ts';
+import type { TorPlan } from '../src/demo/tor.ts';
+import { isInstalled } from '../src/demo/tor.ts';
+import { sleep, waitFor } from '../src/demo/processes.ts';
+import type { Row } from './results.ts';
+import { median } from './results.ts';
+import { buildStage, nodes, startLandfall } from './stage.ts';
+import { Stopwatch } from './stopwatch.ts';
+
+// A thousand VMs at once: until the last byte is at the router's socket, until the last route is in the kernel of an FRR or BIRD router;
+// then what the daemon costs while it does nothing.
+
+const vms = 1000;
+const rounds = 3;
+const ticksPerSecond = 100; // USER_HZ, the unit of /proc/PID/stat on Linux
+
+export async function run(): Promise<Row[]> {
+  const rows = [...(await onTheWire()), ...(await inTheKernel('bird')), ...(await inTheKernel('frr'))];
+  return rows;
+}
+
+async function onTheWire(): Promise<Row[]> {
+  const stage = await buildStage();
+  try {
+    const stopwatch = new Stopwatch(stage, ['landfall']);
+    const daemon = await startLandfall(stage, vms * rounds + 1);
+    await stopwatch.established('landfall', 1);
+    await sleep(1000);
+    const before = resident(daemon.pid);
+    const blocks = [];
+    for (let round = 0; round < rounds; round += 1) {
+      blocks.push(await stopwatch.claims('landfall', 1 + round * vms, vms, 0));
+      await sleep(3000);
+    }
+    const idleStart = cpuSeconds(daemon.pid);
+    const idleSeconds = 10;
+    await sleep(idleSeconds * 1000);
+    return [
+      { what: `${vms} claims at once: first frame → last byte at the router, median of ${rounds}`, value: median(blocks.map((block) => block.total)) / 1000, unit: 'ms' },
+      { what: `${vms} claims at once: unanswered, all rounds`, value: blocks.reduce((sum, block) => sum + block.missing, 0), unit: 'claims' },
+      { what: `RSS, session up, ${vms * rounds} bindings, nothing announced`, value: before, unit: 'MB' },
+      { what: `RSS, ${vms * rounds} VMs announced`, value: resident(daemon.pid), unit: 'MB' },
+      { what: `CPU while idle, ${vms * rounds} VMs announced`, value: ((cpuSeconds(daemon.pid) - idleStart) / idleSeconds) * 100, unit: '%' },
+    ];
+  } finally {
+    await stage.end();
+  }
+}
+
+/** The same burst with a real router at the other end, timed to its kernel's route, and single moves for comparison. */
+async function inTheKernel(kind: 'frr' | 'bird'): Promise<Row[]> {
+  const router = kind === 'frr' ? 'FRR' : 'BIRD';
+  if (!isInstalled(kind)) {
+    process.stderr.write(`bench: ${router} is not installed; its figures are left out\n`);
+    return [];
+  }
+  const stage = await buildStage();
+  try {
+    const { address, torAddress } = nodes.landfall;
+    const plan: TorPlan = {
+      namespace: 'out',
+      routerId: torAddress,
+      asn: asn.nodes,
+      peering: { type: 'ibgp' },
+      neighbors: [{ node: 'a', address, localAddress: torAddress, localAddress6: 'fe80::1' }],
+    };
+    const folder = join(stage.folder, kind);
+    mkdirSync(folder);
+    const tor = kind === 'frr' ? new FrrTor(stage.namespaces, plan, folder) : new BirdTor(stage.namespaces, plan, folder);
+    await tor.start();
+    const stopwatch = new Stopwatch(stage, []);
+    const singles = 50;
+    await startLandfall(stage, vms * rounds + singles + 1);
+    await waitFor(`session with ${router}`, 30_000, async () => (await tor.established()).includes(address));
+    await sleep(2000);
+    const blocks = [];
+    for (let round = 0; round < rounds; round += 1) {
+      blocks.push(await stopwatch.routes(1 + round * vms, vms, 0));
+      await sleep(3000);
+    }
+    const single = await stopwatch.routes(1 + rounds * vms, singles, 200_000);
+    return [
+      { what: `${vms} claims at once: first frame → last kernel route at ${router}, median of ${rounds}`, value: median(blocks.map((block) => block.total)) / 1000, unit: 'ms' },
+      { what: `${vms} claims at once: routes missing at ${router}, all rounds`, value: blocks.reduce((sum, block) => sum + block.missing, 0), unit: 'routes' },
+      { what: `one claim: frame → kernel route at ${router}, median of ${singles}`, value: median(single.latencies) / 1000, unit: 'ms' },
+    ];
+  } finally {
+    await stage.end();
+  }
+}
+
+/** Resident memory in MB (10^6 octets). */
+function resident(pid: number): number {
+  const line = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  return (Number(line?.[1]) * 1024) / 1e6;
+}
+
+/** User and system time that a process has used so far. */
+function cpuSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+}
