@@ -154,6 +154,6 @@ for (const [signal, status] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 12
 try {
   await setUp(parseArguments(process.argv.slice(2)));
 } catch (error) {
-  say(error instanceof SetupError ? error.message : `unexpected: ${error.message}`);
+  say(error.message);
   process.exitCode = 1;
 }

@@ -16,6 +16,7 @@ export function takeLock(file, say) {
       writeFileSync(file, String(process.pid), { flag: 'wx' });
       return () => rmSync(file, { force: true });
     } catch (error) {
+      if (error.code === 'EACCES' || error.code === 'EROFS') throw new Error(`this user cannot write to ${file}: run it as the owner of the checkout, or in a clone of your own`, { cause: error });
       if (error.code !== 'EEXIST') throw error;
     }
     const holder = holderOf(file);
