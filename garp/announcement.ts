@@ -18,8 +18,11 @@ export interface CapturedFrame {
   readonly capturedAtMs: number;
 }
 
-/** `arp` is ordinary ARP of a VM that is no announcement: evidence only where `any-arp` is configured and the MAC is known. */
-export type AnnouncementKind = 'garp' | 'rarp' | 'na' | 'arp';
+/**
+ * `arp` is ordinary ARP of a VM that is no announcement: evidence only where `any-arp` is configured and the MAC is known. `answer` is a
+ * solicited NA: evidence only when this node has asked.
+ */
+export type AnnouncementKind = 'garp' | 'rarp' | 'na' | 'arp' | 'answer';
 
 /** What a VM said on the wire. `vlan` is 0 when untagged or priority-tagged. A RARP carries no address. */
 export interface Announcement {
@@ -132,7 +135,6 @@ function parseNa(bytes: Uint8Array, ipAt: number, upper: UpperLayer, vlan: numbe
   const sender = ipAt + ipv6At.source;
   if (isZero(bytes, sender, 16)) return ignored(bytes, vlan, 'na', 'malformed', 'NA from the unspecified address', address);
   if (bytes[sender] === 0xff) return ignored(bytes, vlan, 'na', 'malformed', 'NA from a multicast address', address);
-  if (isSolicited(bytes, upper.at)) return ignored(bytes, vlan, 'na', 'not_evidence', 'solicited NA', address);
   if (isLinkLocalAt(bytes, targetAt)) return ignored(bytes, vlan, 'na', 'not_evidence', 'NA for a link-local address', address);
   if (isUnusable(address) || isIpv4MappedAt(bytes, targetAt)) {
     return ignored(bytes, vlan, 'na', 'not_evidence', 'NA target is no host address', address);
@@ -144,7 +146,8 @@ function parseNa(bytes: Uint8Array, ipAt: number, upper: UpperLayer, vlan: numbe
   if (!sameOctets(bytes, sender, targetAt, 16) && !isLinkLocalAt(bytes, sender)) {
     return ignored(bytes, vlan, 'na', 'source_mismatch', 'NA source is neither its target nor link-local', address);
   }
-  return { type: 'announcement', kind: 'na', mac: macFromBytes(bytes, sourceAt), vlan, address };
+  const kind = isSolicited(bytes, upper.at) ? 'answer' : 'na';
+  return { type: 'announcement', kind, mac: macFromBytes(bytes, sourceAt), vlan, address };
 }
 
 /** A solicitation asks; only why it asks differs (RFC 4862 section 5.4). */

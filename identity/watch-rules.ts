@@ -39,7 +39,8 @@ export function compileWatch(options: WatchOptions): WatchRules {
     bridge: options.bridge,
     vrf: options.vrf,
     vlans: options.vlans,
-    kinds: new Set(options.announcements.map((kind) => (kind === 'any-arp' ? 'arp' : kind))),
+    // An answer to a probe of ours always counts; whether there was a probe is the speaker's to know.
+    kinds: new Set(['answer', ...options.announcements.map((kind) => (kind === 'any-arp' ? 'arp' : kind))]),
     exclude: new Set(options.exclude),
     ipv4: compiled.filter(({ prefix }) => isIpv4(prefix)),
     ipv6: compiled.filter(({ prefix }) => !isIpv4(prefix)),
@@ -58,7 +59,7 @@ export type Standing = 'host' | 'network' | 'broadcast';
 /** The most specific prefix that holds the address, or `undefined`: then it is never announced. */
 export function findPrefix(rules: WatchRules, address: IpAddress): { readonly prefix: Prefix; readonly standing: Standing } | undefined {
   const v4 = isIpv4(address);
-  const words = v4 ? ipv4Word(address) : ipv6Words(address);
+  const words = v4 ? ipv4Word(address) : toWords(ipToBytes(address));
   for (const entry of v4 ? rules.ipv4 : rules.ipv6) {
     if (isInside(entry, words)) return { prefix: entry.prefix, standing: standingIn(entry, words, v4) };
   }
@@ -100,34 +101,4 @@ function toWords(bytes: Uint8Array): Uint32Array {
 
 function ipv4Word(address: IpAddress): Uint32Array {
   return Uint32Array.of(ipv4ToNumber(address));
-}
-
-/** The four words of a canonical IPv6 address: read by hand, because every announcement passes here. */
-function ipv6Words(address: IpAddress): Uint32Array {
-  const groups = new Uint16Array(8);
-  let count = 0;
-  let value = 0;
-  let digits = 0;
-  let gap = -1;
-  for (let i = 0; i <= address.length; i++) {
-    const code = i < address.length ? address.charCodeAt(i) : 0x3a;
-    if (code !== 0x3a) {
-      // 0-9 or a-f.
-      value = value * 16 + (code <= 0x39 ? code - 0x30 : code - 0x57);
-      digits++;
-      continue;
-    }
-    if (digits > 0) groups[count++] = value;
-    if (address.charCodeAt(i + 1) === 0x3a && gap < 0) gap = digits > 0 || i === 0 ? count : gap;
-    value = 0;
-    digits = 0;
-  }
-  const words = new Uint32Array(4);
-  const skipped = 8 - count;
-  for (let i = 0; i < count; i++) {
-    const at = gap >= 0 && i >= gap ? i + skipped : i;
-    const word = at >> 1;
-    words[word] = ((words[word] as number) | ((groups[i] as number) << (at % 2 === 0 ? 16 : 0))) >>> 0;
-  }
-  return words;
 }

@@ -161,7 +161,7 @@ export function flushRoutes(world: World): void {
     const changes = takeDelta(peer.adjOut, prefixes, (prefix) => wantedRoute(world, peer, prefix, shared), peer.config.maxPrefixes);
     peer.resend = false;
     const updates = packUpdates(changes, {
-      context: negotiated.context, localAsn: world.config.bgp.asn, families: negotiated.families,
+      context: negotiated.context, localAsn: world.config.bgp.asn, families: negotiated.families, peerType: peer.ibgp ? 'ibgp' : 'ebgp',
     });
     // A session that lives through the search for VMs that are already here says only afterwards that this was all.
     if (peer.endOfRibDue && world.now.monotonicMs >= world.discoveryEndsMs) {

@@ -6,6 +6,7 @@ import type { BridgeState } from '../bridge/fdb.ts';
 import type { SessionInput, SessionOutput, ConnectionId } from '../bgp/session-contract.ts';
 import type { SessionState } from '../bgp/session.ts';
 import type { BindingTable } from '../identity/bindings.ts';
+import type { RateLimits } from '../identity/rate.ts';
 import type { AdjRibIn } from '../routes/adj-rib-in.ts';
 import type { AdjRibOut } from '../routes/adj-rib-out.ts';
 import type { Endpoint } from '../routes/handover.ts';
@@ -74,6 +75,7 @@ export interface World {
   readonly watches: readonly Watch[];
   bridges: BridgeState;
   bindings: BindingTable;
+  readonly rates: RateLimits;
   readonly locRib: LocRib;
   readonly preference: PreferenceOptions;
   readonly segments: ReadonlyMap<string, number>;

@@ -1,0 +1,73 @@
+import type { Capability } from '../../bgp/wire/messages.ts';
+import { familyOf } from '../../net/ip.ts';
+import { printable } from '../views/printable.ts';
+import type { PeerItem, PeerState, ReceivedItem } from '../views/items.ts';
+import { formatCommunity, formatLargeCommunity } from '../../bgp/community.ts';
+import type { Peer, World } from '../world.ts';
+import { timeText } from './time.ts';
+
+export function collectPeers(world: World, name?: string): PeerItem[] {
+  const items: PeerItem[] = [];
+  for (const peer of world.peers.values()) if (name === undefined || peer.config.name === name) items.push(collectPeer(world, peer));
+  return items;
+}
+
+function collectPeer(world: World, peer: Peer): PeerItem {
+  const { config, session } = peer;
+  const { negotiated, lastError } = session;
+  const inState = Math.max(0, (world.now.wallMs - session.sinceMs) / 1000);
+  const established = session.fsm === 'Established';
+  const count = (prefixes: Iterable<string>, family: string): number => {
+    let n = 0;
+    for (const prefix of prefixes) if (familyOf(prefix as never) === family) n += 1;
+    return n;
+  };
+  return {
+    name: config.name, address: config.address, asn: config.asn, type: peer.ibgp ? 'ibgp' : 'ebgp',
+    state: session.fsm.toLowerCase() as PeerState, since: timeText(session.sinceMs),
+    ...(established ? { upSeconds: inState } : { downSeconds: inState }),
+    families: config.families.map((family) => ({
+      family: family === 'ipv4-unicast' ? 'ipv4' : 'ipv6', negotiated: negotiated?.families.includes(family) ?? false,
+      sent: count(peer.adjOut.sent.keys(), family), received: count(peer.adjIn.routes.keys(), family),
+    })),
+    auth: config.password === undefined ? 'none' : 'md5', profile: config.profile, vrf: config.vrf,
+    ...(lastError === undefined ? {} : { lastError: printable(lastError.text), lastErrorAt: timeText(lastError.atMs) }),
+    ...(negotiated === undefined ? {} : {
+      remoteRouterId: negotiated.remoteIdentifier, localAddress: negotiated.localAddress, holdTimeSeconds: negotiated.holdTimeSeconds,
+      keepaliveSeconds: negotiated.keepaliveSeconds, capabilities: negotiated.remoteCapabilities.map(capabilityText),
+    }),
+    messages: session.messages, pending: peer.adjOut.overLimit.size,
+  };
+}
+
+function capabilityText(capability: Capability): string {
+  switch (capability.type) {
+    case 'multiprotocol': return `multiprotocol ${capability.afi}/${capability.safi}`;
+    case 'fourOctetAs': return `4-octet AS ${capability.asn}`;
+    case 'gracefulRestart': return `graceful restart ${capability.restartTimeSeconds}s`;
+    case 'routeRefresh': return 'route refresh';
+    case 'hostname': return `hostname ${printable(capability.hostname)}`;
+    case 'unknown': return `code ${capability.code}`;
+  }
+}
+
+export function collectReceived(world: World, prefix?: string, peerName?: string): ReceivedItem[] {
+  const items: ReceivedItem[] = [];
+  for (const peer of world.peers.values()) {
+    if (peerName !== undefined && peer.config.name !== peerName) continue;
+    for (const [received, { route, marks, kind, leaving, since }] of peer.adjIn.routes) {
+      if (prefix !== undefined && received !== prefix && !received.startsWith(`${prefix}/`)) continue;
+      const { attributes } = route;
+      items.push({
+        peer: peer.config.name, prefix: received, nextHop: attributes.nextHop,
+        ...(attributes.localPref === undefined ? {} : { localPref: attributes.localPref }),
+        ...(attributes.med === undefined ? {} : { med: attributes.med }),
+        asPath: attributes.asPath.map((segment) => (segment.type === 'AS_SEQUENCE' ? segment.asns.join(' ') : `{${segment.asns.join(',')}}`)).join(' '),
+        communities: attributes.communities.map(formatCommunity), largeCommunities: attributes.largeCommunities.map(formatLargeCommunity),
+        ...(marks.sequence === undefined ? {} : { sequence: marks.sequence }), ...(marks.mac === undefined ? {} : { mac: marks.mac }),
+        ...(marks.node === undefined ? {} : { node: marks.node }), kind: kind === 'rival' && leaving ? 'rival, leaving' : kind, since: timeText(since.wallMs),
+      });
+    }
+  }
+  return items;
+}

@@ -1,0 +1,73 @@
+import { admit } from '../../identity/admit.ts';
+import { holdersOf, learnedOwner } from '../../identity/bindings.ts';
+import { isOwnAddress } from '../../bridge/fdb.ts';
+import { portFor } from '../../bridge/locate.ts';
+import { hostPrefix, type IpAddress } from '../../net/ip.ts';
+import { addressKey } from '../../routes/loc-rib.ts';
+import { peersOf } from '../handovers.ts';
+import { rulesOf } from '../intake.ts';
+import type { WhyItem } from '../views/items.ts';
+import { printable } from '../views/printable.ts';
+import { insidePrefixes, isPortAlive } from '../watching.ts';
+import type { World } from '../world.ts';
+
+/** One answer for one address: announced, or why not, with every check and what it found. */
+export function collectWhy(world: World, vrf: string, address: IpAddress): WhyItem {
+  const checks: WhyItem['checks'] = [];
+  const check = (name: string, result: boolean | undefined, text: string): boolean => {
+    checks.push({ check: name, result: result === undefined ? 'unknown' : result ? 'ok' : 'fail', text });
+    return result === true;
+  };
+  const h = world.locRib.handovers.get(addressKey(vrf, address));
+  const prefix = hostPrefix(address);
+
+  const inside = check('prefixes', insidePrefixes(world, vrf, address), insidePrefixes(world, vrf, address) ? 'inside watch.prefixes' : 'outside watch.prefixes');
+  const excluded = isOwnAddress(world.bridges, address) ? 'an address of this node' : world.watches.some((w) => w.config.exclude.includes(address)) ? 'in watch.exclude' : undefined;
+  const free = check('exclude', excluded === undefined, excluded ?? 'not excluded');
+  const holders = holdersOf(world.bindings, vrf, address);
+  const learned = learnedOwner(world.bindings, vrf, address);
+  const mac = h?.endpoint?.mac ?? holders[0]?.mac ?? learned?.mac;
+  const bound = check('binding', holders.length > 0 || learned !== undefined || (world.config.identity.mode === 'learn' ? undefined : false),
+    holders.length > 0 ? `bound to ${holders.map((b) => `${printable(b.vm)} (${b.mac})`).join(', ')}`
+      : learned !== undefined ? `learned for ${learned.mac} in VLAN ${learned.vlan}`
+      : world.config.identity.mode === 'learn' ? 'not bound; the first MAC that announces it is learned' : 'no binding, and identity.mode is strict');
+  const place = mac === undefined ? undefined : portFor(world.bridges, world.watches, mac, undefined);
+  check('port', h?.endpoint !== undefined ? isPortAlive(world, h.endpoint.ifindex) : place === undefined ? undefined : place.role === 'local',
+    h?.endpoint !== undefined ? `last heard behind ${printable(world.bridges.links.get(h.endpoint.ifindex)?.name ?? 'a port that is gone')}`
+      : place === undefined ? 'no bridge knows where its MAC is' : `the bridge sees its MAC behind ${printable(place.port.name)} (${place.role})`);
+  if (mac !== undefined && place !== undefined) {
+    const watch = world.watches[place.watch];
+    if (watch !== undefined) {
+      const { verdict, reason } = admit(rulesOf(world, watch), { kind: 'garp', mac, vlan: place.vlan, vrf, role: place.role, port: place.port, address }, address);
+      check('identity', verdict === 'accepted', reason);
+    }
+  }
+  for (const ignored of [...world.ignored.values()].filter((i) => i.address === address).slice(-3)) {
+    check('ignored', false, `${ignored.verdict}: ${printable(ignored.reason, 200)} (${ignored.kind} from ${printable(ignored.port ?? '-')}, ${ignored.count} times)`);
+  }
+  const peers = peersOf(world, vrf);
+  for (const peer of peers) {
+    const sent = peer.adjOut.sent.has(prefix);
+    const rival = peer.adjIn.routes.get(prefix);
+    check(`peer ${peer.config.name}`, sent, sent ? 'sent'
+      : peer.session.fsm !== 'Established' ? `session is ${peer.session.fsm.toLowerCase()}`
+      : h?.gone.has(peer.config.name) === true ? 'withdrawn: this peer shows a newer claim'
+      : peer.adjOut.overLimit.has(prefix) ? 'held back by maxPrefixes' : 'nothing to send');
+    if (rival !== undefined && rival.kind !== 'own') {
+      check(`rival at ${peer.config.name}`, undefined, `${rival.kind}${rival.leaving ? ', leaving' : ''}: node ${rival.marks.node ?? '-'}, sequence ${rival.marks.sequence ?? '-'}, next hop ${rival.route.attributes.nextHop}`);
+    }
+  }
+  const announced = peers.some((peer) => peer.adjOut.sent.has(prefix));
+  return { address, vrf, announced, answer: answerOf(announced), checks };
+
+  function answerOf(isAnnounced: boolean): string {
+    if (h !== undefined && isAnnounced) return `${prefix} is announced as ${h.state} (${h.source}).`;
+    if (!inside) return `${prefix} is not announced: it is outside watch.prefixes.`;
+    if (!free) return `${prefix} is not announced: it is ${excluded}.`;
+    if (h?.state === 'manual') return `${prefix} is not announced: an operator withdrew it.`;
+    if (!bound && holders.length === 0 && world.config.identity.mode === 'strict') return `${prefix} is not announced: no binding names it, and identity.mode is strict.`;
+    if (h === undefined || (h.state === 'withdrawn' && h.sequence === 0)) return `${prefix} is not announced: this node has heard no evidence that its VM runs here.`;
+    if (h.state === 'withdrawn') return `${prefix} is not announced: withdrawn (${h.source}).`;
+    return `${prefix} is ${h.state}, but no peer has it: no session is established, or none can carry it.`;
+  }
+}

@@ -1,0 +1,213 @@
+import { locate, type Place } from '../bridge/locate.ts';
+import { isOwnAddress } from '../bridge/fdb.ts';
+import { speaksBeforeVm } from '../bridge/ports.ts';
+import { parseAnnouncement, type Announcement, type CapturedFrame } from '../garp/announcement.ts';
+import { admit, type AdmitRules, type Verdict } from '../identity/admit.ts';
+import { identify, isKnownMac } from '../identity/bindings.ts';
+import { learn } from '../identity/learned.ts';
+import { takeToken } from '../identity/rate.ts';
+import { portFor } from '../bridge/locate.ts';
+import { isHostPrefix, type IpAddress } from '../net/ip.ts';
+import type { Mac } from '../net/mac.ts';
+import type { Endpoint, EvidenceKind } from '../routes/handover.ts';
+import { addressKey } from '../routes/loc-rib.ts';
+import { fingerprint, isReflection, rememberLocal } from './reflection.ts';
+import { handle } from './handovers.ts';
+import { countIgnored, type Refusal } from './ignored.ts';
+import { isTagged, sendProbe, wasAsked } from './probing.ts';
+import { isPortAlive, type Watch } from './watching.ts';
+import { note, type World } from './world.ts';
+
+/** Where and what: one announcement, placed. */
+interface Heard {
+  readonly said: Announcement;
+  readonly place: Place;
+  readonly watch: Watch;
+  readonly vlan: number;
+  readonly endpoint: Endpoint;
+  readonly capturedAtMs: number;
+}
+
+/** One frame: parsed, placed, identified, admitted, and what it says about each address given to its handover. */
+export function takeFrame(world: World, frame: CapturedFrame): void {
+  const link = world.bridges.links.get(frame.ifindex);
+  if (link?.master === undefined) return; // the bridge's own copy of the frame, or an interface that is nobody's port
+  const parsed = parseAnnouncement(frame);
+  const onWire = parsed.vlan ?? 0;
+  const vlan = onWire === 0 ? link.pvid ?? 0 : onWire;
+  const place = locate(world.bridges, world.watches, frame.ifindex, vlan);
+  if (place === undefined) return;
+  world.counters.frames += 1;
+  const watch = world.watches[place.watch] as Watch;
+  if (parsed.type === 'ignored') {
+    refuse(world, place, { verdict: parsed.verdict, kind: parsed.kind, reason: parsed.reason, vlan, ...(parsed.mac ? { mac: parsed.mac } : {}), ...(parsed.address ? { address: parsed.address } : {}) });
+    return;
+  }
+  const endpoint: Endpoint = { mac: parsed.mac, vlan, ifindex: frame.ifindex, tagged: onWire !== 0 && isTagged(world, frame.ifindex, vlan) };
+  const heard: Heard = { said: parsed, place, watch, vlan, endpoint, capturedAtMs: frame.capturedAtMs };
+  if (place.role === 'uplink') takeFromUplink(world, heard, frame.bytes);
+  else takeFromLocal(world, heard, frame.bytes);
+}
+
+function takeFromUplink(world: World, heard: Heard, bytes: Uint8Array): void {
+  if (isReflection(world, fingerprint(bytes))) {
+    world.counters.reflections += 1;
+    refuseHeard(world, heard, 'reflection', 'the same bytes as a frame heard from a local port in the last 5 s');
+    return;
+  }
+  if (heard.said.kind === 'answer') return refuseHeard(world, heard, 'not_evidence', 'solicited NA');
+  forEachAdmitted(world, heard, heard.said.kind, (address) => {
+    if (!world.config.migration.withdrawOn.includes('uplink-announcement')) return 'accepted';
+    return handle(world, heard.watch.vrf, address, { type: 'HeardUplink', kind: heard.said.kind as EvidenceKind, capturedAtMs: heard.capturedAtMs });
+  });
+}
+
+function takeFromLocal(world: World, heard: Heard, bytes: Uint8Array): void {
+  const { said, watch, endpoint, capturedAtMs } = heard;
+  if (said.address !== undefined && (said.kind === 'arp' || said.kind === 'answer')) {
+    if (wasAsked(world, addressKey(watch.vrf, said.address))) {
+      forEachAdmitted(world, heard, 'answer', (address) =>
+        // The answer is for one address; the others of this VM are asked by themselves.
+        address !== said.address ? 'accepted'
+          : isEarly(world, heard, address) ? handle(world, watch.vrf, address, { type: 'HeardEarly', kind: 'arp', endpoint })
+          : handle(world, watch.vrf, address, { type: 'Answered', endpoint, capturedAtMs }));
+      return;
+    }
+    if (said.kind === 'answer' || !watch.rules.kinds.has('arp')) {
+      if (said.kind === 'arp') ask(world, heard, said.address);
+      return refuseHeard(world, heard, 'not_evidence', said.kind === 'answer' ? 'solicited NA' : 'ordinary ARP (watch.announcements has no any-arp)');
+    }
+  }
+  if (!isKnownMac(world.bindings, watch.vrf, said.mac, heard.vlan)
+    && !takeToken(world.rates, endpoint.ifindex, world.now.monotonicMs, world.config.migration.maxPerSecond)) {
+    return refuseHeard(world, heard, 'rate', `more than migration.maxPerSecond (${world.config.migration.maxPerSecond}) from this port`);
+  }
+  const kind = said.kind as EvidenceKind;
+  let admitted = false;
+  forEachAdmitted(world, heard, said.kind, (address) => {
+    if (!admitted) {
+      admitted = true;
+      rememberLocal(world, fingerprint(bytes));
+      if (kind === 'rarp') world.rarpHeard.add(`${endpoint.ifindex}|${said.mac}`);
+    }
+    return isEarly(world, heard, address)
+      ? handle(world, watch.vrf, address, { type: 'HeardEarly', kind, endpoint })
+      : handle(world, watch.vrf, address, { type: 'HeardLocal', kind, endpoint, capturedAtMs });
+  });
+}
+
+/**
+ * A port that can speak before its VM, and that appeared while a rival's claim stood: a RARP alone counts there, until one was heard.
+ * (A KubeVirt pod's kernel speaks with the VM's MAC from its creation on; QEMU sends its RARP when the VM is about to run.)
+ */
+function isEarly(world: World, heard: Heard, address: IpAddress): boolean {
+  const { firstEvidence } = world.config.migration;
+  if (firstEvidence === 'any' || heard.said.kind === 'rarp') return false;
+  const rivalSince = world.rivals.get(addressKey(heard.watch.vrf, address));
+  if (rivalSince === undefined) return false;
+  const link = world.bridges.links.get(heard.endpoint.ifindex);
+  if (link === undefined || (firstEvidence === 'auto' && !speaksBeforeVm(link))) return false;
+  if (world.rarpHeard.has(`${heard.endpoint.ifindex}|${heard.said.mac}`)) return false;
+  return (world.portSince.get(heard.endpoint.ifindex) ?? -Infinity) > rivalSince.monotonicMs;
+}
+
+/** An ordinary frame of a VM that we do not announce says where to ask. */
+function ask(world: World, heard: Heard, address: IpAddress): void {
+  const { watch } = heard;
+  const verdict = admit(rulesOf(world, watch), { ...claimOf(heard), kind: 'answer' }, address).verdict;
+  if (verdict !== 'accepted') return;
+  const key = addressKey(watch.vrf, address);
+  const h = world.locRib.handovers.get(key);
+  if (h === undefined || h.state === 'withdrawn') sendProbe(world, key, address, heard.endpoint);
+}
+
+/** Runs `claim` for every address that the announcement means and that identity admits; everything else is counted with its reason. */
+function forEachAdmitted(world: World, heard: Heard, kind: Announcement['kind'], claim: (address: IpAddress) => Verdict | undefined): void {
+  const { said, watch, vlan, endpoint } = heard;
+  const identified = identify(world.bindings, { mac: said.mac, vlan, vrf: watch.vrf, ...(said.address === undefined ? {} : { address: said.address }) });
+  const rules = rulesOf(world, watch);
+  if (identified.addresses.length === 0) {
+    const { verdict, reason } = admit(rules, { ...claimOf(heard), kind }, undefined);
+    return refuseHeard(world, heard, verdict, reason);
+  }
+  for (const address of identified.addresses) {
+    const admission = admit(rules, { ...claimOf(heard), kind }, address);
+    if (admission.verdict !== 'accepted') {
+      refuseHeard(world, heard, admission.verdict, admission.reason, address);
+      continue;
+    }
+    if (admission.learns) remember(world, heard, address);
+    const verdict = claim(address);
+    if (verdict === undefined || verdict === 'accepted') {
+      world.counters.framesByVerdict['accepted'] = (world.counters.framesByVerdict['accepted'] ?? 0) + 1;
+    } else {
+      refuseHeard(world, heard, verdict, reasons[verdict] ?? verdict, address);
+    }
+  }
+  void endpoint;
+}
+
+const reasons: Partial<Record<Verdict, string>> = {
+  repeat: 'says nothing new',
+  early: 'this port can speak before its VM, and a rival\'s claim stands: only a RARP claims',
+  conflict: 'the VM\'s own port is alive, or a rival claims an address that answers here',
+  table_full: 'no room for more addresses',
+};
+
+function remember(world: World, heard: Heard, address: IpAddress): void {
+  const { gone } = learn(world.bindings.learned, {
+    vrf: heard.watch.vrf, vlan: heard.vlan, mac: heard.said.mac, address, ifindex: heard.endpoint.ifindex,
+  }, world.now.monotonicMs);
+  for (const pair of gone) {
+    note(world, { level: 'debug', room: 'identity', event: 'identity.refused', fields: { address: pair.address, mac: pair.mac, text: 'learned pair gave way' } });
+  }
+}
+
+function claimOf(heard: Heard) {
+  const { said, watch, vlan, place } = heard;
+  return {
+    mac: said.mac, vlan, vrf: watch.vrf, role: place.role, port: place.port, kind: said.kind,
+    ...(said.address === undefined ? {} : { address: said.address }),
+  };
+}
+
+/** What admission may ask about the world, for one watch. */
+export function rulesOf(world: World, watch: Watch): AdmitRules {
+  return {
+    watch: watch.rules,
+    identity: world.config.identity,
+    bindings: world.bindings,
+    isOwnAddress: (address) => isOwnAddress(world.bridges, address),
+    isAlive: (mac, vlan) => livesSomewhere(world, watch.vrf, mac, vlan),
+  };
+}
+
+/** The MAC has a live local port here, or a peer shows a route of it. */
+function livesSomewhere(world: World, vrf: string, mac: Mac, vlan: number): boolean {
+  const seen = portFor(world.bridges, world.watches, mac, vlan);
+  if (seen !== undefined && isPortAlive(world, seen.port.ifindex)) return true;
+  for (const peer of world.peers.values()) {
+    if (peer.config.vrf !== vrf) continue;
+    for (const [prefix, received] of peer.adjIn.routes) {
+      if (received.kind === 'rival' && received.marks.mac === mac && isHostPrefix(prefix)) return true;
+    }
+  }
+  return false;
+}
+
+function refuseHeard(world: World, heard: Heard, verdict: Verdict, reason: string, address = heard.said.address): void {
+  refuse(world, heard.place, {
+    verdict, kind: heard.said.kind, reason, mac: heard.said.mac, vlan: heard.vlan, ...(address === undefined ? {} : { address }),
+  });
+}
+
+function refuse(world: World, place: Place, refusal: Omit<Refusal, 'bridge' | 'port'>): void {
+  const counts = world.counters.framesByVerdict;
+  counts[refusal.verdict] = (counts[refusal.verdict] ?? 0) + 1;
+  const full: Refusal = { ...refusal, bridge: place.bridge, port: place.port.name };
+  if (!countIgnored(world.ignored, world.now, full)) return;
+  note(world, {
+    level: refusal.verdict === 'conflict' ? 'warn' : 'debug', room: 'garp', publish: 'frame',
+    event: refusal.verdict === 'malformed' ? 'frame.malformed' : 'frame.ignored', fields: { ...full },
+  });
+}

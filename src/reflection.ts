@@ -1,0 +1,44 @@
+import type { World } from './world.ts';
+
+/** The same bytes through an uplink this long after a local port had them are an echo of the fabric, in milliseconds. */
+export const reflectionMs = 5000;
+const limit = 4096;
+
+/**
+ * Two 32-bit FNV-1a sums over an announcement, with different seeds. Ethernet's padding is left out where the payload tells its length,
+ * because a switch may have added it.
+ */
+export function fingerprint(bytes: Uint8Array): string {
+  const type = ((bytes[12] ?? 0) << 8) | (bytes[13] ?? 0);
+  const ipv6Length = 14 + 40 + (((bytes[18] ?? 0) << 8) | (bytes[19] ?? 0));
+  const length = Math.min(bytes.length, type === 0x0806 || type === 0x8035 ? 42 : type === 0x86dd ? ipv6Length : bytes.length);
+  let a = 0x811c9dc5;
+  let b = 0x01234567;
+  for (let i = 0; i < length; i++) {
+    const octet = bytes[i] as number;
+    a = Math.imul(a ^ octet, 0x01000193);
+    b = Math.imul(b ^ octet, 0x01000193) + i;
+  }
+  return `${length} ${a >>> 0} ${b >>> 0}`;
+}
+
+/** Only frames that were admitted are remembered, so that nobody else's bytes can hide a real announcement. */
+export function rememberLocal(world: World, print: string): void {
+  const recent = world.recentLocal;
+  recent.delete(print);
+  if (recent.size >= limit) {
+    for (const oldest of recent.keys()) {
+      recent.delete(oldest);
+      break;
+    }
+  }
+  recent.set(print, world.now.monotonicMs);
+}
+
+export function isReflection(world: World, print: string): boolean {
+  const at = world.recentLocal.get(print);
+  if (at === undefined) return false;
+  if (world.now.monotonicMs - at <= reflectionMs) return true;
+  world.recentLocal.delete(print);
+  return false;
+}

@@ -1,0 +1,227 @@
+import { parseCommunity, parseLargeCommunity } from '../bgp/community.ts';
+import type { LargeCommunity } from '../bgp/route.ts';
+import { createSession } from '../bgp/session.ts';
+import type { ConnectionId, SessionOptions } from '../bgp/session-contract.ts';
+import { emptyBridgeState } from '../bridge/fdb.ts';
+import type { Config, LevelConfig, PeerConfig } from '../config/config.ts';
+import { makeBindingTable } from '../identity/bindings.ts';
+import { expirePairs } from '../identity/learned.ts';
+import { emptyRateLimits } from '../identity/rate.ts';
+import { assert } from '../net/assert.ts';
+import { Deadlines } from '../net/deadlines.ts';
+import { prefixAddress, type IpAddress } from '../net/ip.ts';
+import type { Now } from '../net/time.ts';
+import { newAdjRibIn } from '../routes/adj-rib-in.ts';
+import { newAdjRibOut } from '../routes/adj-rib-out.ts';
+import { dueEvent } from '../routes/handover.ts';
+import { keyPrefix, newLocRib } from '../routes/loc-rib.ts';
+import { addLine, newMigrationLog } from '../routes/migrations.ts';
+import type { LevelPreference } from '../routes/preference.ts';
+import { handle } from './handovers.ts';
+import { takeFrame } from './intake.ts';
+import { flushRoutes, stepPeer } from './peering.ts';
+import { portGone, takeBridgeChange } from './ports.ts';
+import { searchIfDue } from './probing.ts';
+import { watchesOf } from './watching.ts';
+import { note, type Input, type Output, type Peer, type World } from './world.ts';
+
+export interface SpeakerOptions {
+  readonly config: Config;
+  readonly routerId: IpAddress;
+  readonly dryRun: boolean;
+  /** 0 ≤ x < 1. */
+  readonly random: () => number;
+  readonly newConnection: () => ConnectionId;
+}
+
+/** How often learned pairs are looked at for age, in milliseconds. */
+const expireEveryMs = 60_000;
+
+/**
+ * The one deterministic object: what comes in, and when, decides all that goes out. It opens no socket and reads no clock.
+ * A frame becomes bytes for the routers inside one `dispatch`.
+ */
+export class Speaker {
+  readonly world: World;
+  private expireAtMs: number;
+
+  constructor(options: SpeakerOptions, now: Now) {
+    const { config } = options;
+    this.expireAtMs = now.monotonicMs + expireEveryMs;
+    const vrfs = [...new Set(config.watch.map((watch) => watch.vrf))].sort();
+    this.world = {
+      config, routerId: options.routerId, random: options.random, newConnection: options.newConnection, dryRun: options.dryRun,
+      peers: new Map(config.bgp.peers.map((peer) => [peer.name, newPeer(config, peer, options.routerId, now)])),
+      sessionDeadlines: new Deadlines(), watches: watchesOf(config.watch), bridges: emptyBridgeState(),
+      bindings: makeBindingTable(config.identity.bindings), rates: emptyRateLimits(), locRib: newLocRib(),
+      preference: {
+        levels: { elevated: levelOf(config.routes.elevated), normal: levelOf(config.routes.normal), leaving: levelOf(config.routes.leaving) },
+        noExport: config.routes.noExport,
+      },
+      segments: new Map(vrfs.map((vrf, i) => [vrf, i])),
+      // The clock makes ids of different lives of the process differ.
+      migrations: newMigrationLog(config.telemetry.history.keep, Math.floor(now.wallMs / 1000) % 1_000_000 * 1000),
+      ignored: new Map(), portSince: new Map(), carrierDeadlines: new Deadlines(), rarpHeard: new Set(), asked: new Map(),
+      rivals: new Map(), recentLocal: new Map(), search: { asked: [], rounds: 0 }, discoveryEndsMs: Infinity,
+      counters: { frames: 0, framesByVerdict: {}, unresolvedRoutes: 0, reflections: 0, futures: 0 },
+      startedAt: now, now, dirty: new Set(), writing: new Set(), outputs: [],
+    };
+  }
+
+  /** Takes one input and gives all that follows from it, in order. */
+  dispatch(input: Input, now: Now): Output[] {
+    const { world } = this;
+    world.now = now;
+    world.outputs = [];
+    switch (input.type) {
+      case 'start':
+        if (!world.dryRun) for (const peer of world.peers.values()) stepPeer(world, peer, { type: 'start' });
+        break;
+      case 'frame':
+        takeFrame(world, input.frame);
+        break;
+      case 'bridge':
+        takeBridgeChange(world, input.change);
+        break;
+      case 'session': {
+        const peer = world.peers.get(input.peer);
+        assert(peer !== undefined, `input for a session that is not there: ${input.peer}`);
+        stepPeer(world, peer, input.input);
+        break;
+      }
+      case 'written':
+        this.written();
+        break;
+      case 'tick':
+        break;
+      case 'stop':
+        this.stop(input.restart);
+        break;
+    }
+    this.runDue();
+    flushRoutes(world);
+    return world.outputs;
+  }
+
+  /** When the next `tick` is needed, in monotonic milliseconds. */
+  nextDeadline(): number {
+    const { world } = this;
+    let next = this.expireAtMs;
+    for (const at of [world.sessionDeadlines.next(), world.locRib.deadlines.next(), world.carrierDeadlines.next(), world.search.nextMs]) {
+      if (at !== undefined && at < next) next = at;
+    }
+    if (world.discoveryEndsMs < next && [...world.peers.values()].some((peer) => peer.endOfRibDue && peer.session.negotiated !== undefined)) {
+      next = Math.max(world.discoveryEndsMs, world.now.monotonicMs);
+    }
+    return next;
+  }
+
+  /** Operator's override, in the words of the CLI. */
+  override(vrf: string, address: IpAddress, what: 'announce' | 'withdraw' | 'auto', now: Now, forSeconds?: number): Output[] {
+    const { world } = this;
+    world.now = now;
+    world.outputs = [];
+    handle(world, vrf, address, what === 'announce' ? { type: 'OperatorAnnounces' }
+      : what === 'auto' ? { type: 'OperatorReleases' }
+      : forSeconds === undefined ? { type: 'OperatorWithdraws' } : { type: 'OperatorWithdraws', untilMs: now.monotonicMs + forSeconds * 1000 });
+    note(world, {
+      level: 'warn', room: 'routes', event: what === 'auto' ? 'override.cleared' : 'override.set', publish: 'migration',
+      fields: { address, vrf, override: what, ...(forSeconds === undefined ? {} : { forSeconds }) },
+    });
+    this.runDue();
+    flushRoutes(world);
+    return world.outputs;
+  }
+
+  private runDue(): void {
+    const { world } = this;
+    const { monotonicMs } = world.now;
+    for (let name = world.sessionDeadlines.takeDue(monotonicMs); name !== undefined; name = world.sessionDeadlines.takeDue(monotonicMs)) {
+      const peer = world.peers.get(name);
+      if (peer !== undefined) stepPeer(world, peer, { type: 'tick' });
+    }
+    for (let ifindex = world.carrierDeadlines.takeDue(monotonicMs); ifindex !== undefined; ifindex = world.carrierDeadlines.takeDue(monotonicMs)) {
+      portGone(world, ifindex);
+    }
+    searchIfDue(world);
+    const { deadlines, handovers } = world.locRib;
+    for (let key = deadlines.takeDue(monotonicMs); key !== undefined; key = deadlines.takeDue(monotonicMs)) {
+      const h = handovers.get(key);
+      const event = h === undefined ? undefined : dueEvent(h, monotonicMs);
+      if (h !== undefined && event !== undefined) handle(world, h.vrf, prefixAddress(keyPrefix(key)), event);
+    }
+    if (this.expireAtMs <= monotonicMs) {
+      this.expireAtMs = monotonicMs + expireEveryMs;
+      expirePairs(world.bindings.learned, monotonicMs, world.config.identity.learnedForMs, () => false);
+      for (const [key, until] of world.asked) if (until < monotonicMs) world.asked.delete(key);
+    }
+  }
+
+  /** The UPDATEs of the dispatch before are with the kernel: that is the announce time of the handovers they were for. */
+  private written(): void {
+    const { world } = this;
+    for (const migration of world.writing) {
+      if (!migration.timeline.some((line) => line.event === 'announced')) continue;
+      migration.announcedAtMs = world.now.monotonicMs;
+      migration.result = 'announced';
+      addLine(migration, world.now, 'written', 'last UPDATE byte handed to the kernel');
+      note(world, {
+        level: 'info', room: 'routes', event: 'migration.started', publish: 'migration',
+        fields: {
+          id: migration.id, address: migration.address, direction: migration.direction, seenBy: migration.seenBy,
+          announceSeconds: Math.round(world.now.monotonicMs * 1000 - migration.startMs * 1000) / 1e6,
+          ...(migration.vm === undefined ? {} : { vm: migration.vm }),
+        },
+      });
+    }
+    world.writing.clear();
+  }
+
+  private stop(restart: boolean): void {
+    const { world } = this;
+    for (const peer of world.peers.values()) {
+      if (!restart && peer.session.negotiated !== undefined) withdrawAll(world, peer);
+      stepPeer(world, peer, restart
+        ? { type: 'stop', subcode: 2, silent: true }
+        : { type: 'stop', subcode: 2, message: 'landfall stops' });
+    }
+  }
+}
+
+/** Explicit withdraws before any stop for good: some helpers keep stale routes even on a hard reset. */
+function withdrawAll(world: World, peer: Peer): void {
+  for (const [key, h] of world.locRib.handovers) {
+    if (h.vrf !== peer.config.vrf || !peer.adjOut.sent.has(keyPrefix(key))) continue;
+    world.locRib.handovers.set(key, { ...h, gone: new Set(h.gone).add(peer.config.name) });
+    world.dirty.add(key);
+  }
+  flushRoutes(world);
+}
+
+function newPeer(config: Config, peer: PeerConfig, routerId: IpAddress, now: Now): Peer {
+  const { gracefulRestart } = config.bgp;
+  const options: SessionOptions = {
+    peer: peer.name, localAsn: config.bgp.asn, peerAsn: peer.asn, bgpIdentifier: routerId, families: peer.families,
+    holdSeconds: peer.timers.holdSeconds, keepaliveSeconds: peer.timers.keepaliveSeconds, connectRetrySeconds: peer.timers.connectRetrySeconds,
+    passive: false,
+    ...(gracefulRestart.enabled ? { gracefulRestart: { restartTimeSeconds: gracefulRestart.restartTimeSeconds, restarting: true } } : {}),
+  };
+  return {
+    config: peer, ibgp: peer.asn === config.bgp.asn, session: { ...createSession(options), sinceMs: now.wallMs }, adjIn: newAdjRibIn(), adjOut: newAdjRibOut(),
+    resend: false, endOfRibDue: false, noNextHop: new Set(),
+  };
+}
+
+/** A level's communities as numbers; the configuration has been checked, so a text that can't be read is our own mistake. */
+function levelOf(level: LevelConfig): LevelPreference {
+  const communities: number[] = [];
+  const largeCommunities: LargeCommunity[] = [];
+  for (const text of level.communities) {
+    const large = text.split(':').length === 3 ? parseLargeCommunity(text) : undefined;
+    const standard = large === undefined ? parseCommunity(text) : undefined;
+    if (large !== undefined && 'value' in large) largeCommunities.push(large.value);
+    else if (standard !== undefined && 'value' in standard) communities.push(standard.value);
+    else assert(false, `community ${text} passed the configuration check`);
+  }
+  return { localPref: level.localPref, med: level.med, communities, largeCommunities };
+}
