@@ -93,13 +93,11 @@ function makeLog(shared: Shared, lines: pino.Logger, owner: string, bound?: Read
     },
     write(level, event, fields) {
       if (rank[level] < shared.level) return;
+      const lost = shared.sink.lost;
       put(level, event, fields);
-      const { lost } = shared.sink;
-      if (lost === shared.lostTold) return;
-      const lines = lost - shared.lostTold;
-      shared.lostTold = lost + 1;   // this line may be lost, too
-      put('warn', 'log.lost', { lines });
-      if (shared.sink.lost === lost) shared.lostTold = lost;
+      if (lost === shared.lostTold || shared.sink.lost !== lost) return;
+      put('warn', 'log.lost', { lines: lost - shared.lostTold });
+      shared.lostTold = lost;
     },
     enabled: (level) => rank[level] >= shared.level,
     setLevel(level) {
