@@ -57,12 +57,15 @@ function formatIpv6(bytes: Uint8Array, offset: number): IpAddress {
     }
   }
   let text = '';
+  let separator = '';
   for (let i = 0; i < 8; i++) {
     if (i === gapAt) {
       text += '::';
+      separator = '';
       i += gapLength - 1;
     } else {
-      text += (i === 0 || text.endsWith('::') ? '' : ':') + group(i).toString(16);
+      text += separator + group(i).toString(16);
+      separator = ':';
     }
   }
   return text as IpAddress;

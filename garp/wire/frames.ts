@@ -22,7 +22,7 @@ export function rarpFrame(mac: Mac, options: FrameOptions = {}): Uint8Array {
   const writer = new ByteWriter(64);
   encodeEthernet(writer, { destination: broadcastMac, source: mac, etherType: etherType.rarp, ...options });
   encodeArp(writer, { operation: arpOperation.requestReverse, senderMac: mac, senderIp: anyIpv4, targetMac: mac, targetIp: anyIpv4 });
-  return padded(writer);
+  return padded(writer, options);
 }
 
 /** A gratuitous ARP (RFC 5227 section 3): as a request, the way most guests send it, or as a reply. */
@@ -37,7 +37,7 @@ export function garpFrame(mac: Mac, address: IpAddress, options: FrameOptions & 
     targetMac: reply ? mac : zeroMac,
     targetIp: address,
   });
-  return padded(writer);
+  return padded(writer, options);
 }
 
 /** An unsolicited Neighbor Advertisement to all nodes (RFC 4861 section 7.2.6): override set, with the link-layer address. */
@@ -45,7 +45,7 @@ export function naFrame(mac: Mac, address: IpAddress, options: FrameOptions = {}
   const writer = new ByteWriter(96);
   encodeEthernet(writer, { destination: allNodesMac, source: mac, etherType: etherType.ipv6, ...options });
   encodeNa(writer, { source: address, destination: allNodes, target: address, flags: 0x20, targetMac: mac });
-  return padded(writer);
+  return padded(writer, options);
 }
 
 /** {@link garpFrame} or {@link naFrame}, whichever the address needs. */
@@ -53,7 +53,9 @@ export function announcementFrame(mac: Mac, address: IpAddress, options: FrameOp
   return isIpv4(address) ? garpFrame(mac, address, options) : naFrame(mac, address, options);
 }
 
-function padded(writer: ByteWriter): Uint8Array {
-  while (writer.length < shortest) writer.u8(0);
+/** A tag does not count: a switch or kernel that takes it out must find a whole frame. */
+function padded(writer: ByteWriter, options: FrameOptions): Uint8Array {
+  const length = (options.vlan ?? 0) > 0 ? shortest + 4 : shortest;
+  while (writer.length < length) writer.u8(0);
   return writer.done();
 }
