@@ -1,4 +1,5 @@
 import type { ByteReader } from '../../net/bytes.ts';
+import { printable } from '../../net/printable.ts';
 import { finishMessage, headerLength, startMessage } from './header.ts';
 import { errorCodes, errorNames, errorSubcodes } from './iana.ts';
 import type { CodecContext, NotificationMessage } from './messages.ts';
@@ -26,7 +27,7 @@ export function decodeNotification(reader: ByteReader): NotificationMessage {
 
 /**
  * Names a code and subcode: `OPEN Message Error / Bad Peer AS (2/2): it says 65011`. What is not registered stays a
- * number. `detail` is put in as it is: whoever takes it from a peer escapes it ({@link escapeText}).
+ * number. `detail` is put in as it is: whoever takes it from a peer escapes it (`net/printable.ts`).
  */
 export function describeError(code: number, subcode: number, detail?: string): string {
   const known = errorNames[code];
@@ -44,7 +45,7 @@ export function describeNotification(message: NotificationMessage): string {
   const inner = unwrapHardReset(message);
   if (inner !== undefined) return describeError(code, subcode, describeNotification(inner));
   const words = shutdownCommunication(message);
-  if (words !== undefined) return describeError(code, subcode, words === '' ? undefined : `"${escapeText(words)}"`);
+  if (words !== undefined) return describeError(code, subcode, words === '' ? undefined : `"${printable(words, 256)}"`);
   return describeError(code, subcode, describeData(code, subcode, data));
 }
 
@@ -54,6 +55,10 @@ function describeData(code: number, subcode: number, data: Uint8Array): string |
   const { cease, open, messageHeader, update } = errorSubcodes;
   if (code === errorCodes.open && subcode === open.unsupportedVersionNumber && data.length === 2) {
     return `it supports version ${view.getUint16(0)}`;
+  }
+  // Not in the RFC, but FRR and others send the ASN that they object to.
+  if (code === errorCodes.open && subcode === open.badPeerAs && (data.length === 2 || data.length === 4)) {
+    return `AS ${data.length === 2 ? view.getUint16(0) : view.getUint32(0)}`;
   }
   if (code === errorCodes.messageHeader && subcode === messageHeader.badMessageLength && data.length === 2) {
     return `length ${view.getUint16(0)}`;
@@ -112,11 +117,4 @@ export function hardReset(message: NotificationMessage): NotificationMessage {
   data.set([message.code, message.subcode]);
   data.set(message.data, 2);
   return { type: 'NOTIFICATION', code: errorCodes.cease, subcode: errorSubcodes.cease.hardReset, data };
-}
-
-/** Text of a peer, made harmless for a terminal or a log: control, format and bidirectional characters as `\u{hex}`. */
-export function escapeText(text: string): string {
-  return text.replace(/[\p{C}\p{Zl}\p{Zp}\\"]/gu, (character) =>
-    character === '\\' || character === '"' ? `\\${character}` : `\\u{${(character.codePointAt(0) as number).toString(16)}}`,
-  );
 }
