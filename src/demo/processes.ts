@@ -10,9 +10,34 @@ export function wallMs(): number {
   return performance.timeOrigin + performance.now();
 }
 
-/** Resolves after `ms` milliseconds. */
+let abortReason: Error | undefined;
+const sleepers = new Set<(reason: Error) => void>();
+
+/** Breaks off whatever waits here ({@link sleep}, {@link waitFor}), now and later: Ctrl-C. What was started still has to be stopped. */
+export function abort(reason: string): void {
+  abortReason ??= new Error(reason);
+  for (const reject of sleepers) reject(abortReason);
+  sleepers.clear();
+}
+
+export function isAborted(): boolean {
+  return abortReason !== undefined;
+}
+
+/** Resolves after `ms` milliseconds; rejects at once after {@link abort}. */
 export function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+  return new Promise((resolve, reject) => {
+    if (abortReason !== undefined) return reject(abortReason);
+    const timer = setTimeout(() => {
+      sleepers.delete(wake);
+      resolve();
+    }, ms);
+    const wake = (reason: Error): void => {
+      clearTimeout(timer);
+      reject(reason);
+    };
+    sleepers.add(wake);
+  });
 }
 
 /** Asks `check` every `everyMs` until it gives something truthy. Throws with `what` after `timeoutMs`. */

@@ -19,6 +19,7 @@ export function birdConfig(plan: TorPlan): string {
 protocol bgp node_${neighbor.node} {
   local ${neighbor.localAddress} as ${plan.asn};
   neighbor ${neighbor.address} as ${asn.nodes};
+  direct;
   passive on;
   hold time 9;
   keepalive time 3;${ebgp ? '' : `

@@ -1,4 +1,5 @@
-import { mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { NodeName } from './addresses.ts';
 import { asn, linkOf, nodeNames } from './addresses.ts';
@@ -89,4 +90,11 @@ export function isInstalled(kind: TorKind): boolean {
   if (kind === 'embedded') return true;
   const needed = kind === 'frr' ? ['zebra', 'bgpd', 'vtysh'] : ['bird', 'birdc'];
   return needed.every((program) => findProgram(program) !== undefined);
+}
+
+/** A new folder for configurations, logs and sockets. Others may enter it: FRR runs as a user of its own. */
+export function makeFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), `landfall-demo-${process.pid}-`));
+  chmodSync(folder, 0o755);
+  return folder;
 }
