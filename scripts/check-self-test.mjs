@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runCommand } from './setup/command.mjs';
+import { findDeadLinks } from './check/links.mjs';
 import { findMachinePaths } from './check/machine-paths.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -59,9 +60,9 @@ try {
     mkdirSync(dirname(join(copy, file)), { recursive: true });
     writeFileSync(join(copy, file), text);
   }
-  const missed = [...(await missedImports()), ...(await missedGlobals()), ...missedPaths()];
+  const missed = [...(await missedImports()), ...(await missedGlobals()), ...missedText()];
   for (const line of missed) process.stdout.write(`FAIL  ${line}\n`);
-  process.stdout.write(missed.length === 0 ? `ok    all ${imports.length + globals.length + 1} planted files were judged as they should be\n` : `${missed.length} planted violations went unseen\n`);
+  process.stdout.write(missed.length === 0 ? `ok    all ${imports.length + globals.length + 2} planted files were judged as they should be\n` : `${missed.length} planted violations went unseen\n`);
   process.exitCode = missed.length === 0 ? 0 : 1;
 } finally {
   rmSync(copy, { recursive: true, force: true });
@@ -90,8 +91,11 @@ async function missedGlobals() {
     .map(([rule, file]) => `lint: ${rule} does not report ${file}`);
 }
 
-function missedPaths() {
+function missedText() {
   execFileSync('git', ['init', '-q'], { cwd: copy });
-  writeFileSync(join(copy, 'docs-planted.md'), `see ${['/ho', 'me/someone/x'].join('')}\n`);
-  return findMachinePaths(copy).some((line) => line.startsWith('docs-planted.md:1')) ? [] : ['machine paths: docs-planted.md is not reported'];
+  writeFileSync(join(copy, 'docs-planted.md'), `see ${['/ho', 'me/someone/x'].join('')} and [here](nowhere.md)\n`);
+  return [
+    ...(findMachinePaths(copy).some((line) => line.startsWith('docs-planted.md:1')) ? [] : ['machine paths: docs-planted.md is not reported']),
+    ...(findDeadLinks(copy).includes('docs-planted.md: nowhere.md') ? [] : ['links: docs-planted.md is not reported']),
+  ];
 }

@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runCommand, stopCommands } from './setup/command.mjs';
+import { findDeadLinks } from './check/links.mjs';
 import { findMachinePaths } from './check/machine-paths.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -22,6 +23,7 @@ const checks = [
   ['lint (eslint)', tool('eslint/bin/eslint.js', ['--max-warnings', '0', '.'])],
   ['imports (dependency-cruiser)', tool('dependency-cruiser/bin/dependency-cruise.mjs', ['--config', '.dependency-cruiser.cjs', '--output-type', 'err-long', ...cruisedFolders.filter((folder) => existsSync(join(root, folder)))])],
   ['generated docs are current', script('scripts/docs.mjs', ['--check'])],
+  ['links of the docs', async () => report(findDeadLinks(root))],
   ['no machine paths', async () => report(findMachinePaths(root))],
   ['lock file names no hosts', async () => report(lockFileHosts())],
 ];
