@@ -46,8 +46,10 @@ export function openMonitor(options: MonitorOptions): Monitor {
       onData: (datagram) => guard(() => follower.take(decodeRtnetlink(datagram), socket?.port ?? 0)),
       onError(error) {
         options.onError(error);
-        if (error.code === 'ENOBUFS') guard(() => follower.restart());
-        else reopen();
+        // What still waits in the full queue is stale, for what came after it was lost; and the kernel goes on losing events
+        // silently until the queue is empty. A new socket has a new queue.
+        if (error.code === 'ENOBUFS') guard(replace);
+        else reopenLater();
       },
     });
     follower.reset();
@@ -60,11 +62,17 @@ export function openMonitor(options: MonitorOptions): Monitor {
     } catch (error) {
       if (!isExpected(error)) throw error;
       options.onError(error);
-      reopen();
+      reopenLater();
     }
   }
 
-  function reopen(): void {
+  function replace(): void {
+    socket?.close();
+    socket = undefined;
+    open();
+  }
+
+  function reopenLater(): void {
     socket?.close();
     socket = undefined;
     reopening ??= setTimeout(() => {

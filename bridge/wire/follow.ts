@@ -16,16 +16,17 @@ const maxWaiting = 100_000;
 export interface Follower {
   /** The messages of one datagram; `port` is that of the socket. @throws DumpRefused */
   take(messages: readonly RtnetlinkMessage[], port: number): void;
-  /** Reads all tables anew: at the start, after an overrun, or because the caller wants it. */
+  /** Reads all tables anew: at the start, and whenever the caller wants it. */
   restart(): void;
-  /** Forgets the dump that runs: its socket is gone. */
+  /** Forgets the dump that runs and the events that wait for it: their socket is gone. */
   reset(): void;
 }
 
 /**
  * Turns netlink messages into changes: three dumps one after the other, given out as one `resync`, then events as they come.
  * Events that arrive during the dumps are kept in order and given out after them. An event may then be older than the dump; but
- * whatever changed after it has an event too, so that the last word about each object is the true one.
+ * whatever changed after it has an event too, so that the last word about each object is the true one. That holds as long as no
+ * event was lost: after an overrun the caller opens a new socket and calls `reset` and `restart`.
  */
 export function createFollower(options: {
   readonly request: (dump: Dump, sequence: number) => void;
@@ -35,7 +36,7 @@ export function createFollower(options: {
   const links = new Map<number, Link>();
   let sequence = 0;
   let stage: number | undefined; // index into `dumps`; undefined: no dump runs
-  let again = false; // events were lost during the dump
+  let again = false; // begin anew when the dump that runs has ended
   let interrupted = false;
   let interruptions = 0;
   let waiting: RtnetlinkContent[] = [];
