@@ -54,8 +54,8 @@ export function decodeHeader(bytes: Uint8Array, at: number, maxMessageLength: nu
 }
 
 /** Bad Message Length; the data is the erroneous Length field. */
-export function badLength(length: number, detail: string): BgpError {
-  return new BgpError(errorCodes.messageHeader, badMessageLength, detail, Uint8Array.of(length >>> 8, length), 16);
+export function badLength(length: number, detail: string, offset = 16): BgpError {
+  return new BgpError(errorCodes.messageHeader, badMessageLength, detail, Uint8Array.of(length >>> 8, length), offset);
 }
 
 /** A writer that holds the header, its length left open until {@link finishMessage}. */

@@ -41,7 +41,7 @@ function encode(message: Message, context: CodecContext): Uint8Array {
  * @throws BgpError and nothing else; its offset counts from the first octet of the header.
  */
 export function decodeMessage(bytes: Uint8Array, context: CodecContext): Message {
-  if (bytes.length < headerLength) throw badLength(bytes.length, `${bytes.length} octets are no message`);
+  if (bytes.length < headerLength) throw badLength(bytes.length, `${bytes.length} octets are no message`, bytes.length);
   const { length, type } = decodeHeader(bytes, 0, context.maxMessageLength);
   if (length !== bytes.length) throw badLength(length, `length ${length}, but ${bytes.length} octets are there`);
   const reader = new ByteReader(bytes, headerLength);
