@@ -84,19 +84,26 @@ export function findProgram(program: string): string | undefined {
   return folders.map((folder) => `${folder}/${program}`).find((path) => existsSync(path));
 }
 
-/** The command line that starts a script of this folder: the compiled one, or the source when we are the source ourselves. */
+const fromSource = import.meta.url.endsWith('.ts');
+const builtCli = fileURLToPath(new URL('../../dist/src/cli.js', import.meta.url));
+/** Run from the sources we take the built programs where there are some: they start faster, and are what users run. */
+const built = !fromSource || (existsSync(builtCli) && process.env['LANDFALL_FROM_SOURCE'] !== '1');
+
+/** The command line that starts a script of this folder. */
 export function scriptCommand(name: string): string[] {
-  return nodeCommand(new URL(import.meta.url.endsWith('.ts') ? `./${name}.ts` : `./${name}.js`, import.meta.url));
+  return nodeCommand(`demo/${name}`);
 }
 
-/** The command line that starts `landfall` itself, built or from source as we are. */
+/** The command line that starts `landfall` itself. */
 export function landfallCommand(): string[] {
-  return nodeCommand(new URL(import.meta.url.endsWith('.ts') ? '../cli.ts' : '../cli.js', import.meta.url));
+  return nodeCommand('cli');
 }
 
-function nodeCommand(url: URL): string[] {
-  const path = fileURLToPath(url);
-  return path.endsWith('.ts') ? [process.execPath, '--import', import.meta.resolve('tsx'), path] : [process.execPath, path];
+/** `module` is below `src/` and has no suffix. */
+function nodeCommand(module: string): string[] {
+  if (!built) return [process.execPath, '--import', import.meta.resolve('tsx'), fileURLToPath(new URL(`../${module}.ts`, import.meta.url))];
+  const base = fromSource ? '../../dist/src' : '..';
+  return [process.execPath, fileURLToPath(new URL(`${base}/${module}.js`, import.meta.url))];
 }
 
 /**

@@ -3,7 +3,8 @@ import { demoVm } from './addresses.ts';
 import type { ClientCommand, ClientEvent, StreamReport } from './client.ts';
 import type { ProbeSample } from './gaps.ts';
 import type { HypervisorCommand, HypervisorEvent, MovingVm } from './hypervisor.ts';
-import { Daemon, scriptCommand, sleep, waitFor } from './processes.ts';
+import { sleep, waitFor } from './processes.ts';
+import { Script } from './script.ts';
 import type { Topology } from './topology.ts';
 import { cableOf, plug, unplug } from './topology.ts';
 
@@ -25,82 +26,66 @@ export interface MoveOptions {
   readonly announce?: boolean;
 }
 
-/** Omit that keeps the members of a union apart. */
-type WithoutId<T> = T extends { id: number } ? Omit<T, 'id'> : T;
-
-/** Runs the programs on a topology: what QEMU does, what runs in the VM, and the client. */
+/** Runs the programs on a topology: what QEMU does, what runs in the first VM, and the client. */
 export class Stage {
   readonly topology: Topology;
-  #hypervisor: Daemon | undefined;
-  #client: Daemon | undefined;
-  #ready = 0;
-  #nextId = 1;
-  #waiting = new Map<number, { resolve: (event: HypervisorEvent | ClientEvent) => void; reject: (error: Error) => void }>();
+  #hypervisor: Script<HypervisorCommand> | undefined;
+  #client: Script<ClientCommand> | undefined;
   #moves = new Map<number, { pausedAt?: number; resumedAt?: number }>();
   #connected = new Set<string>();
-  /** Where each VM is, by index. */
-  readonly location = new Map<number, NodeName>();
 
   constructor(topology: Topology) {
     this.topology = topology;
   }
 
-  /** Starts what QEMU, the guests and the client are here; puts every VM on `node`, without a word. */
-  async start(node: NodeName): Promise<void> {
+  /** Starts what QEMU is here, and with `client` the client and the programs in the first VM; puts every VM on `node`, without a word. */
+  async start(node: NodeName, options: { client: boolean } = { client: true }): Promise<void> {
     const { namespaces, vms } = this.topology;
-    const start = (ns: string, script: string): Daemon => new Daemon(`${ns}/${script}`, namespaces.exec(ns, scriptCommand(script)), { onLine: (line) => this.#heard(line) });
-    this.#hypervisor = start('hv', 'hypervisor');
-    this.#client = start('client', 'client');
-    const first = vms[0] as Vm;
-    const guest = start(`vm${first.index}`, 'guest');
-    for (const vm of vms) await plug(this.topology, vm, node);
-    for (const vm of vms) await this.attach(vm, node);
-    await waitFor('the programs of the stage', 20_000, () => {
-      const ended = [this.#hypervisor, this.#client, guest].find((daemon) => daemon?.alive === false);
-      if (ended !== undefined) throw new Error(`${ended.name} ended: ${ended.tail}`);
-      return this.#ready === 3;
-    });
-  }
-
-  #heard(line: string): void {
-    if (!line.startsWith('{')) return;
-    const event = JSON.parse(line) as HypervisorEvent | ClientEvent;
-    if (event.event === 'ready') this.#ready++;
-    else if (event.event === 'connected') this.#connected.add(event.name);
-    else if (event.event === 'paused' || event.event === 'resumed') {
-      const times = this.#moves.get(event.id) ?? {};
-      this.#moves.set(event.id, { ...times, [event.event === 'paused' ? 'pausedAt' : 'resumedAt']: event.at });
-    } else {
-      const waiting = this.#waiting.get(event.id);
-      this.#waiting.delete(event.id);
-      if (event.event === 'failed') waiting?.reject(new Error(event.text));
-      else waiting?.resolve(event);
+    const scripts: Script<never>[] = [];
+    this.#hypervisor = new Script(namespaces, 'hv', 'hypervisor', (event) => this.#moved(event as HypervisorEvent));
+    scripts.push(this.#hypervisor as Script<never>);
+    if (options.client) {
+      this.#client = new Script(namespaces, 'client', 'client', (event) => this.#connected.add((event as ClientEvent & { event: 'connected' }).name));
+      scripts.push(this.#client as Script<never>, new Script<never>(namespaces, `vm${vms[0]?.index}`, 'guest'));
     }
+    for (const vm of vms) await plug(this.topology, vm, node);
+    await Promise.all(scripts.map((script) => script.started()));
+    for (const vm of vms) await this.attach(vm, node);
   }
 
-  #ask<Event extends HypervisorEvent | ClientEvent>(daemon: Daemon | undefined, command: WithoutId<HypervisorCommand | ClientCommand>, id = this.#nextId++): Promise<Event> {
-    return new Promise((resolve, reject) => {
-      if (daemon?.alive !== true) return reject(new Error(`${daemon?.name ?? 'the stage'} does not run: ${daemon?.tail ?? ''}`));
-      this.#waiting.set(id, { resolve: resolve as (event: HypervisorEvent | ClientEvent) => void, reject });
-      void daemon.ended.then(() => reject(new Error(`${daemon.name} ended: ${daemon.tail}`)));
-      daemon.tell({ ...command, id });
-    });
+  #moved(event: HypervisorEvent): void {
+    if (event.event !== 'paused' && event.event !== 'resumed') return;
+    this.#moves.set(event.id, { ...this.#moves.get(event.id), [event.event === 'paused' ? 'pausedAt' : 'resumedAt']: event.at });
+  }
+
+  get #qemu(): Script<HypervisorCommand> {
+    if (this.#hypervisor === undefined) throw new Error('the stage was not started');
+    return this.#hypervisor;
+  }
+
+  get #visitor(): Script<ClientCommand> {
+    if (this.#client === undefined) throw new Error('the stage was started without a client');
+    return this.#client;
   }
 
   /** Joins the VM's network card to its cable to `node`. */
   async attach(vm: Vm, node: NodeName): Promise<void> {
-    await this.#ask(this.#hypervisor, { type: 'attach', bridge: `vm${vm.index}`, cable: cableOf(vm, node) });
-    this.location.set(vm.index, node);
+    await this.#qemu.ask({ type: 'attach', bridge: `vm${vm.index}`, cable: cableOf(vm, node) });
+  }
+
+  /** Takes the VM's network card off its cable to `node`: it is paused. */
+  async detach(vm: Vm, node: NodeName): Promise<void> {
+    await this.#qemu.ask({ type: 'detach', cable: cableOf(vm, node) });
   }
 
   /** Sends whole frames out of the hypervisor's end of a cable: what comes into the node from the VM's port. */
   async sendFrames(ifname: string, frames: readonly Uint8Array[], everyMs?: number): Promise<void> {
-    await this.#ask(this.#hypervisor, { type: 'frames', ifname, hex: frames.map((frame) => Buffer.from(frame).toString('hex')), ...(everyMs === undefined ? {} : { everyMs }) });
+    await this.#qemu.ask({ type: 'frames', ifname, hex: frames.map((frame) => Buffer.from(frame).toString('hex')), ...(everyMs === undefined ? {} : { everyMs }) });
   }
 
   /** A VM that starts here for the first time, or once more: QEMU and guest announce it. */
   async boot(vms: readonly Vm[], node: NodeName): Promise<void> {
-    await this.#ask(this.#hypervisor, { type: 'move', vms: vms.map((vm) => ({ ...this.#moving(vm, node) })), pauseMs: 0, announce: true });
+    await this.#qemu.ask({ type: 'move', vms: vms.map((vm) => ({ ...this.#moving(vm, node) })), pauseMs: 0, announce: true });
   }
 
   #moving(vm: Vm, to: NodeName): MovingVm {
@@ -119,15 +104,14 @@ export class Stage {
       await plug(this.topology, vm, to);
     }
     await sleep(options.leadMs ?? 1300);
-    const id = this.#nextId++;
+    const id = this.#qemu.newId();
     const moving = vms.map((vm) => ({ ...this.#moving(vm, to), from: cableOf(vm, from) }));
-    const done = this.#ask(this.#hypervisor, { type: 'move', vms: moving, pauseMs: options.pauseMs ?? 50, announce: options.announce ?? true }, id);
+    const done = this.#qemu.ask({ type: 'move', vms: moving, pauseMs: options.pauseMs ?? 50, announce: options.announce ?? true }, id);
     done.catch(() => undefined); // awaited below
     const times = await waitFor('the VM to resume', 10_000, () => {
       const { pausedAt, resumedAt } = this.#moves.get(id) ?? {};
       return pausedAt !== undefined && resumedAt !== undefined ? { pausedAt, resumedAt } : undefined;
     }, 1);
-    for (const vm of vms) this.location.set(vm.index, to);
     onResumed?.(times);
     if (options.keepSourceMs !== undefined) {
       await sleep(options.keepSourceMs);
@@ -140,25 +124,25 @@ export class Stage {
   /** Opens the client's TCP connections to the first VM and waits until both stand. */
   async connectClient(): Promise<void> {
     const vm = demoVm(1);
-    this.#client?.tell({ type: 'connect', name: 'tcp-ipv4', address: vm.ipv4 });
-    this.#client?.tell({ type: 'connect', name: 'tcp-ipv6', address: vm.ipv6 });
+    this.#visitor.tell({ type: 'connect', name: 'tcp-ipv4', address: vm.ipv4 });
+    this.#visitor.tell({ type: 'connect', name: 'tcp-ipv6', address: vm.ipv6 });
     await waitFor('TCP connections from the client to the VM', 15_000, () => this.#connected.size === 2);
   }
 
   /** Starts the client's UDP probes of the first VM. */
   startProbes(everyMs = 1): void {
     const vm = demoVm(1);
-    this.#client?.tell({ type: 'probe', name: 'udp-ipv4', address: vm.ipv4, everyMs });
-    this.#client?.tell({ type: 'probe', name: 'udp-ipv6', address: vm.ipv6, everyMs });
+    this.#visitor.tell({ type: 'probe', name: 'udp-ipv4', address: vm.ipv4, everyMs });
+    this.#visitor.tell({ type: 'probe', name: 'udp-ipv6', address: vm.ipv6, everyMs });
   }
 
   /** What each probe saw of the packets sent in [from, to]. */
   async samples(from: number, to: number): Promise<Record<string, ProbeSample[]>> {
-    return (await this.#ask<ClientEvent & { event: 'samples' }>(this.#client, { type: 'samples', from, to })).probes;
+    return (await this.#visitor.ask<ClientEvent & { event: 'samples' }>({ type: 'samples', from, to })).probes;
   }
 
   /** How the TCP connections are. */
   async streams(): Promise<StreamReport[]> {
-    return (await this.#ask<ClientEvent & { event: 'streams' }>(this.#client, { type: 'streams' })).streams;
+    return (await this.#visitor.ask<ClientEvent & { event: 'streams' }>({ type: 'streams' })).streams;
   }
 }

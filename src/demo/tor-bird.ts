@@ -90,6 +90,11 @@ export class BirdTor implements Tor {
     });
   }
 
+  async updatesReceived(): Promise<number> {
+    const text = await this.#birdc('show protocols all');
+    return [...text.matchAll(/Import (?:updates|withdraws):\s+(\d+)/g)].reduce((sum, match) => sum + Number(match[1]), 0);
+  }
+
   async routes(): Promise<TorRoute[]> {
     return parseBirdRoutes(await this.#birdc('show route all'));
   }

@@ -50,4 +50,8 @@ export class EmbeddedTor implements Tor {
   routes(): Promise<TorRoute[]> {
     return Promise.resolve([]);
   }
+
+  updatesReceived(): Promise<number> {
+    return Promise.resolve(0);
+  }
 }

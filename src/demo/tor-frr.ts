@@ -109,6 +109,11 @@ export class FrrTor implements Tor {
     return Object.entries(peers).flatMap(([address, peer]) => (peer.state === 'Established' ? [address] : []));
   }
 
+  async updatesReceived(): Promise<number> {
+    const neighbors = parse((await this.#vtysh('show bgp neighbors json')).stdout) as Record<string, { messageStats?: { updatesRecv: number } }>;
+    return Object.values(neighbors).reduce((sum, neighbor) => sum + (neighbor.messageStats?.updatesRecv ?? 0), 0);
+  }
+
   async routes(): Promise<TorRoute[]> {
     const both = await Promise.all(['ipv4', 'ipv6'].map((family) => this.#vtysh(`show bgp ${family} unicast json`)));
     return both.flatMap((done) => {

@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict';
+import type { NodeName } from '../../src/demo/addresses.ts';
+import { hostPrefix } from '../../src/demo/addresses.ts';
+import { sleep } from '../../src/demo/processes.ts';
+import type { TorKind } from '../../src/demo/tor.ts';
+import type { Mode } from '../../src/demo/topology.ts';
+import { cableOf, plug, unplug } from '../../src/demo/topology.ts';
+import { Lab, allOn, needs } from './lab.ts';
+import { announcementFrame, dadFrame, garpFrame, rarpFrame, resumeFrames } from './frames.ts';
+
+// Moves that do not go by the book. One topology for each mode; every scenario begins and ends with the VM on a known node.
+
+const rooms: { kind: TorKind; mode: Mode }[] = [
+  { kind: 'frr', mode: 'l3' },
+  { kind: 'bird', mode: 'l2' },
+];
+
+for (const { kind, mode } of rooms) {
+  describe(`moves that do not go by the book, ${kind}, ${mode}`, function () {
+    this.timeout(60_000);
+    let lab: Lab;
+    const on = (node: NodeName): Promise<void> => lab.agree(allOn(node, [lab.vm]));
+
+    before(async function () {
+      needs(this, kind);
+      lab = await Lab.start({ mode, tors: [kind] });
+      await lab.stage.boot([lab.vm], 'a');
+      await on('a');
+    });
+    after(() => lab?.stop());
+
+    it('cancelled after RARP: the port at the destination vanishes, the VM resumes at the source', async () => {
+      await plug(lab.topology, lab.vm, 'b');
+      await lab.stage.detach(lab.vm, 'a');
+      await lab.sendFrames('hv', cableOf(lab.vm, 'b'), [rarpFrame(lab.vm.mac)]);
+      await on('b');
+      await unplug(lab.topology, lab.vm, 'b');
+      await lab.stage.boot([lab.vm], 'a');
+      await on('a');
+    });
+
+    it('cancelled before RARP: a port at the destination comes and goes, and no router hears of it', async () => {
+      await lab.withoutUpdate(async () => {
+        await plug(lab.topology, lab.vm, 'b');
+        await sleep(500);
+        await unplug(lab.topology, lab.vm, 'b');
+      }, 2500);
+      await on('a');
+    });
+
+    it('too early: DAD, GARP and NA of a new veth while the claim of node a stands send nothing; the RARP claims once', async () => {
+      await plug(lab.topology, lab.vm, 'b');
+      const early = [dadFrame(lab.vm.mac, lab.vm.ipv6), garpFrame(lab.vm.mac, lab.vm.ipv4), announcementFrame(lab.vm.mac, lab.vm.ipv6), garpFrame(lab.vm.mac, lab.vm.ipv4, { reply: true })];
+      if (mode === 'l3') {
+        await lab.withoutUpdate(() => lab.sendFrames('hv', cableOf(lab.vm, 'b'), early, 50));
+      } else {
+        // On a stretched VLAN node a hears them from its uplink, and cannot know that they are early.
+        const before = (await lab.nodes.b.peers())[0]?.messages.sent['update'] ?? 0;
+        await lab.sendFrames('hv', cableOf(lab.vm, 'b'), early, 50);
+        await sleep(500);
+        assert.equal((await lab.nodes.b.peers())[0]?.messages.sent['update'] ?? 0, before);
+      }
+      await lab.stage.detach(lab.vm, 'a');
+      await lab.stage.attach(lab.vm, 'b');
+      await lab.sendFrames('hv', cableOf(lab.vm, 'b'), resumeFrames(lab.vm));
+      await on('b');
+    });
+
+    it('the port at the source is deleted before anybody speaks', async () => {
+      await unplug(lab.topology, lab.vm, 'a');
+      await lab.stage.move('a', { leadMs: 200, keepSourceMs: 0 });
+      await on('a');
+    });
+
+    it('the source port goes with the VM: its routes are withdrawn after the grace', async () => {
+      await unplug(lab.topology, lab.vm, 'a');
+      await lab.agree(new Map(), 10_000);
+      await plug(lab.topology, lab.vm, 'a');
+      await lab.stage.boot([lab.vm], 'a');
+      await on('a');
+    });
+
+    it('the destination port is deleted after the move, with the VM gone for good', async () => {
+      await lab.stage.move('b', { leadMs: 200, keepSourceMs: 200 });
+      await on('b');
+      await unplug(lab.topology, lab.vm, 'b');
+      await lab.agree(new Map(), 10_000);
+      await plug(lab.topology, lab.vm, 'a');
+      await lab.stage.boot([lab.vm], 'a');
+      await on('a');
+    });
+
+    it('a port that returns within the grace is no departure: the router has the route all the time', async () => {
+      await unplug(lab.topology, lab.vm, 'a');
+      await sleep(300);
+      await plug(lab.topology, lab.vm, 'a');
+      await lab.stage.attach(lab.vm, 'a');
+      for (let look = 0; look < 30; look++) {
+        const routes = (await lab.tor.routes()).filter((route) => route.best).map((route) => route.prefix);
+        for (const address of [lab.vm.ipv4, lab.vm.ipv6]) assert.ok(routes.includes(hostPrefix(address)), `look ${look}: no route to ${address}`);
+        await sleep(100);
+        if (look === 10) await lab.sendFrames('hv', cableOf(lab.vm, 'a'), resumeFrames(lab.vm));
+      }
+      await on('a');
+    });
+
+    it('A to B to A to B without a rest', async () => {
+      for (const to of ['b', 'a', 'b', 'a'] as const) await lab.stage.move(to, { leadMs: 50, pauseMs: 20, keepSourceMs: 20 });
+      await on('a');
+    });
+
+    if (mode === 'l2') {
+      it('reflected: the VM\'s own frames from the uplink, 0.4, 50 and 900 ms later, send nothing', async () => {
+        const frame = garpFrame(lab.vm.mac, lab.vm.ipv4);
+        await lab.sendFrames('hv', cableOf(lab.vm, 'a'), [frame]);
+        await sleep(200);
+        await lab.withoutUpdate(async () => {
+          await lab.sendFrames('hv', cableOf(lab.vm, 'a'), [frame]);
+          for (const wait of [0.4, 50, 850]) {
+            await sleep(wait);
+            await lab.sendFrames('tor', 'sw-a', [frame]);
+          }
+        });
+        await on('a');
+      });
+
+      it('another frame of the VM from the uplink demotes node a at once', async () => {
+        const before = (await lab.tor.routes()).find((route) => route.best)?.localPref ?? 0;
+        await lab.sendFrames('tor', 'sw-a', [garpFrame(lab.vm.mac, lab.vm.ipv4, { reply: true })]);
+        await sleep(300);
+        const after = (await lab.tor.routes()).filter((route) => route.prefix === `${lab.vm.ipv4}/32`);
+        assert.ok(after.every((route) => (route.localPref ?? 0) < before), `LOCAL_PREF was ${before}, is ${after.map((route) => route.localPref).join()}`);
+        await lab.stage.boot([lab.vm], 'a');
+        await on('a');
+      });
+    }
+  });
+}
