@@ -1,0 +1,74 @@
+import { families as spoken, type Family } from '../net/ip.ts';
+import { BgpError } from './errors.ts';
+import type { SessionOptions } from './session-contract.ts';
+import { AS_TRANS, afis, bgpVersion, errorCodes, errorSubcodes, safis } from './wire/iana.ts';
+import { standardMaxMessageLength } from './wire/header.ts';
+import type { Capability, CodecContext, OpenMessage } from './wire/messages.ts';
+
+/** The OPEN that we send. */
+export function ownOpen(options: SessionOptions, first: boolean): OpenMessage {
+  const { gracefulRestart } = options;
+  const capabilities: Capability[] = options.families.map((family) => ({ type: 'multiprotocol', afi: afiOf(family), safi: safis.unicast }));
+  capabilities.push({ type: 'routeRefresh' }, { type: 'fourOctetAs', asn: options.localAsn });
+  if (gracefulRestart !== undefined) {
+    capabilities.push({
+      type: 'gracefulRestart', restartState: first && gracefulRestart.restarting, notification: false,
+      restartTimeSeconds: gracefulRestart.restartTimeSeconds,
+      // The node's kernel forwards without us: its state survives our restart.
+      families: options.families.map((family) => ({ afi: afiOf(family), safi: safis.unicast, forwardingState: true })),
+    });
+  }
+  return {
+    type: 'OPEN', version: bgpVersion, myAs: options.localAsn > 0xffff ? AS_TRANS : options.localAsn, holdTimeSeconds: options.holdSeconds,
+    bgpIdentifier: options.bgpIdentifier, capabilities,
+  };
+}
+
+export interface Agreement {
+  readonly context: CodecContext;
+  readonly families: readonly Family[];
+  readonly holdTimeSeconds: number;
+  readonly keepaliveSeconds: number;
+  readonly routeRefresh: boolean;
+}
+
+/**
+ * What the peer's OPEN and ours settle (RFC 4271 section 6.2, RFC 5492, RFC 4760 section 8, RFC 6793 section 4.1).
+ * @throws BgpError: the NOTIFICATION that refuses it.
+ */
+export function negotiate(options: SessionOptions, open: OpenMessage): Agreement {
+  const { badPeerAs, badBgpIdentifier, unsupportedCapability } = errorSubcodes.open;
+  const fourOctet = open.capabilities.find((capability) => capability.type === 'fourOctetAs');
+  const asn = fourOctet?.asn ?? open.myAs;
+  if (asn !== options.peerAsn || (fourOctet !== undefined && open.myAs !== AS_TRANS && open.myAs !== fourOctet.asn)) {
+    throw new BgpError(errorCodes.open, badPeerAs, `expected ${options.peerAsn}, it says ${asn}`);
+  }
+  const ibgp = options.peerAsn === options.localAsn;
+  // RFC 6286 section 2.2: it must differ from ours inside one AS.
+  if (ibgp && open.bgpIdentifier === options.bgpIdentifier) {
+    throw new BgpError(errorCodes.open, badBgpIdentifier, `${open.bgpIdentifier} is our own identifier`);
+  }
+  const multiprotocol = open.capabilities.filter((capability) => capability.type === 'multiprotocol');
+  // A peer without the capability speaks IPv4 unicast (RFC 4760 section 8).
+  const theirs = multiprotocol.length === 0 ? (['ipv4-unicast'] as const) : spoken.filter((family) => multiprotocol.some(({ afi, safi }) => afi === afiOf(family) && safi === safis.unicast));
+  const agreed = options.families.filter((family) => (theirs as readonly Family[]).includes(family));
+  if (agreed.length === 0) {
+    throw new BgpError(errorCodes.open, unsupportedCapability, `no address family in common: we speak ${options.families.join(' and ')}`, multiprotocolData(options.families));
+  }
+  const holdTimeSeconds = Math.min(options.holdSeconds, open.holdTimeSeconds);
+  return {
+    context: { fourOctetAs: fourOctet !== undefined, ibgp, maxMessageLength: standardMaxMessageLength },
+    families: agreed, holdTimeSeconds,
+    keepaliveSeconds: holdTimeSeconds === 0 ? 0 : Math.min(options.keepaliveSeconds, holdTimeSeconds / 3),
+    routeRefresh: open.capabilities.some((capability) => capability.type === 'routeRefresh'),
+  };
+}
+
+/** RFC 5492 section 5: the capabilities that we need, as they would stand in an OPEN. */
+function multiprotocolData(families: readonly Family[]): Uint8Array {
+  return Uint8Array.from(families.flatMap((family) => [1, 4, 0, afiOf(family), 0, safis.unicast]));
+}
+
+function afiOf(family: Family): number {
+  return family === 'ipv4-unicast' ? afis.ipv4 : afis.ipv6;
+}
