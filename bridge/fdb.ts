@@ -169,10 +169,10 @@ function addEntry(state: Writable, entry: FdbEntry): void {
     return;
   }
   own = state.entriesOf.get(entry.ifindex);
-  if (own === undefined) state.entriesOf.set(entry.ifindex, (own = new Map()));
+  if (own === undefined) state.entriesOf.set(entry.ifindex, (own = new Map<string, FdbEntry>()));
   own.set(keyOf(entry), entry);
   let byVlan = state.fdb.get(entry.mac);
-  if (byVlan === undefined) state.fdb.set(entry.mac, (byVlan = new Map()));
+  if (byVlan === undefined) state.fdb.set(entry.mac, (byVlan = new Map<number, FdbEntry[]>()));
   const entries = byVlan.get(entry.vlan);
   if (entries === undefined) byVlan.set(entry.vlan, [entry]);
   else entries.push(entry);

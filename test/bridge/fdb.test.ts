@@ -95,6 +95,12 @@ describe('links', () => {
     assert.deepEqual([...state.ports.get(1) ?? []].sort(), [12, 18, 19, 31]);
   });
 
+  it('the end of an old interface takes no name from its successor, whichever is told first', () => {
+    const state = stateAfter([...fleet, { type: 'link', link: link(31, 'vnet1', 1) }, { type: 'linkGone', ifindex: 11 }]);
+    assert.equal(state.byName.get('vnet1'), 31);
+    assertSound(state);
+  });
+
   it('two interfaces swap their names', () => {
     const state = stateAfter([
       ...fleet, { type: 'link', link: link(11, 'spare', 1) }, { type: 'link', link: link(12, 'vnet1', 1) }, { type: 'link', link: link(11, 'vnet2', 1) },
