@@ -7,7 +7,7 @@ declare const watchBrand: unique symbol;
 type Watch = { readonly [watchBrand]: true };
 
 interface Binary {
-  packetOpen(slab: Uint8Array, fields: Float64Array, receiveBufferBytes: number, callback: (event: number | Error) => void): Watch;
+  packetOpen(slab: Uint8Array, fields: Float64Array, ringBytes: number, callback: (event: number | Error) => void): Watch;
   packetSend(watch: Watch, ifindex: number, frame: Uint8Array): void;
   packetStatistics(watch: Watch): [received: number, dropped: number];
   netlinkOpen(slab: Uint8Array, groups: readonly number[], receiveBufferBytes: number, callback: (event: number | Error) => void): [Watch, number];
@@ -71,7 +71,7 @@ export interface PacketFrame {
 
 export interface PacketSocket {
   send(ifindex: number, frame: Uint8Array): void;
-  /** Since it was opened. `dropped`: the queue was full. */
+  /** Since it was opened. `dropped`: the ring was full. */
   statistics(): { received: number; dropped: number };
   close(): void;
 }
@@ -82,7 +82,8 @@ export interface PacketSocket {
  * @throws SystemError EPERM without the capability.
  */
 export function openPacketSocket(options: {
-  readonly receiveBufferBytes: number;
+  /** Memory for waiting frames, at most 256 MiB; a frame takes 384 octets. Needs no further capability. */
+  readonly ringBytes: number;
   readonly onFrames: (frames: readonly PacketFrame[]) => void;
   readonly onError: (error: SystemError) => void;
 }): PacketSocket {
@@ -90,7 +91,7 @@ export function openPacketSocket(options: {
   const fields = new Float64Array(batchFrames * frameFields);
   const native = binary();
   let open = true;
-  const watch = native.packetOpen(slab, fields, options.receiveBufferBytes, (event) => {
+  const watch = native.packetOpen(slab, fields, options.ringBytes, (event) => {
     if (!open) return;
     if (typeof event !== 'number') return options.onError(event as SystemError);
     const frames: PacketFrame[] = [];

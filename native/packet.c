@@ -1,6 +1,9 @@
 /*
  * The packet socket: one, unbound, for all interfaces of the network namespace, those to come included. A socket bound to one
  * port goes deaf when that port is taken down or made again, which is what happens during a migration.
+ *
+ * Frames arrive in a ring that the kernel shares with us (TPACKET_V2) instead of the socket's queue: how much a queue may hold is
+ * net.core.rmem_max for a process without CAP_NET_ADMIN, on most machines some 250 announcements; a ring may be larger.
  */
 #include "landfall.h"
 
@@ -8,12 +11,17 @@
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 
-#define BATCH 64  /* frames per call into JavaScript, then other work gets its turn */
-#define FIELDS 6  /* numbers per frame, see `describe` */
-#define CONTROL 128
+#define BATCH 64 /* frames per call into JavaScript, then other work gets its turn */
+#define FIELDS 6 /* numbers per frame, see `describe` */
+
+#define SLOT 384 /* tpacket2_hdr, sockaddr_ll and FRAME_SNAP octets; a multiple of TPACKET_ALIGNMENT */
+#define BLOCK 65536
+#define SLOTS_PER_BLOCK (BLOCK / SLOT)
+#define MAX_RING_BYTES (1 << 28)
 
 #ifndef PACKET_IGNORE_OUTGOING
 #define PACKET_IGNORE_OUTGOING 23
@@ -24,14 +32,10 @@ struct capture {
   uint8_t *slab;  /* BATCH * FRAME_SNAP octets, memory of a JavaScript Uint8Array */
   double *fields; /* BATCH * FIELDS numbers, of a Float64Array */
   napi_ref slab_reference, fields_reference;
-  struct mmsghdr messages[BATCH];
-  struct iovec vectors[BATCH];
-  struct sockaddr_ll addresses[BATCH];
-  union {
-    struct cmsghdr align;
-    uint8_t bytes[CONTROL];
-  } control[BATCH];
-  double empty_at_ms; /* monotonic; when the queue was last seen empty */
+  uint8_t *ring;
+  size_t ring_bytes;
+  uint32_t slots, next;
+  double empty_at_ms; /* monotonic; when the ring was last seen empty */
   uint64_t received, dropped;
 };
 
@@ -41,117 +45,118 @@ static double clock_ms(clockid_t clock) {
   return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
 
+static struct tpacket2_hdr *next_slot(const struct capture *capture) {
+  return (struct tpacket2_hdr *)(capture->ring + (size_t)(capture->next / SLOTS_PER_BLOCK) * BLOCK +
+                                 (size_t)(capture->next % SLOTS_PER_BLOCK) * SLOT);
+}
+
 /* ifindex, octets, age in ms, tag present (0 or 1), TPID, TCI. */
-static void describe(struct capture *capture, int index, double wall_ms, double oldest_ms) {
-  struct msghdr *header = &capture->messages[index].msg_hdr;
+static void describe(struct capture *capture, int index, const struct tpacket2_hdr *slot, double wall_ms, double oldest_ms) {
+  const struct sockaddr_ll *from = (const struct sockaddr_ll *)((const uint8_t *)slot + TPACKET_ALIGN(sizeof *slot));
+  const uint32_t length = slot->tp_snaplen < FRAME_SNAP ? slot->tp_snaplen : FRAME_SNAP;
+  const bool tagged = slot->tp_status & TP_STATUS_VLAN_VALID;
+  const double age = wall_ms - ((double)slot->tp_sec * 1e3 + (double)slot->tp_nsec / 1e6);
   double *fields = capture->fields + index * FIELDS;
-  double age = 0;
-  fields[0] = capture->addresses[index].sll_ifindex;
-  fields[1] = capture->messages[index].msg_len;
-  fields[3] = fields[4] = fields[5] = 0;
-  for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c != NULL; c = CMSG_NXTHDR(header, c)) {
-    if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
-      struct timespec stamp;
-      memcpy(&stamp, CMSG_DATA(c), sizeof stamp);
-      age = wall_ms - ((double)stamp.tv_sec * 1e3 + (double)stamp.tv_nsec / 1e6);
-    } else if (c->cmsg_level == SOL_PACKET && c->cmsg_type == PACKET_AUXDATA) {
-      struct tpacket_auxdata data;
-      memcpy(&data, CMSG_DATA(c), sizeof data);
-      if (data.tp_status & TP_STATUS_VLAN_VALID) {
-        fields[3] = 1;
-        fields[4] = data.tp_status & TP_STATUS_VLAN_TPID_VALID ? data.tp_vlan_tpid : ETH_P_8021Q;
-        fields[5] = data.tp_vlan_tci;
-      }
-    }
-  }
-  /* The stamp is wall time. If that clock jumped meanwhile: no frame is from the future, none older than the empty queue. */
+  memcpy(capture->slab + index * FRAME_SNAP, (const uint8_t *)slot + slot->tp_mac, length);
+  fields[0] = from->sll_ifindex;
+  fields[1] = length;
+  /* The stamp is wall time. If that clock jumped meanwhile: no frame is from the future, none older than the empty ring. */
   fields[2] = age < 0 ? 0 : age > oldest_ms ? oldest_ms : age;
+  fields[3] = tagged;
+  fields[4] = !tagged ? 0 : slot->tp_status & TP_STATUS_VLAN_TPID_VALID ? slot->tp_vlan_tpid : ETH_P_8021Q;
+  fields[5] = tagged ? slot->tp_vlan_tci : 0;
 }
 
 static void drain(struct watch *watch, int status) {
   struct capture *capture = (struct capture *)watch;
   napi_value argument;
-  int count, error;
-  double now;
-  (void)status;
-  for (int i = 0; i < BATCH; i++) {
-    capture->messages[i].msg_hdr.msg_namelen = sizeof capture->addresses[i];
-    capture->messages[i].msg_hdr.msg_controllen = CONTROL;
+  const double now = clock_ms(CLOCK_MONOTONIC);
+  const double wall = clock_ms(CLOCK_REALTIME);
+  int count = 0;
+  if (status < 0) {
+    int error = 0;
+    socklen_t length = sizeof error;
+    getsockopt(watch->fd, SOL_SOCKET, SO_ERROR, &error, &length); /* also clears it, or we would be called for ever */
+    argument = make_error(watch->env, "recv AF_PACKET", error == 0 ? -status : error);
+    if (argument != NULL) watch_call(watch, 1, &argument);
+    if (!watch->open) return;
   }
-  count = recvmmsg(watch->fd, capture->messages, BATCH, MSG_DONTWAIT, NULL);
-  error = errno;
-  now = clock_ms(CLOCK_MONOTONIC);
-  if (count < 0) {
-    if (error == EAGAIN) capture->empty_at_ms = now;
-    if (error == EAGAIN || error == EINTR) return;
-    argument = make_error(watch->env, "recvmmsg", error);
-  } else {
-    double wall = clock_ms(CLOCK_REALTIME);
-    for (int i = 0; i < count; i++) describe(capture, i, wall, now - capture->empty_at_ms);
-    if (count < BATCH) capture->empty_at_ms = now;
-    if (napi_create_int32(watch->env, count, &argument) != napi_ok) return;
+  while (count < BATCH) {
+    struct tpacket2_hdr *slot = next_slot(capture);
+    if (!(__atomic_load_n(&slot->tp_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER)) break;
+    describe(capture, count++, slot, wall, now - capture->empty_at_ms);
+    __atomic_store_n(&slot->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
+    capture->next = capture->next + 1 == capture->slots ? 0 : capture->next + 1;
   }
-  if (argument != NULL) watch_call(watch, 1, &argument);
+  if (count < BATCH) capture->empty_at_ms = now;
+  if (count > 0 && napi_create_int32(watch->env, count, &argument) == napi_ok) watch_call(watch, 1, &argument);
 }
 
 static void release(struct watch *watch) {
   struct capture *capture = (struct capture *)watch;
+  munmap(capture->ring, capture->ring_bytes);
   napi_delete_reference(watch->env, capture->slab_reference);
   napi_delete_reference(watch->env, capture->fields_reference);
 }
 
-/* The order matters: with protocol 0 nothing is queued before the filter is attached. Returns the failed step, or NULL. */
-static const char *open_socket(int *fd, int receive_buffer_bytes) {
-  const int on = 1;
+/* The order matters: with protocol 0 no frame comes before filter and ring are there. Returns the failed step, or NULL. */
+static const char *open_socket(int *fd, struct capture *capture, int ring_bytes) {
+  const int on = 1, version = TPACKET_V2;
   struct sockaddr_ll everywhere = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = 0};
+  struct tpacket_req ring = {.tp_block_size = BLOCK, .tp_frame_size = SLOT};
+  ring.tp_block_nr = ring_bytes < BLOCK ? 1 : (unsigned)ring_bytes / BLOCK;
+  ring.tp_frame_nr = ring.tp_block_nr * SLOTS_PER_BLOCK;
   *fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (*fd < 0) return "socket AF_PACKET";
   if (setsockopt(*fd, SOL_SOCKET, SO_ATTACH_FILTER, &frame_filter_program, sizeof frame_filter_program) != 0) {
     return "setsockopt SO_ATTACH_FILTER";
   }
-  if (setsockopt(*fd, SOL_PACKET, PACKET_AUXDATA, &on, sizeof on) != 0) return "setsockopt PACKET_AUXDATA";
+  /* The earliest stamp there is; without it the ring has the time at which the frame was put there. */
   if (setsockopt(*fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) != 0) return "setsockopt SO_TIMESTAMPNS";
   /* Since Linux 4.20; on older kernels the filter alone drops what we sent. */
   (void)setsockopt(*fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on);
-  grow_receive_buffer(*fd, receive_buffer_bytes);
+  if (setsockopt(*fd, SOL_PACKET, PACKET_VERSION, &version, sizeof version) != 0) return "setsockopt PACKET_VERSION";
+  if (setsockopt(*fd, SOL_PACKET, PACKET_RX_RING, &ring, sizeof ring) != 0) return "setsockopt PACKET_RX_RING";
+  capture->slots = ring.tp_frame_nr;
+  capture->ring_bytes = (size_t)ring.tp_block_nr * BLOCK;
+  capture->ring = mmap(NULL, capture->ring_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+  if (capture->ring == MAP_FAILED) return "mmap AF_PACKET";
   if (bind(*fd, (struct sockaddr *)&everywhere, sizeof everywhere) != 0) return "bind AF_PACKET";
   return NULL;
 }
 
-/* packetOpen(slab: Uint8Array, fields: Float64Array, receiveBufferBytes, callback(count | Error)) */
+static void discard(struct capture *capture, int fd) {
+  if (capture->ring != NULL && capture->ring != MAP_FAILED) munmap(capture->ring, capture->ring_bytes);
+  if (fd >= 0) close(fd);
+  free(capture);
+}
+
+/* packetOpen(slab: Uint8Array, fields: Float64Array, ringBytes, callback(count | Error)) */
 napi_value packet_open(napi_env env, napi_callback_info info) {
   napi_value argv[4];
   size_t slab_length, fields_length;
   napi_typedarray_type slab_type, fields_type;
   void *slab, *fields;
-  int fd = -1, bytes = 0, error;
+  int fd = -1, bytes = 0;
   const char *failed;
   struct capture *capture;
   if (!read_arguments(env, info, 4, argv)) return NULL;
   if (napi_get_typedarray_info(env, argv[0], &slab_type, &slab_length, &slab, NULL, NULL) != napi_ok ||
       napi_get_typedarray_info(env, argv[1], &fields_type, &fields_length, &fields, NULL, NULL) != napi_ok ||
       slab_type != napi_uint8_array || slab_length != BATCH * FRAME_SNAP || fields_type != napi_float64_array ||
-      fields_length != BATCH * FIELDS || napi_get_value_int32(env, argv[2], &bytes) != napi_ok) {
+      fields_length != BATCH * FIELDS || napi_get_value_int32(env, argv[2], &bytes) != napi_ok || bytes < 0 || bytes > MAX_RING_BYTES) {
     return throw_error(env, "packetOpen", EINVAL);
   }
-  failed = open_socket(&fd, bytes);
-  error = errno;
-  capture = failed == NULL ? calloc(1, sizeof *capture) : NULL;
-  if (capture == NULL) {
-    if (fd >= 0) close(fd);
-    return throw_error(env, failed == NULL ? "calloc" : failed, failed == NULL ? ENOMEM : error);
+  capture = calloc(1, sizeof *capture);
+  if (capture == NULL) return throw_error(env, "calloc", ENOMEM);
+  failed = open_socket(&fd, capture, bytes);
+  if (failed != NULL) {
+    const int error = errno;
+    discard(capture, fd);
+    return throw_error(env, failed, error);
   }
   capture->slab = slab;
   capture->fields = fields;
-  for (int i = 0; i < BATCH; i++) {
-    capture->vectors[i] = (struct iovec){.iov_base = capture->slab + i * FRAME_SNAP, .iov_len = FRAME_SNAP};
-    capture->messages[i].msg_hdr = (struct msghdr){
-        .msg_name = &capture->addresses[i],
-        .msg_iov = &capture->vectors[i],
-        .msg_iovlen = 1,
-        .msg_control = capture->control[i].bytes,
-    };
-  }
   capture->empty_at_ms = clock_ms(CLOCK_MONOTONIC);
   capture->watch.kind = WATCH_PACKET;
   capture->watch.ready = drain;
@@ -161,8 +166,7 @@ napi_value packet_open(napi_env env, napi_callback_info info) {
   if (!watch_start(env, &capture->watch, fd, UV_READABLE, argv[3])) {
     napi_delete_reference(env, capture->slab_reference);
     napi_delete_reference(env, capture->fields_reference);
-    close(fd);
-    free(capture);
+    discard(capture, fd);
     return NULL;
   }
   return watch_external(env, &capture->watch);
