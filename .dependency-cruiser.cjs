@@ -29,8 +29,8 @@ const importers = {
   'ipaddr.js': '^net/ip\\.ts$',
   pcap: '^garp/io/capture-file\\.ts$',
   pino: '^src/log\\.ts$',
-  'raw-socket': '^src/probe/icmp\\.ts$',
-  yaml: '^config/parse\\.ts$',
+  'raw-socket': '^src/probe/icmp-socket\\.ts$',
+  yaml: '^config/yaml-text\\.ts$',
   zod: '^config/schema\\.ts$',
 };
 

@@ -15,7 +15,7 @@ if (!existsSync(join(root, 'node_modules/.package-lock.json'))) {
   if (!setup.ok) fail('set-up', setup.output);
 }
 
-const tool = (path, args, seconds = 240) => () => runCommand(process.execPath, [join(root, 'node_modules', path), ...args], { seconds, cwd: root });
+const tool = (path, args, seconds = 240) => () => runCommand(process.execPath, [join(root, 'node_modules', path), ...args], { seconds, cwd: root, lines: 300 });
 const script = (path, args) => () => runCommand(process.execPath, [join(root, path), ...args], { seconds: 120, cwd: root });
 
 const checks = [

@@ -2,7 +2,6 @@
 import { spawn } from 'node:child_process';
 
 const running = new Set();
-const keptLines = 40;
 
 /** Ends what is still running; called when the set-up itself is told to stop. */
 export function stopCommands() {
@@ -12,10 +11,10 @@ export function stopCommands() {
 /**
  * @param {string} file program
  * @param {string[]} args its arguments
- * @param {{ seconds: number, cwd?: string, env?: NodeJS.ProcessEnv }} options `seconds`: the time limit
+ * @param {{ seconds: number, cwd?: string, env?: NodeJS.ProcessEnv, lines?: number }} options `seconds`: the time limit; `lines`: how many are kept
  * @returns {Promise<{ ok: boolean, reason: string, output: string }>} `output`: the last lines of both streams
  */
-export function runCommand(file, args, { seconds, cwd, env }) {
+export function runCommand(file, args, { seconds, cwd, env, lines: keptLines = 40 }) {
   return new Promise((resolve) => {
     // A process group of its own, so that a time-out reaches the compilers that npm has started.
     const child = spawn(file, args, { cwd, env: env ?? process.env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
@@ -23,7 +22,7 @@ export function runCommand(file, args, { seconds, cwd, env }) {
     let text = '';
     let timedOut = false;
     const keep = (chunk) => {
-      text = (text + chunk.toString('utf8')).slice(-20_000);
+      text = (text + chunk.toString('utf8')).slice(-60_000);
     };
     child.stdout.on('data', keep);
     child.stderr.on('data', keep);
