@@ -6,16 +6,14 @@ import { admit, type AdmitRules, type Verdict } from '../identity/admit.ts';
 import { identify, isKnownMac } from '../identity/bindings.ts';
 import { learn } from '../identity/learned.ts';
 import { takeToken } from '../identity/rate.ts';
-import { portFor } from '../bridge/locate.ts';
-import { isHostPrefix, type IpAddress } from '../net/ip.ts';
-import type { Mac } from '../net/mac.ts';
+import type { IpAddress } from '../net/ip.ts';
 import type { Endpoint, EvidenceKind } from '../routes/handover.ts';
 import { addressKey } from '../routes/loc-rib.ts';
 import { fingerprint, isReflection, rememberLocal } from './reflection.ts';
 import { handle } from './handovers.ts';
 import { countIgnored, type Refusal } from './ignored.ts';
 import { isTagged, sendProbe, wasAsked } from './probing.ts';
-import { isPortAlive, type Watch } from './watching.ts';
+import { hasLivePort, type Watch } from './watching.ts';
 import { note, type World } from './world.ts';
 
 /** Where and what: one announcement, placed. */
@@ -123,7 +121,7 @@ function ask(world: World, heard: Heard, address: IpAddress): void {
 
 /** Runs `claim` for every address that the announcement means and that identity admits; everything else is counted with its reason. */
 function forEachAdmitted(world: World, heard: Heard, kind: Announcement['kind'], claim: (address: IpAddress) => Verdict | undefined): void {
-  const { said, watch, vlan, endpoint } = heard;
+  const { said, watch, vlan } = heard;
   const identified = identify(world.bindings, { mac: said.mac, vlan, vrf: watch.vrf, ...(said.address === undefined ? {} : { address: said.address }) });
   const rules = rulesOf(world, watch);
   if (identified.addresses.length === 0) {
@@ -144,7 +142,6 @@ function forEachAdmitted(world: World, heard: Heard, kind: Announcement['kind'],
       refuseHeard(world, heard, verdict, reasons[verdict] ?? verdict, address);
     }
   }
-  void endpoint;
 }
 
 const reasons: Partial<Record<Verdict, string>> = {
@@ -159,6 +156,8 @@ function remember(world: World, heard: Heard, address: IpAddress): void {
     vrf: heard.watch.vrf, vlan: heard.vlan, mac: heard.said.mac, address, ifindex: heard.endpoint.ifindex,
   }, world.now.monotonicMs);
   for (const pair of gone) {
+    // What stood on that pair stands on nothing: the VM is asked, and its silence withdraws it.
+    if (pair.address !== address) handle(world, pair.vrf, pair.address, { type: 'PortGone' });
     note(world, { level: 'debug', room: 'identity', event: 'identity.refused', fields: { address: pair.address, mac: pair.mac, text: 'learned pair gave way' } });
   }
 }
@@ -178,21 +177,8 @@ export function rulesOf(world: World, watch: Watch): AdmitRules {
     identity: world.config.identity,
     bindings: world.bindings,
     isOwnAddress: (address) => isOwnAddress(world.bridges, address),
-    isAlive: (mac, vlan) => livesSomewhere(world, watch.vrf, mac, vlan),
+    isAlive: (mac, vlan) => hasLivePort(world, mac, vlan) || (world.rivalMacs.get(`${watch.vrf}|${mac}`) ?? 0) > 0,
   };
-}
-
-/** The MAC has a live local port here, or a peer shows a route of it. */
-function livesSomewhere(world: World, vrf: string, mac: Mac, vlan: number): boolean {
-  const seen = portFor(world.bridges, world.watches, mac, vlan);
-  if (seen !== undefined && isPortAlive(world, seen.port.ifindex)) return true;
-  for (const peer of world.peers.values()) {
-    if (peer.config.vrf !== vrf) continue;
-    for (const [prefix, received] of peer.adjIn.routes) {
-      if (received.kind === 'rival' && received.marks.mac === mac && isHostPrefix(prefix)) return true;
-    }
-  }
-  return false;
 }
 
 function refuseHeard(world: World, heard: Heard, verdict: Verdict, reason: string, address = heard.said.address): void {

@@ -63,6 +63,7 @@ function noteSession(world: World, peer: Peer, n: SessionNote): void {
  */
 function sessionDown(world: World, peer: Peer): void {
   const held = peer.adjIn.routes;
+  for (const received of held.values()) countMac(world, peer, received, -1);
   peer.adjIn = newAdjRibIn();
   peer.adjOut = newAdjRibOut();
   peer.resend = false;
@@ -82,12 +83,25 @@ function receive(world: World, peer: Peer, update: UpdateMessage): void {
     if (change.type === 'withdraw') {
       if (before === undefined) continue;
       peer.adjIn.routes.delete(prefix);
+      countMac(world, peer, before, -1);
       weigh(world, peer, prefix, before, undefined);
     } else {
       const received = classify(change.route, world.config.routes.globalAdmin, world.routerId, world.now);
-      if (keepReceived(peer.adjIn, received)) weigh(world, peer, prefix, before, received);
+      if (!keepReceived(peer.adjIn, received)) continue;
+      if (before !== undefined) countMac(world, peer, before, -1);
+      countMac(world, peer, received, 1);
+      weigh(world, peer, prefix, before, received);
     }
   }
+}
+
+/** Keeps count of the MACs that live elsewhere. */
+function countMac(world: World, peer: Peer, { kind, marks }: ReceivedRoute, change: 1 | -1): void {
+  if (kind !== 'rival' || marks.mac === undefined) return;
+  const key = `${peer.config.vrf}|${marks.mac}`;
+  const count = (world.rivalMacs.get(key) ?? 0) + change;
+  if (count > 0) world.rivalMacs.set(key, count);
+  else world.rivalMacs.delete(key);
 }
 
 /** What a received route means for the address: a newer claim elsewhere, our own reflected, a rival that gave up. */

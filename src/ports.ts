@@ -2,6 +2,7 @@ import { describeChange, type BridgeEvent } from '../bridge/changes.ts';
 import { applyChange } from '../bridge/fdb.ts';
 import { locate } from '../bridge/locate.ts';
 import type { BridgeChange } from '../bridge/ports.ts';
+import { forgetPort as forgetRate } from '../identity/rate.ts';
 import { prefixAddress } from '../net/ip.ts';
 import { keyPrefix } from '../routes/loc-rib.ts';
 import { handle } from './handovers.ts';
@@ -57,6 +58,7 @@ function takeBridgeEvent(world: World, event: BridgeEvent, first: boolean): void
 function forgetPort(world: World, ifindex: number): void {
   world.portSince.delete(ifindex);
   world.carrierDeadlines.set(ifindex, undefined);
+  forgetRate(world.rates, ifindex);
   for (const heard of world.rarpHeard) if (heard.startsWith(`${ifindex}|`)) world.rarpHeard.delete(heard);
 }
 

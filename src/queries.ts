@@ -8,7 +8,7 @@ import { collectPrefixes } from './collect/prefixes.ts';
 import { timeText, wallOf } from './collect/time.ts';
 import { collectWhy } from './collect/why.ts';
 import type { BindingItem, ErrorReply, IgnoredItem, ListReply, StatusItem } from './views/items.ts';
-import { printable } from './views/printable.ts';
+import { printable } from '../net/printable.ts';
 import { insidePrefixes, watchWarnings } from './watching.ts';
 import type { World } from './world.ts';
 

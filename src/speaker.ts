@@ -22,7 +22,7 @@ import { takeFrame } from './intake.ts';
 import { flushRoutes, stepPeer } from './peering.ts';
 import { portGone, takeBridgeChange } from './ports.ts';
 import { searchIfDue } from './probing.ts';
-import { watchesOf } from './watching.ts';
+import { hasLivePort, watchesOf } from './watching.ts';
 import { note, type Input, type Output, type Peer, type World } from './world.ts';
 
 export interface SpeakerOptions {
@@ -62,7 +62,7 @@ export class Speaker {
       // The clock makes ids of different lives of the process differ.
       migrations: newMigrationLog(config.telemetry.history.keep, Math.floor(now.wallMs / 1000) % 1_000_000 * 1000),
       ignored: new Map(), portSince: new Map(), carrierDeadlines: new Deadlines(), rarpHeard: new Set(), asked: new Map(),
-      rivals: new Map(), recentLocal: new Map(), search: { asked: [], rounds: 0 }, discoveryEndsMs: Infinity,
+      rivals: new Map(), rivalMacs: new Map(), recentLocal: new Map(), search: { asked: [], rounds: 0 }, discoveryEndsMs: Infinity,
       counters: { frames: 0, framesByVerdict: {}, unresolvedRoutes: 0, reflections: 0, futures: 0 },
       startedAt: now, now, dirty: new Set(), writing: new Set(), outputs: [],
     };
@@ -152,7 +152,7 @@ export class Speaker {
     }
     if (this.expireAtMs <= monotonicMs) {
       this.expireAtMs = monotonicMs + expireEveryMs;
-      expirePairs(world.bindings.learned, monotonicMs, world.config.identity.learnedForMs, () => false);
+      expirePairs(world.bindings.learned, monotonicMs, world.config.identity.learnedForMs, (mac, vlan) => hasLivePort(world, mac, vlan));
       for (const [key, until] of world.asked) if (until < monotonicMs) world.asked.delete(key);
     }
   }
@@ -177,10 +177,22 @@ export class Speaker {
     world.writing.clear();
   }
 
+  /**
+   * Explicit withdraws before any stop for good: some helpers keep stale routes even on a hard reset. The daemon waits until TCP has
+   * acknowledged them before it gives the `stop`.
+   */
+  withdrawEverything(now: Now): Output[] {
+    const { world } = this;
+    world.now = now;
+    world.outputs = [];
+    for (const peer of world.peers.values()) if (peer.session.negotiated !== undefined) withdrawAll(world, peer);
+    flushRoutes(world);
+    return world.outputs;
+  }
+
   private stop(restart: boolean): void {
     const { world } = this;
     for (const peer of world.peers.values()) {
-      if (!restart && peer.session.negotiated !== undefined) withdrawAll(world, peer);
       stepPeer(world, peer, restart
         ? { type: 'stop', subcode: 2, silent: true }
         : { type: 'stop', subcode: 2, message: 'landfall stops' });
@@ -188,14 +200,12 @@ export class Speaker {
   }
 }
 
-/** Explicit withdraws before any stop for good: some helpers keep stale routes even on a hard reset. */
 function withdrawAll(world: World, peer: Peer): void {
   for (const [key, h] of world.locRib.handovers) {
     if (h.vrf !== peer.config.vrf || !peer.adjOut.sent.has(keyPrefix(key))) continue;
     world.locRib.handovers.set(key, { ...h, gone: new Set(h.gone).add(peer.config.name) });
     world.dirty.add(key);
   }
-  flushRoutes(world);
 }
 
 function newPeer(config: Config, peer: PeerConfig, routerId: IpAddress, now: Now): Peer {

@@ -1,12 +1,13 @@
 import type { WatchConfig } from '../config/config.ts';
 import { isRunning } from '../bridge/changes.ts';
-import { missingBridges, unlistedPorts, doublyListedPorts } from '../bridge/locate.ts';
+import type { Mac } from '../net/mac.ts';
+import { missingBridges, portFor, unlistedPorts, doublyListedPorts } from '../bridge/locate.ts';
 import type { WatchedBridge } from '../bridge/ports.ts';
 import { compileWatch, type WatchRules } from '../identity/watch-rules.ts';
 import { bindingsOf } from '../identity/bindings.ts';
 import type { Endpoint } from '../routes/handover.ts';
 import { prefixContains, type IpAddress } from '../net/ip.ts';
-import { printable } from './views/printable.ts';
+import { printable } from '../net/printable.ts';
 import type { World } from './world.ts';
 
 /** One entry of `watch` in the shape that the bridge room asks with. */
@@ -37,6 +38,12 @@ export function vmOf(world: World, vrf: string, endpoint: Pick<Endpoint, 'mac' |
 export function isPortAlive(world: World, ifindex: number): boolean {
   const link = world.bridges.links.get(ifindex);
   return link !== undefined && isRunning(link);
+}
+
+/** The bridges see the MAC behind a port that lives. */
+export function hasLivePort(world: World, mac: Mac, vlan: number): boolean {
+  const seen = portFor(world.bridges, world.watches, mac, vlan);
+  return seen !== undefined && isPortAlive(world, seen.port.ifindex);
 }
 
 /** What is wrong with bridges and ports, each with its cure, for `status` and the log. */

@@ -28,7 +28,7 @@ export type Input =
   /** All outputs of the dispatch before have been handed to the kernel. */
   | { readonly type: 'written' }
   | { readonly type: 'tick' }
-  /** `restart`: nothing is withdrawn and no Cease is sent (Graceful Restart). Otherwise explicit withdraws go first. */
+  /** `restart`: nothing is withdrawn and no Cease is sent (Graceful Restart). Otherwise `withdrawEverything` went before. */
   | { readonly type: 'stop'; readonly restart: boolean };
 
 /** What is to be done outside. */
@@ -91,6 +91,8 @@ export interface World {
   readonly asked: Map<AddressKey, number>;
   /** Addresses for which a rival's standing claim is visible at some peer. */
   readonly rivals: Map<AddressKey, Now>;
+  /** `vrf|mac` → how many routes of rivals name the MAC, over all peers. */
+  readonly rivalMacs: Map<string, number>;
   /** Bytes of announcements heard from local ports, with their time: told again through an uplink they are reflections. */
   readonly recentLocal: Map<string, number>;
   /** The search for VMs that are already here: who is asked, and when the next round is due. */

@@ -1,7 +1,7 @@
 import { hostPrefix } from '../../net/ip.ts';
 import type { Migration } from '../../routes/migrations.ts';
 import type { MigrationItem } from '../views/items.ts';
-import { printable } from '../views/printable.ts';
+import { printable } from '../../net/printable.ts';
 import type { World } from '../world.ts';
 import { seconds, timeText } from './time.ts';
 

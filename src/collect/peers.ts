@@ -1,6 +1,6 @@
 import type { Capability } from '../../bgp/wire/messages.ts';
 import { familyOf } from '../../net/ip.ts';
-import { printable } from '../views/printable.ts';
+import { printable } from '../../net/printable.ts';
 import type { PeerItem, PeerState, ReceivedItem } from '../views/items.ts';
 import { formatCommunity, formatLargeCommunity } from '../../bgp/community.ts';
 import type { Peer, World } from '../world.ts';

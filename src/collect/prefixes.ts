@@ -3,7 +3,7 @@ import { hostPrefix } from '../../net/ip.ts';
 import type { Handover } from '../../routes/handover.ts';
 import { peersOf } from '../handovers.ts';
 import type { PrefixItem } from '../views/items.ts';
-import { printable } from '../views/printable.ts';
+import { printable } from '../../net/printable.ts';
 import { vmOf } from '../watching.ts';
 import type { World } from '../world.ts';
 import { seconds, timeText } from './time.ts';

@@ -7,7 +7,7 @@ import { addressKey } from '../../routes/loc-rib.ts';
 import { peersOf } from '../handovers.ts';
 import { rulesOf } from '../intake.ts';
 import type { WhyItem } from '../views/items.ts';
-import { printable } from '../views/printable.ts';
+import { printable } from '../../net/printable.ts';
 import { insidePrefixes, isPortAlive } from '../watching.ts';
 import type { World } from '../world.ts';
 

@@ -1,0 +1,376 @@
+import { networkInterfaces } from 'node:os';
+import { openMonitor, type Monitor } from '../bridge/io/monitor.ts';
+import { dial, listen, type Connection, type Listener } from '../bgp/io/tcp.ts';
+import { readKey } from '../bgp/io/tcp-auth.ts';
+import type { ConnectionId } from '../bgp/session-contract.ts';
+import type { Config, PeerConfig } from '../config/config.ts';
+import { formatErrors } from '../config/errors.ts';
+import { loadConfig } from '../config/io/load.ts';
+import { openCapture, type Capture } from '../garp/io/capture.ts';
+import { notifySupervisor, setScheduling } from '../native/index.ts';
+import { isIpv4, parseIp, type IpAddress } from '../net/ip.ts';
+import type { Backend } from './backend.ts';
+import { timeText } from './collect/time.ts';
+import { eventOf } from './events.ts';
+import { serveApi, type ApiServer } from './io/api-socket.ts';
+import { explainMissing } from './io/capabilities.ts';
+import { systemClock } from './io/clock.ts';
+import { listenSignals } from './io/signals.ts';
+import { createLog, type Log } from './log.ts';
+import { answer, findAddress, list } from './queries.ts';
+import { chooseRouterId } from './router-id.ts';
+import { Speaker } from './speaker.ts';
+import type { EventItem } from './views/items.ts';
+import { warmUp } from './warm-up.ts';
+import type { Input, Note, Output } from './world.ts';
+import packageJson from '#package' with { type: 'json' };
+
+export interface DaemonOptions {
+  readonly configFile: string;
+  readonly socket?: string;
+  readonly dryRun: boolean;
+}
+
+/** A daemon that can't start: the sentence for the operator, and the exit status. */
+class StartFailed extends Error {
+  readonly status: number;
+  constructor(message: string, status: number) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** How long a stop waits until TCP has acknowledged the withdraws, in milliseconds. */
+const drainForMs = 2000;
+
+/** Runs until it is told to stop. @returns the exit status: 0, 1 (can't run here), 3 (configuration not valid). */
+export async function runDaemon(options: DaemonOptions): Promise<number> {
+  const loaded = loadConfig(options.configFile, { environment: process.env });
+  if (loaded.config === undefined) {
+    process.stderr.write(`${formatErrors(loaded.errors)}\n`);
+    return 3;
+  }
+  const { config } = loaded;
+  const log = createLog({ level: config.log.level, format: config.log.format });
+  for (const warning of loaded.warnings) log.child({ room: 'config' }).write('warn', 'config.warning', { text: formatErrors([warning]) });
+  const daemon = new Daemon(config, options, log);
+  try {
+    await daemon.start();
+  } catch (error) {
+    await daemon.close();
+    if (!(error instanceof Error)) throw error;
+    log.write('error', 'daemon.failed', { text: error.message });
+    log.flush();
+    return error instanceof StartFailed ? error.status : 1;
+  }
+  return daemon.ended;
+}
+
+/** The loop: inputs go into the speaker, outputs to sockets, one alarm for the whole process. */
+class Daemon {
+  readonly ended: Promise<number>;
+  private readonly config: Config;
+  private readonly options: DaemonOptions;
+  private readonly log: Log;
+  private readonly logs = new Map<string, Log>();
+  private readonly clock = systemClock();
+  private readonly speaker: Speaker;
+  private readonly routerIdFrom: string;
+  private readonly connections = new Map<ConnectionId, Connection>();
+  private readonly listeners = new Set<(event: EventItem) => void>();
+  private readonly warnings = new Set<string>();
+  private capture: Capture | undefined;
+  private monitor: Monitor | undefined;
+  private readonly bgpListeners: Listener[] = [];
+  private api: ApiServer | undefined;
+  private alarm: NodeJS.Timeout | undefined;
+  private alarmAt = Infinity;
+  private watchdog: NodeJS.Timeout | undefined;
+  private ignoreSignals: (() => void) | undefined;
+  private nextConnection = 1;
+  private end: (status: number) => void = () => undefined;
+  /** Inputs that came while one was being worked on; a `dispatch` is never entered twice. */
+  private readonly waiting: Input[] = [];
+  private working = false;
+
+  constructor(config: Config, options: DaemonOptions, log: Log) {
+    this.config = config;
+    this.options = options;
+    this.log = log;
+    this.ended = new Promise((resolve) => { this.end = resolve; });
+    const { routerId, from } = chooseRouterId(config, ownAddresses());
+    this.routerIdFrom = from;
+    this.speaker = new Speaker({ config, routerId, dryRun: options.dryRun, random: Math.random, newConnection: () => this.nextConnection++ }, this.clock.now());
+  }
+
+  async start(): Promise<void> {
+    const { config, log } = this;
+    this.ignoreSignals = listenSignals({ stop: () => void this.stop() });
+    if (config.process.scheduling === 'fifo') this.useFifo();
+    warmUp(config, this.clock.now());
+    log.write('info', 'daemon.started', {
+      version: packageJson.version, node: config.node.name, routerId: this.speaker.world.routerId, routerIdFrom: this.routerIdFrom, dryRun: this.options.dryRun,
+    });
+    try {
+      this.capture = openCapture({
+        onFrame: (frame) => {
+          // A new port's first frame can be here before the news of the port: the two come on different sockets.
+          if (!this.speaker.world.bridges.links.has(frame.ifindex)) this.monitor?.catchUp();
+          this.pump({ type: 'frame', frame });
+        },
+        onError: (error) => this.log.child({ room: 'garp' }).write('error', 'capture.failed', { text: error.message }),
+      });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EPERM') throw new StartFailed(`cannot open a packet socket: ${explainMissing('CAP_NET_RAW')}`, 1);
+      throw error;
+    }
+    log.child({ room: 'garp' }).write('info', 'capture.opened', {});
+    await this.openMonitor();
+    const backend = this.backend();
+    this.api = await serveApi({
+      path: this.options.socket ?? config.api.socket, mode: config.api.mode, ...(config.api.group === undefined ? {} : { group: config.api.group }), backend, log,
+    });
+    if (config.bgp.listen.enabled && !this.options.dryRun) this.listen();
+    this.pump({ type: 'start' });
+    this.feedSupervisor();
+    log.write('info', 'daemon.ready', { peers: config.bgp.peers.length });
+  }
+
+  /** The first look at bridges and ports comes before the first frame is judged. */
+  private openMonitor(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const giveUp = setTimeout(() => reject(new StartFailed('the kernel did not answer a netlink dump within 5 s', 1)), 5000);
+      this.monitor = openMonitor({
+        onChange: (change) => {
+          this.pump({ type: 'bridge', change });
+          if (change.type !== 'resync') return;
+          clearTimeout(giveUp);
+          resolve();
+        },
+        onError: (error) => this.log.child({ room: 'bridge' }).write('warn', 'bridge.changed', { text: error.message }),
+      });
+    });
+  }
+
+  private useFifo(): void {
+    try {
+      setScheduling('fifo', 20);
+    } catch {
+      this.warn(`process.scheduling fifo is refused: ${explainMissing('CAP_SYS_NICE')}; running with normal scheduling`);
+    }
+  }
+
+  private warn(text: string): void {
+    this.warnings.add(text);
+    this.log.write('warn', 'daemon.warning', { text });
+  }
+
+  /** Nearly all of the daemon: one input in, its outputs out, in the same turn of the loop. */
+  private pump(input: Input): void {
+    this.waiting.push(input);
+    if (this.working) return;
+    this.working = true;
+    try {
+      for (let next = this.waiting.shift(); next !== undefined; next = this.waiting.shift()) {
+        this.perform(this.speaker.dispatch(next, this.clock.now()));
+        if (this.speaker.world.writing.size > 0) this.perform(this.speaker.dispatch({ type: 'written' }, this.clock.now()));
+      }
+    } finally {
+      this.working = false;
+    }
+    this.setAlarm();
+  }
+
+  /** Bytes for the routers first; words about them after. */
+  private perform(outputs: readonly Output[]): void {
+    for (const output of outputs) {
+      if (output.type === 'session') this.performSession(output.peer, output.output);
+      else if (output.type === 'sendFrame') this.sendFrame(output.ifindex, output.bytes);
+    }
+    for (const output of outputs) if (output.type === 'note') this.say(output.note);
+  }
+
+  private performSession(peer: string, output: Extract<Output, { type: 'session' }>['output']): void {
+    switch (output.type) {
+      case 'dial':
+        this.dial(peer, output.connection);
+        return;
+      case 'write':
+        this.connections.get(output.connection)?.write(output.bytes);
+        return;
+      case 'close':
+        this.connections.get(output.connection)?.close();
+        this.connections.delete(output.connection);
+        return;
+    }
+  }
+
+  private dial(name: string, connection: ConnectionId): void {
+    const peer = this.config.bgp.peers.find((candidate) => candidate.name === name) as PeerConfig;
+    let key: Uint8Array | undefined;
+    try {
+      key = peer.password === undefined ? undefined : readKey(peer.password);
+    } catch (error) {
+      // Without its key a keyed peer has no session at all.
+      setImmediate(() => this.pump({ type: 'session', peer: name, input: { type: 'closed', connection, error: (error as Error).message } }));
+      return;
+    }
+    this.connections.set(connection, dial({
+      address: peer.address, port: peer.port, ibgp: peer.asn === this.config.bgp.asn, ttlSecurity: peer.ttlSecurity,
+      ...(peer.sourceAddress === undefined ? {} : { sourceAddress: peer.sourceAddress }), ...(peer.multihop === undefined ? {} : { multihop: peer.multihop }),
+      ...(key === undefined ? {} : { md5: key }),
+    }, {
+      connected: ({ localAddress }) => this.pump({ type: 'session', peer: name, input: { type: 'connected', connection, localAddress } }),
+      data: (bytes) => this.pump({ type: 'session', peer: name, input: { type: 'data', connection, bytes } }),
+      closed: (error) => this.connectionClosed(name, connection, error),
+    }));
+  }
+
+  /** One listener per family that has peers; it answers nobody else, and has every key before it listens. */
+  private listen(): void {
+    const { bgp } = this.config;
+    for (const address of ['0.0.0.0', '::'] as IpAddress[]) {
+      const peers = bgp.peers.filter((peer) => isIpv4(peer.address) === isIpv4(address));
+      if (peers.length === 0) continue;
+      try {
+        this.bgpListeners.push(listen({
+          address, port: bgp.listen.port,
+          peers: peers.map((peer) => ({
+            address: peer.address, ibgp: peer.asn === bgp.asn, ttlSecurity: peer.ttlSecurity,
+            ...(peer.multihop === undefined ? {} : { multihop: peer.multihop }), ...(peer.password === undefined ? {} : { md5: readKey(peer.password) }),
+          })),
+        }, (accepted) => {
+          const peer = peers.find((candidate) => candidate.address === accepted.remoteAddress) as PeerConfig;
+          const connection = this.nextConnection++;
+          this.connections.set(connection, accepted.take({
+            data: (bytes) => this.pump({ type: 'session', peer: peer.name, input: { type: 'data', connection, bytes } }),
+            closed: (error) => this.connectionClosed(peer.name, connection, error),
+          }));
+          this.pump({ type: 'session', peer: peer.name, input: { type: 'accepted', connection, localAddress: accepted.localAddress } });
+        }, (error) => this.warn(`the BGP listener failed: ${error.message}`)));
+      } catch (error) {
+        const { code, message } = error as NodeJS.ErrnoException;
+        throw new StartFailed(`cannot listen for BGP on port ${bgp.listen.port}: ${code === 'EACCES' ? explainMissing('CAP_NET_BIND_SERVICE') : message}`, 1);
+      }
+    }
+  }
+
+  private connectionClosed(peer: string, connection: ConnectionId, error?: string): void {
+    if (!this.connections.delete(connection)) return; // we closed it
+    this.pump({ type: 'session', peer, input: error === undefined ? { type: 'closed', connection } : { type: 'closed', connection, error } });
+  }
+
+  private sendFrame(ifindex: number, bytes: Uint8Array): void {
+    try {
+      this.capture?.send(ifindex, bytes);
+    } catch {
+      // The port went down or away under the probe: netlink tells of that, and a probe that was not sent is one that is not answered.
+    }
+  }
+
+  private say(note: Note): void {
+    const owner = `${note.room} ${note.peer ?? ''}`;
+    let log = this.logs.get(owner);
+    if (log === undefined) {
+      log = this.log.child(note.peer === undefined ? { room: note.room } : { room: note.room, peer: note.peer });
+      this.logs.set(owner, log);
+    }
+    log.write(note.level, note.event, note.fields);
+    if (this.listeners.size === 0) return;
+    const event = eventOf(note, timeText(Date.now()));
+    if (event !== undefined) for (const listener of this.listeners) listener(event);
+  }
+
+  private setAlarm(): void {
+    const at = this.speaker.nextDeadline();
+    if (at === this.alarmAt && this.alarm !== undefined) return;
+    clearTimeout(this.alarm);
+    this.alarmAt = at;
+    // Socket data that waits is delivered before timers that are due, so a process that was stopped judges its peers by what they sent.
+    this.alarm = setTimeout(() => {
+      this.alarm = undefined;
+      setImmediate(() => this.pump({ type: 'tick' }));
+    }, Math.min(Math.max(0, Math.ceil(at - this.clock.now().monotonicMs)), 60_000));
+  }
+
+  private backend(): Backend {
+    return {
+      handle: (request) => {
+        const { world } = this.speaker;
+        world.now = this.clock.now();
+        if (request.verb === 'announce' || request.verb === 'withdraw' || request.verb === 'auto') {
+          const found = findAddress(world, request.address, request.vrf);
+          if ('kind' in found) return found;
+          const forSeconds = request.verb === 'withdraw' ? request.forSeconds : undefined;
+          this.perform(this.speaker.override(found.vrf, found.address, request.verb, this.clock.now(), forSeconds));
+          this.perform(this.speaker.dispatch({ type: 'written' }, this.clock.now()));
+          this.setAlarm();
+          return list(world, 'PrefixList', []);
+        }
+        const { received = 0, dropped = 0 } = this.capture?.statistics() ?? {};
+        return answer(world, request, {
+          version: packageJson.version, routerIdFrom: this.routerIdFrom, capture: { received, dropped }, warnings: [...this.warnings],
+        });
+      },
+      subscribe: (listener) => {
+        this.listeners.add(listener);
+        return () => this.listeners.delete(listener);
+      },
+    };
+  }
+
+  /** sd_notify: ready, then the watchdog from the event loop itself, and one line of status. */
+  private feedSupervisor(): void {
+    const status = (): string => {
+      const { peers, locRib } = this.speaker.world;
+      let established = 0;
+      for (const peer of peers.values()) if (peer.session.fsm === 'Established') established += 1;
+      let announced = 0;
+      for (const h of locRib.handovers.values()) if (h.state !== 'withdrawn') announced += 1;
+      return `STATUS=${established} of ${peers.size} peers established, ${announced} prefixes`;
+    };
+    if (!notifySupervisor(`READY=1\n${status()}`)) return;
+    const watchdogMs = Number(process.env['WATCHDOG_USEC'] ?? 20_000_000) / 1000;
+    this.watchdog = setInterval(() => notifySupervisor(`WATCHDOG=1\n${status()}`), Math.max(500, watchdogMs / 2));
+  }
+
+  /** SIGTERM: a restart where Graceful Restart is on (nothing is withdrawn, no Cease), else a stop for good. */
+  private async stop(): Promise<void> {
+    const restart = this.config.bgp.gracefulRestart.enabled;
+    notifySupervisor('STOPPING=1');
+    this.log.write('info', 'daemon.stopping', { restart });
+    // A stop for good withdraws explicitly and waits until TCP has acknowledged it, before the Cease.
+    if (!restart) {
+      this.perform(this.speaker.withdrawEverything(this.clock.now()));
+      const until = this.clock.now().monotonicMs + drainForMs;
+      while (this.clock.now().monotonicMs < until && [...this.connections.values()].some((connection) => connection.unacknowledged() > 0)) {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    }
+    this.pump({ type: 'stop', restart });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await this.close();
+    this.log.write('info', 'daemon.stopped', {});
+    this.log.flush();
+    this.end(0);
+  }
+
+  async close(): Promise<void> {
+    this.ignoreSignals?.();
+    clearTimeout(this.alarm);
+    clearInterval(this.watchdog);
+    this.capture?.close();
+    this.monitor?.close();
+    for (const listener of this.bgpListeners) listener.close();
+    for (const connection of this.connections.values()) connection.close();
+    this.connections.clear();
+    await this.api?.close();
+  }
+}
+
+function ownAddresses(): IpAddress[] {
+  return Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
+    .filter((address) => !address.internal)
+    .map((address) => parseIp(address.address))
+    .filter((address) => address !== undefined);
+}

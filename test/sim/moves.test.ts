@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict';
+import { garpFrame, naFrame, rarpFrame } from '../../garp/wire/frames.ts';
+import type { IpAddress } from '../../net/ip.ts';
+import { parseMac, type Mac } from '../../net/mac.ts';
+import { Fabric, vm4, vm6, vmMac, type SimNode } from './fabric.ts';
+
+const rarp = rarpFrame(vmMac);
+const garp = garpFrame(vmMac, vm4);
+
+function twoNodes(): { fabric: Fabric; a: SimNode; b: SimNode; tapA: number } {
+  const fabric = new Fabric();
+  const a = fabric.addNode(1);
+  const b = fabric.addNode(2);
+  fabric.run(3000);
+  const tapA = fabric.addPort(a, 'tap0');
+  fabric.frame(a, tapA, garp);
+  fabric.run(100);
+  return { fabric, a, b, tapA };
+}
+
+const state = (node: SimNode, address: IpAddress = vm4): string | undefined => node.speaker.world.locRib.handovers.get(`default|${address}/${address.includes(':') ? 128 : 32}` as never)?.state;
+
+describe('two speakers and a reflector', () => {
+  it('announce all addresses of a VM at its first GARP', () => {
+    const { fabric } = twoNodes();
+    assert.equal(fabric.best(vm4), 'hv-1');
+    assert.equal(fabric.best(vm6), 'hv-1');
+  });
+
+  it('move a VM with one RARP, and never leave the router without a route', () => {
+    const { fabric, a, b } = twoNodes();
+    const tapB = fabric.addPort(b, 'tap0');
+    fabric.run(1500);
+    const before = fabric.router.history.length;
+    fabric.frame(b, tapB, rarp);
+    fabric.run(10);
+    assert.deepEqual([fabric.best(vm4), fabric.best(vm6)], ['hv-2', 'hv-2']);
+    assert.equal(state(a), 'withdrawn');
+    assert.equal(state(b), 'elevated');
+    fabric.run(5000);
+    assert.ok(fabric.router.history.slice(before).every((h) => h.node !== undefined));
+  });
+
+  it('follow a chain of moves, each with its timeline', () => {
+    const { fabric, a, b } = twoNodes();
+    for (let i = 0; i < 6; i++) {
+      const to = i % 2 === 0 ? b : a;
+      const tap = fabric.addPort(to, `tap${i + 1}`);
+      for (const at of [0, 50, 200]) { fabric.run(at); fabric.frame(to, tap, rarp); fabric.frame(to, tap, naFrame(vmMac, vm6)); }
+      fabric.run(3000);
+      assert.equal(fabric.best(vm4), to.name);
+      assert.equal(fabric.best(vm6), to.name);
+    }
+    const into = b.speaker.world.migrations.all.filter((m) => m.direction === 'in' && m.address === vm4);
+    assert.equal(into.length, 3);
+    for (const m of into) assert.deepEqual(['frame', 'accepted', 'announced', 'written'].filter((e) => !m.timeline.some((line) => line.event === e)), []);
+    assert.ok(into.every((m) => m.reflectedAtMs !== undefined && m.sourceGoneAtMs !== undefined));
+  });
+
+  it('heal a move that was cancelled after its RARP: the source asks its VM and claims again', () => {
+    const { fabric, a, b, tapA } = twoNodes();
+    a.onProbe = (ifindex, probe) => { if (ifindex === tapA) answerProbe(fabric, a, ifindex, probe); };
+    const tapB = fabric.addPort(b, 'tap0');
+    fabric.frame(b, tapB, rarp);
+    fabric.run(3);
+    fabric.removePort(b, tapB);
+    fabric.run(500);
+    assert.equal(fabric.best(vm4), 'hv-1');
+    fabric.run(5000);
+    assert.equal(fabric.best(vm4), 'hv-1');
+    assert.equal(state(b), 'withdrawn');
+  });
+
+  it('say nothing for a pod that speaks before its VM, and claim once at the RARP', () => {
+    const { fabric, b } = twoNodes();
+    const veth = fabric.addPort(b, 'veth1', 'veth');
+    fabric.run(10);
+    const before = fabric.router.history.length;
+    fabric.frame(b, veth, garp);
+    fabric.frame(b, veth, naFrame(vmMac, vm6));
+    fabric.run(1000);
+    assert.equal(fabric.router.history.length, before);
+    assert.equal(fabric.best(vm4), 'hv-1');
+    fabric.frame(b, veth, rarp);
+    fabric.run(10);
+    assert.equal(fabric.best(vm4), 'hv-2');
+    assert.equal(fabric.best(vm6), 'hv-2');
+  });
+
+  it('take the echo of their own announcement through the uplink for an echo', () => {
+    for (const delay of [0.4, 50, 900]) {
+      const { fabric, a } = twoNodes();
+      fabric.run(1000);
+      fabric.frame(a, 10, garp);
+      fabric.run(delay);
+      fabric.frame(a, a.uplink, garp);
+      fabric.run(100);
+      assert.equal(state(a), 'elevated');
+    }
+  });
+
+  it('demote at once when the VM is heard through the uplink, and withdraw when it does not answer', () => {
+    const { fabric, a } = twoNodes();
+    fabric.run(1000);
+    fabric.frame(a, a.uplink, rarp);
+    assert.equal(state(a), 'leaving');
+    fabric.run(2100);
+    assert.equal(state(a), 'withdrawn');
+    assert.equal(fabric.best(vm4), undefined);
+  });
+
+  it('withdraw after the grace when the port goes', () => {
+    const { fabric, a, tapA } = twoNodes();
+    fabric.removePort(a, tapA);
+    assert.equal(state(a), 'leaving');
+    fabric.run(1900);
+    assert.equal(fabric.best(vm4), 'hv-1');
+    fabric.run(300);
+    assert.equal(fabric.best(vm4), undefined);
+  });
+
+  it('send the state of now when a session returns', () => {
+    const { fabric, a, b } = twoNodes();
+    fabric.run(2000);
+    fabric.cut(a);
+    fabric.run(10);
+    assert.equal(fabric.best(vm4), undefined);
+    const tapB = fabric.addPort(b, 'tap0');
+    fabric.frame(b, tapB, rarp);
+    fabric.run(4000);
+    assert.equal(fabric.best(vm4), 'hv-2');
+    fabric.run(4000);
+    assert.equal(state(a), 'withdrawn');
+  });
+
+  it('never announce what a stranger claims', () => {
+    const { fabric, a } = twoNodes();
+    const evil = fabric.addPort(a, 'tap9');
+    const before = fabric.router.history.length;
+    const mallory = parseMac('52:54:00:ee:00:01') as Mac;
+    fabric.frame(a, evil, garpFrame(mallory, vm4));
+    fabric.frame(a, evil, garpFrame(mallory, '203.0.113.1' as IpAddress));
+    fabric.frame(a, evil, garpFrame(mallory, '198.51.100.7' as IpAddress));
+    fabric.frame(a, evil, rarpFrame(mallory));
+    fabric.frame(a, evil, garpFrame(vmMac, vm4));
+    fabric.run(1000);
+    assert.equal(fabric.router.history.length, before);
+    assert.deepEqual([...a.speaker.world.ignored.values()].map((i) => i.verdict).sort(), ['conflict', 'conflict', 'conflict', 'excluded', 'no_binding', 'outside_prefixes'].sort());
+  });
+});
+
+/** What a VM's stack answers to a probe of ours. */
+function answerProbe(fabric: Fabric, node: SimNode, ifindex: number, probe: Uint8Array): void {
+  if (probe[12] !== 0x08 || probe[13] !== 0x06) return;
+  const reply = probe.slice();
+  reply.set(probe.subarray(6, 12), 0);
+  reply.set([0x52, 0x54, 0, 0xaa, 0, 1], 6);
+  reply[21] = 2;
+  reply.set([0x52, 0x54, 0, 0xaa, 0, 1], 22);
+  reply.set(probe.subarray(38, 42), 28);
+  reply.set(probe.subarray(22, 28), 32);
+  reply.set([0, 0, 0, 0], 38);
+  fabric.frameLater(node, ifindex, reply);
+}
