@@ -13,16 +13,28 @@ export interface ApiProblem {
   readonly allow?: string;
 }
 
-/** What a request line and a body mean. `types` undefined: every event. */
+/** Which events a reader wants. */
+export interface EventQuery {
+  /** `undefined`: every type. */
+  readonly types: ReadonlySet<EventItem['type']> | undefined;
+  /** How many of the latest to begin with, 0…{@link recentLimit}. */
+  readonly recent: number;
+  /** Whether to go on with those to come. */
+  readonly follow: boolean;
+}
+
+/** What a request line and a body mean. */
 export type ParsedRequest =
   | { readonly type: 'request'; readonly request: ApiRequest }
-  | { readonly type: 'events'; readonly types: ReadonlySet<EventItem['type']> | undefined }
+  | { readonly type: 'events'; readonly query: EventQuery }
   | { readonly type: 'problem'; readonly problem: ApiProblem };
 
 /** Octets of a body at most; the largest that has a meaning is far smaller. */
 export const bodyLimit = 16 * 1024;
 /** Characters of any name, prefix or number in a query or a body. */
 const textLimit = 253;
+/** Past events that are kept for readers who come later. */
+export const recentLimit = 1000;
 /** A year: the longest time that a query or an override can name, in seconds. */
 const secondsLimit = 366 * 86400;
 
@@ -75,9 +87,13 @@ function parse(method: string, target: string, body: string): ParsedRequest {
   if (question2 === undefined && wanted !== 'events') throw notFound(path);
   if (method !== 'GET' && method !== 'HEAD') throw wrongMethod(path, 'GET');
   if (question2 === undefined) {
-    const types = query.take('type', readEventTypes);
+    const events = {
+      types: query.take('type', readEventTypes),
+      recent: query.take('recent', readRecent) ?? 0,
+      follow: query.take('follow', readBoolean) ?? true,
+    };
     query.finish();
-    return { type: 'events', types };
+    return { type: 'events', query: events };
   }
   const request = question2(query, argument ?? '');
   query.finish();
@@ -231,6 +247,16 @@ function readEventTypes(_key: string, text: string): ReadonlySet<EventItem['type
       return type;
     }),
   );
+}
+
+function readRecent(key: string, text: string): number {
+  if (!/^\d{1,5}$/.test(text) || Number(text) > recentLimit) throw bad(`${key} must be a whole number from 0 to ${recentLimit}`);
+  return Number(text);
+}
+
+function readBoolean(key: string, text: string): boolean {
+  if (text !== 'true' && text !== 'false') throw bad(`${key} must be true or false`);
+  return text === 'true';
 }
 
 function readSeconds(key: string, text: string): number {

@@ -75,7 +75,7 @@ export async function serveApi(options: ApiOptions): Promise<ApiServer> {
     if (parsed.type === 'problem') return sendProblem(response, parsed.problem);
     if (parsed.type === 'events') {
       if (request.method === 'HEAD') return void response.end();
-      if (streams.add(response, parsed.types)) return;
+      if (streams.add(response, parsed.query)) return;
       return sendProblem(response, { status: 503, code: 'unavailable', message: `there are ${streamLimit} event streams already` });
     }
     let reply: ListReply<unknown> | ErrorReply;
@@ -111,7 +111,10 @@ export async function serveApi(options: ApiOptions): Promise<ApiServer> {
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => hangUp(socket, error.code));
   server.on('drop', () => log.write('debug', 'api.refused', { reason: `more than ${connectionLimit} connections` }));
 
-  const removeFile = await listenOnFile(server, options);
+  const removeFile = await listenOnFile(server, options).catch((error: unknown) => {
+    streams.close('');
+    throw error;
+  });
   server.on('error', (error) => log.write('error', 'api.failed', { error }));
   log.write('info', 'api.listening', { socket: options.path, mode: options.mode.toString(8).padStart(4, '0'), group: options.group });
   return {

@@ -1,0 +1,179 @@
+#!/usr/bin/env node
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import packageJson from '#package' with { type: 'json' };
+import type { CompletionTree } from './commands/completion.ts';
+import type { DemoOptions } from './demo/main.ts';
+import { CommandError, defaultConfigFile, defaultSocket, status, type GlobalOptions } from './commands/global.ts';
+import { outputFormats, type OutputFormat } from './views/output.ts';
+import { parseDuration } from './views/units.ts';
+
+/** Each verb loads its own code when it is used, so that a short question stays a short process. */
+let exitStatus = 0;
+
+const program = new Command('landfall')
+  .description('Announces a VM\'s route over BGP the moment the VM announces itself after a live migration')
+  .version(packageJson.version, '--version', 'print the version')
+  .helpOption('-h, --help', 'print this help')
+  .addOption(new Option('-c, --config <file>', `configuration file (default: ${defaultConfigFile})`).env('LANDFALL_CONFIG'))
+  .addOption(new Option('-s, --socket <path>', `the daemon's socket (default: ${defaultSocket})`).env('LANDFALL_SOCKET'))
+  .addOption(new Option('-o, --output <format>', 'how data is printed').choices(outputFormats).default('table'))
+  .addOption(new Option('-w, --watch [seconds]', 'again and again, every 2 s or as given').argParser(watchSeconds))
+  .option('--no-headers', 'tables without their first line')
+  .option('--no-color', 'no colour (nor with NO_COLOR set, nor into a file)')
+  .option('-q, --quiet', 'no words on standard error but errors', false)
+  .option('-v, --verbose', 'more words on standard error', false)
+  .addOption(new Option('--timeout <duration>', 'how long to wait for the daemon').argParser(duration).default(5000, '5s'))
+  .configureHelp({ showGlobalOptions: true })
+  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'landfall: ')) })
+  .showHelpAfterError('(landfall --help lists commands and options)')
+  .exitOverride();
+
+verb(program, 'run', 'the daemon: hear VMs, announce their routes')
+  .option('--dry-run', 'capture, decide and log, but open no session', false)
+  .action(does(async (options, own: { dryRun: boolean }) => (await import('./commands/run.ts')).run(options, own.dryRun)));
+verb(program, 'status', 'one screen: is all well').action(does(async (options) => (await import('./commands/status.ts')).showStatus(options)));
+
+const show = verb(program, 'show', 'what the daemon knows');
+verb(show, 'peers [name]', 'BGP sessions; with a name it fails unless that one is established')
+  .action(does(async (options, _own, name) => (await import('./commands/show.ts')).showPeers(options, name)));
+verb(show, 'prefixes [prefix]', 'what is announced, and why no more')
+  .option('--peer <name>', 'only what this peer was sent')
+  .option('--state <state>', 'only those in this state: normal, elevated, leaving, withdrawn, held, manual')
+  .option('--vm <vm>', 'only those of this VM')
+  .action(does(async (options, own: { peer?: string; state?: string; vm?: string }, prefix) => (await import('./commands/show.ts')).showPrefixes(options, prefix, own)));
+verb(show, 'received [prefix]', 'routes held from the peers (Adj-RIB-In)')
+  .option('--peer <name>', 'only from this peer')
+  .action(does(async (options, own: { peer?: string }, prefix) => (await import('./commands/show.ts')).showReceived(options, prefix, own.peer)));
+verb(show, 'migrations', 'history, latest first')
+  .addOption(new Option('--since <duration>', 'only those begun since, e.g. 1h').argParser(duration))
+  .option('--vm <vm>', 'only those of this VM')
+  .action(does(async (options, own: { since?: number; vm?: string }) => (await import('./commands/show.ts')).showMigrations(options, own.since, own.vm)));
+verb(show, 'migration <id>', 'the timeline of one')
+  .action(does(async (options, _own, id) => (await import('./commands/show.ts')).showMigration(options, id as string)));
+verb(show, 'bindings', 'which MAC may claim which address')
+  .action(does(async (options) => (await import('./commands/show.ts')).showBindings(options)));
+verb(show, 'ignored', 'what was heard and not announced, with the reason')
+  .addOption(new Option('--since <duration>', 'only what came since, e.g. 10m').argParser(duration))
+  .action(does(async (options, own: { since?: number }) => (await import('./commands/show.ts')).showIgnored(options, own.since)));
+verb(show, 'config', 'the effective configuration').action(does(async (options) => (await import('./commands/show.ts')).showConfig(options)));
+verb(show, 'why <ip>', 'why an address is announced, or is not: every check with its result')
+  .action(does(async (options, _own, address) => (await import('./commands/show.ts')).showWhy(options, address as string)));
+
+verb(program, 'events', 'the latest events')
+  .option('-f, --follow', 'go on with each as it comes', false)
+  .option('--type <types>', 'only these: migration, peer, config, frame, capture (comma-separated)')
+  .action(does(async (options, own: { follow: boolean; type?: string }) => (await import('./commands/events.ts')).showEvents(options, own)));
+
+verb(program, 'announce <ip>', 'announce by hand, until auto')
+  .option('--vrf <name>', 'where several VRFs have the address')
+  .action(does(async (options, own: { vrf?: string }, ip) => (await import('./commands/override.ts')).announce(options, ip as string, own.vrf)));
+verb(program, 'withdraw <ip>', 'withdraw by hand, for a time or until auto')
+  .addOption(new Option('--for <duration>', 'then automatic again, e.g. 10m').argParser(duration))
+  .option('--vrf <name>', 'where several VRFs have the address')
+  .action(does(async (options, own: { vrf?: string; for?: number }, ip) => (await import('./commands/override.ts')).withdraw(options, ip as string, own.vrf, own.for)));
+verb(program, 'auto <ip>', 'end announce or withdraw: the VM decides again')
+  .option('--vrf <name>', 'where several VRFs have the address')
+  .action(does(async (options, own: { vrf?: string }, ip) => (await import('./commands/override.ts')).auto(options, ip as string, own.vrf)));
+
+const config = verb(program, 'config', 'check, describe or begin a configuration');
+verb(config, 'check [file]', 'check without a daemon; all errors at once')
+  .action(does(async (options, _own, file) => (await import('./commands/config.ts')).configCheck({ file: file ?? options.config ?? defaultConfigFile, ...options })));
+verb(config, 'schema', 'the JSON Schema of the configuration').action(does(async (options) => (await import('./commands/config.ts')).configSchema(options)));
+verb(config, 'init', 'a commented starter file, from what this host has')
+  .addOption(new Option('--platform <name>', 'whose port names to expect').choices(['kubevirt', 'libvirt', 'proxmox']))
+  .action(does(async (options, own: { platform?: 'kubevirt' | 'libvirt' | 'proxmox' }) => (await import('./commands/config.ts')).configInit({ ...options, ...own })));
+
+verb(program, 'probe <ip>', 'ICMP echo at up to 1 kHz; each gap with start and length')
+  .addOption(new Option('--interval <duration>', 'between two requests, 1ms at least').argParser(duration).default(1, '1ms'))
+  .addOption(new Option('--count <n>', 'end after so many requests').argParser(count))
+  .addOption(new Option('--duration <duration>', 'end after this time (default: on Ctrl-C)').argParser(duration))
+  .action(does(async (options, own: { interval: number; count?: number; duration?: number }, ip) =>
+    (await import('./commands/probe.ts')).probe(options, { address: ip as string, intervalMs: own.interval, count: own.count, durationMs: own.duration })));
+verb(program, 'demo', 'a VM moves between two nodes under a TCP connection, with a router in between')
+  .addOption(new Option('--vms <n>', 'VMs that move together').argParser(count))
+  .addOption(new Option('--migrations <n>', 'moves').argParser(count))
+  .addOption(new Option('--tor <router>', 'the router').choices(['frr', 'bird', 'embedded']))
+  .addOption(new Option('--mode <mode>', 'separate uplinks, or a VLAN stretched between the nodes').choices(['l3', 'l2']))
+  .option('--baseline', 'the same moves without landfall too')
+  .option('--json <file>', 'write all figures there')
+  .option('--svg <file>', 'write the plot there')
+  .option('--keep', 'keep configurations and logs')
+  .action(does(async (_options, own: DemoOptions) => (await import('./demo/main.ts')).runDemo(own)));
+verb(program, 'completion <shell>', 'shell completion for bash, zsh or fish')
+  .action(does(async (_options, _own, shell) => (await import('./commands/completion.ts')).completion(shell as string, completionTree(program, ''))));
+
+function verb(parent: Command, nameAndArguments: string, summary: string): Command {
+  return parent.command(nameAndArguments).description(summary);
+}
+
+/** An action that gets the global options, its own, and its argument, and gives the exit status. */
+function does<Own extends object>(work: (options: GlobalOptions, own: Own, argument: string | undefined) => Promise<number>) {
+  return async (...parameters: unknown[]): Promise<void> => {
+    const command = parameters.at(-1) as Command;
+    const argument = parameters.length > 2 ? (parameters[0] as string | undefined) : undefined;
+    exitStatus = await work(globalOptions(), command.opts<Own>(), argument);
+  };
+}
+
+function globalOptions(): GlobalOptions {
+  const given = program.opts<{ config?: string; socket?: string; output: OutputFormat; watch?: number; headers: boolean; color: boolean; quiet: boolean; verbose: boolean; timeout: number }>();
+  return {
+    config: given.config, socket: given.socket, output: given.output, watchSeconds: given.watch, headers: given.headers,
+    color: given.color && process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '',
+    quiet: given.quiet, verbose: given.verbose, timeoutMs: given.timeout,
+  };
+}
+
+function duration(text: string): number {
+  const ms = parseDuration(text);
+  if (ms === undefined || ms <= 0) throw new InvalidArgumentError('Expected a duration such as 250ms, 3s, 2m or 1h.');
+  return ms;
+}
+
+function watchSeconds(text: string): number {
+  const seconds = /^\d+(\.\d+)?s?$/.test(text) ? parseFloat(text) : NaN;
+  if (!(seconds >= 0.1 && seconds <= 86400)) throw new InvalidArgumentError('Expected seconds, from 0.1 to 86400.');
+  return seconds;
+}
+
+function count(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('Expected a whole number above 0.');
+  return Number(text);
+}
+
+function completionTree(command: Command, path: string): CompletionTree[] {
+  const options = [...command.options, ...(command === program ? [] : program.options)].map((option) => ({
+    flags: [option.short, option.long].filter((flag) => flag !== undefined),
+    summary: option.description, takesValue: option.required, values: option.argChoices ?? [],
+  }));
+  const verbs = command.commands.map((sub) => ({ name: sub.name(), summary: sub.description() }));
+  const help = { flags: ['-h', '--help'], summary: 'print help', takesValue: false, values: [] };
+  return [
+    { path, summary: command.description(), verbs, options: [...options, help] },
+    ...command.commands.flatMap((sub) => completionTree(sub, `${path} ${sub.name()}`.trim())),
+  ];
+}
+
+/** `-w` takes a value only when one is attached to it, else the next word would be taken for one. */
+function attachWatch(words: readonly string[]): string[] {
+  const end = words.indexOf('--');
+  return words.map((word, at) => ((word === '-w' || word === '--watch') && (end < 0 || at < end) ? '--watch=2' : word));
+}
+
+/** One sentence for whatever ends the command; LANDFALL_DEBUG=1 shows where it came from. */
+function explain(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : status.usage;   // commander has said it
+  if (process.env['LANDFALL_DEBUG'] === '1' && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  const message = error instanceof Error ? error.message.replaceAll('\n', ' ') : String(error);
+  process.stderr.write(error instanceof CommandError ? `landfall: ${message}\n` : `landfall: unexpected: ${message} (LANDFALL_DEBUG=1 shows more)\n`);
+  return error instanceof CommandError ? error.status : status.failed;
+}
+
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : status.failed));
+process.stderr.on('error', () => undefined);
+process.on('uncaughtException', (error) => process.exit(explain(error)));
+process.on('unhandledRejection', (error) => process.exit(explain(error)));
+await program.parseAsync(attachWatch(process.argv.slice(2)), { from: 'user' }).catch((error: unknown) => {
+  exitStatus = explain(error);
+});
+process.exit(exitStatus);

@@ -1,0 +1,7 @@
+import { defaultConfigFile, type GlobalOptions } from './global.ts';
+
+/** `run [--dry-run]`: the daemon itself, until a signal ends it. */
+export async function run(options: GlobalOptions, dryRun: boolean): Promise<number> {
+  const { runDaemon } = await import('../daemon.ts');
+  return runDaemon({ configFile: options.config ?? defaultConfigFile, ...(options.socket === undefined ? {} : { socket: options.socket }), dryRun });
+}
