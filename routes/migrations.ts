@@ -17,6 +17,8 @@ export type Direction = 'in' | 'out';
 /** One address changing nodes, as this node saw it. */
 export interface Migration {
   readonly id: string;
+  /** Of the address, in the log of open handovers. */
+  readonly key: string;
   readonly vrf: string;
   readonly address: IpAddress;
   readonly vm?: string;
@@ -53,13 +55,13 @@ export function newMigrationLog(keep: number, firstId: number): MigrationLog {
 }
 
 /** Opens a handover for the address key and closes the one that was open. */
-export function openMigration(log: MigrationLog, key: string, migration: Omit<Migration, 'id' | 'timeline' | 'result'>): Migration {
-  const open: Migration = { ...migration, id: (log.next++).toString(36), result: 'active', timeline: [] };
+export function openMigration(log: MigrationLog, key: string, migration: Omit<Migration, 'id' | 'key' | 'timeline' | 'result'>): Migration {
+  const open: Migration = { ...migration, key, id: (log.next++).toString(36), result: 'active', timeline: [] };
   log.open.set(key, open);
   log.all.push(open);
   if (log.all.length > log.keep) {
-    const [oldest] = log.all.splice(0, 1);
-    for (const [openKey, m] of log.open) if (m === oldest) log.open.delete(openKey);
+    const oldest = log.all.shift();
+    if (oldest !== undefined && log.open.get(oldest.key) === oldest) log.open.delete(oldest.key);
   }
   return open;
 }
