@@ -118,4 +118,5 @@ export interface BindingConfig {
   readonly vlan?: number;
   readonly vrf: string;
   readonly ips: readonly IpAddress[];
+  readonly origin?: 'config' | 'file';
 }
