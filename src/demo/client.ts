@@ -1,6 +1,8 @@
 import { createSocket } from 'node:dgram';
 import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
+import { ip } from '../../net/ip.ts';
+import { startProbe } from '../probe/probe.ts';
 import { wallMs } from './processes.ts';
 import { RecordReader, RecordWriter, recordEveryMs } from './records.ts';
 import type { ProbeSample } from './gaps.ts';
@@ -11,7 +13,8 @@ import type { ProbeSample } from './gaps.ts';
  */
 export type ClientCommand =
   | { readonly type: 'connect'; readonly name: string; readonly address: string }
-  | { readonly type: 'probe'; readonly name: string; readonly address: string; readonly everyMs: number }
+  /** `icmp` needs the optional package raw-socket; without it the answer is `unavailable`. */
+  | { readonly type: 'probe'; readonly name: string; readonly by: 'udp' | 'icmp'; readonly address: string; readonly everyMs: number }
   /** Asks for the probes sent in [from, to], wall clock, and forgets older ones. */
   | { readonly type: 'samples'; readonly id: number; readonly from: number; readonly to: number }
   | { readonly type: 'streams'; readonly id: number };
@@ -28,6 +31,7 @@ export interface StreamReport {
 export type ClientEvent =
   | { readonly event: 'ready' }
   | { readonly event: 'connected'; readonly name: string }
+  | { readonly event: 'unavailable'; readonly name: string; readonly text: string }
   | { readonly event: 'samples'; readonly id: number; readonly probes: Record<string, ProbeSample[]> }
   | { readonly event: 'streams'; readonly id: number; readonly streams: StreamReport[] };
 
@@ -65,7 +69,7 @@ function openStream(name: string, address: string): void {
   });
 }
 
-function openProbe(name: string, address: string, everyMs: number): void {
+function openUdpProbe(name: string, address: string, everyMs: number): void {
   const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
   const samples: ProbeSample[] = [];
   let sent = 0;
@@ -91,9 +95,32 @@ function openProbe(name: string, address: string, everyMs: number): void {
   });
 }
 
+async function openIcmpProbe(name: string, address: string, everyMs: number): Promise<void> {
+  const samples: ProbeSample[] = [];
+  let forgotten = 0;
+  try {
+    await startProbe({
+      address: ip(address),
+      intervalMs: everyMs,
+      onSent: ({ sequence, sentMs }) => {
+        samples[sequence - forgotten] = [sentMs, null];
+        if (samples.length > sampleLimit) forgotten += samples.splice(0, sampleLimit / 2).length;
+      },
+      onReply: ({ sequence, answeredMs }) => {
+        const sample = samples[sequence - forgotten];
+        if (sample !== undefined) sample[1] = answeredMs;
+      },
+    });
+    probes.set(name, samples);
+  } catch (error) {
+    tell({ event: 'unavailable', name, text: (error as Error).message });
+  }
+}
+
 function perform(command: ClientCommand): void {
   if (command.type === 'connect') return openStream(command.name, command.address);
-  if (command.type === 'probe') return openProbe(command.name, command.address, command.everyMs);
+  if (command.type === 'probe' && command.by === 'icmp') return void openIcmpProbe(command.name, command.address, command.everyMs);
+  if (command.type === 'probe') return openUdpProbe(command.name, command.address, command.everyMs);
   if (command.type === 'streams') return tell({ event: 'streams', id: command.id, streams: [...streams.values()].map((report) => report()) });
   const inside = [...probes].map(([name, samples]): [string, ProbeSample[]] => [name, samples.filter(([at]) => at >= command.from && at <= command.to)]);
   tell({ event: 'samples', id: command.id, probes: Object.fromEntries(inside) });

@@ -106,6 +106,7 @@ async function perform(options: RunOptions, startSpeakers: (topology: Topology) 
     stage.startProbes();
     await sleep(1000);
     await stage.streams();
+    for (const text of stage.unavailable) progress(text);
     progress('the client has its TCP connections to the VM; probing at 1 kHz');
     return await makeMoves(options, topology, tor, stage, routes, speakers);
   } finally {

@@ -33,6 +33,8 @@ export class Stage {
   #client: Script<ClientCommand> | undefined;
   #moves = new Map<number, { pausedAt?: number; resumedAt?: number }>();
   #connected = new Set<string>();
+  /** Probes that can't run on this machine, and why. */
+  readonly unavailable: string[] = [];
 
   constructor(topology: Topology) {
     this.topology = topology;
@@ -45,12 +47,17 @@ export class Stage {
     this.#hypervisor = new Script(namespaces, 'hv', 'hypervisor', (event) => this.#moved(event as HypervisorEvent));
     scripts.push(this.#hypervisor as Script<never>);
     if (options.client) {
-      this.#client = new Script(namespaces, 'client', 'client', (event) => this.#connected.add((event as ClientEvent & { event: 'connected' }).name));
+      this.#client = new Script(namespaces, 'client', 'client', (event) => this.#visited(event as ClientEvent));
       scripts.push(this.#client as Script<never>, new Script<never>(namespaces, `vm${vms[0]?.index}`, 'guest'));
     }
     for (const vm of vms) await plug(this.topology, vm, node);
     await Promise.all(scripts.map((script) => script.started()));
     for (const vm of vms) await this.attach(vm, node);
+  }
+
+  #visited(event: ClientEvent): void {
+    if (event.event === 'connected') this.#connected.add(event.name);
+    if (event.event === 'unavailable') this.unavailable.push(`${event.name}: ${event.text}`);
   }
 
   #moved(event: HypervisorEvent): void {
@@ -129,11 +136,13 @@ export class Stage {
     await waitFor('TCP connections from the client to the VM', 15_000, () => this.#connected.size === 2);
   }
 
-  /** Starts the client's UDP probes of the first VM. */
+  /** Starts the client's probes of the first VM, UDP and ICMP, IPv4 and IPv6. */
   startProbes(everyMs = 1): void {
     const vm = demoVm(1);
-    this.#visitor.tell({ type: 'probe', name: 'udp-ipv4', address: vm.ipv4, everyMs });
-    this.#visitor.tell({ type: 'probe', name: 'udp-ipv6', address: vm.ipv6, everyMs });
+    for (const by of ['udp', 'icmp'] as const) {
+      this.#visitor.tell({ type: 'probe', name: `${by}-ipv4`, by, address: vm.ipv4, everyMs });
+      this.#visitor.tell({ type: 'probe', name: `${by}-ipv6`, by, address: vm.ipv6, everyMs });
+    }
   }
 
   /** What each probe saw of the packets sent in [from, to]. */

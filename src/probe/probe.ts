@@ -15,6 +15,7 @@ export interface ProbeOptions {
   /** Requests at most; then the probe drains itself and calls `onEnd`. */
   readonly count?: number;
   /** Times are wall clock, ms since 1970, to the microsecond. */
+  readonly onSent?: (request: { readonly sequence: number; readonly sentMs: number }) => void;
   readonly onReply?: (reply: { readonly sequence: number; readonly sentMs: number; readonly answeredMs: number }) => void;
   /** A gap ended (or, from `stop`, the probe ended in it). */
   readonly onGap?: (gap: ProbeGap) => void;
@@ -89,7 +90,11 @@ export async function startProbe(options: ProbeOptions): Promise<Probe> {
     socket.send(
       encodeEcho(family, identifier, token, sequence),
       address,
-      () => ledger.sent(sent++, now()),
+      () => {
+        const request = { sequence: sent++, sentMs: now() };
+        ledger.sent(request.sequence, request.sentMs);
+        options.onSent?.(request);
+      },
       () => refused++,
     );
   };
