@@ -134,8 +134,9 @@ const cannot = (h: Handover, event: HandoverEvent): StepResult => {
 
 /** Evidence that the VM runs here: a new claim, newer than every one ever seen. */
 function claim(h: Handover, event: Of<'HeardLocal' | 'Answered'>, c: HandoverContext): StepResult {
-  // What was captured before the sign that made us leave is older news than that sign: the probe that runs decides.
-  if (event.capturedAtMs < h.since.monotonicMs && c.rivalStands) return { handover: h, verdict: 'repeat' };
+  // What was captured before the sign that made us leave is older news than that sign: the probe that runs decides. A node that
+  // never claimed has left nothing: `since` is then the moment at which the first frame was read, a little after it was captured.
+  if (h.sequence > 0 && event.capturedAtMs < h.since.monotonicMs && c.rivalStands) return { handover: h, verdict: 'repeat' };
   return { handover: claimed(h, event.endpoint, event.type === 'Answered' ? 'probe' : event.kind, event.capturedAtMs, c), verdict: 'accepted' };
 }
 

@@ -255,3 +255,11 @@ describe('the VM\'s MAC behind a second local port', () => {
     assert.deepEqual(handover.endpoint, other);
   });
 });
+
+describe('the first frame of a VM that comes from another node', () => {
+  it('claims, though it was captured before this node knew of the address', () => {
+    const known = newHandover('default', ip('203.0.113.11'), at(1000));
+    const step = stepHandover(known, heard('rarp', 999.9), context(1000, { rivalStands: true, rivalVisible: true }));
+    assert.deepEqual([step.verdict, step.handover.state], ['accepted', 'elevated']);
+  });
+});
