@@ -2,7 +2,8 @@ import { ShortRead, type ByteReader, type ByteWriter } from '../../net/bytes.ts'
 import { ipv4FromNumber, ipv4ToNumber, isUnusable, type IpAddress } from '../../net/ip.ts';
 import type { AsPathSegment } from '../route.ts';
 import { BadAsPath, decodeSegments, encodeSegments, isConfederation } from './as-path.ts';
-import { AS_TRANS, attributeCodes as codes, attributeFlags, errorSubcodes, originNames } from './iana.ts';
+import type { attributeCodes as codes} from './iana.ts';
+import { AS_TRANS, attributeFlags, errorSubcodes, originNames } from './iana.ts';
 import type { CodecContext, PathAttributes } from './messages.ts';
 import { BadNextHop, decodeMpReach, decodeMpUnreach, encodeMpReach, encodeMpUnreach } from './mp-nlri.ts';
 import { BadPrefix } from './nlri.ts';

@@ -1,4 +1,5 @@
-import { ByteReader, ByteWriter, ShortRead } from '../../net/bytes.ts';
+import type { ByteWriter} from '../../net/bytes.ts';
+import { ByteReader, ShortRead } from '../../net/bytes.ts';
 import { unreachable } from '../../net/assert.ts';
 import { BgpError } from '../errors.ts';
 import { capabilityCodes, errorCodes, errorSubcodes } from './iana.ts';

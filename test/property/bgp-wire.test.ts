@@ -78,7 +78,7 @@ function attributes(codec: CodecContext, mandatory: boolean): fc.Arbitrary<PathA
     ...(mandatory ? { nextHop: host4 } : {}),
   };
   const required = ['origin', 'asPath', ...(codec.ibgp ? ['localPref'] : []), ...(mandatory ? ['nextHop'] : [])];
-  return fc.record(common, { requiredKeys: required as [] }) as unknown as fc.Arbitrary<PathAttributes>;
+  return fc.record(common, { requiredKeys: required as [] });
 }
 
 function updateMessage(codec: CodecContext): fc.Arbitrary<UpdateMessage> {
@@ -92,7 +92,7 @@ function updateMessage(codec: CodecContext): fc.Arbitrary<UpdateMessage> {
 
 function messageFor(codec: CodecContext): fc.Arbitrary<Message> {
   return fc.oneof(
-    { weight: 4, arbitrary: updateMessage(codec) as fc.Arbitrary<Message> },
+    { weight: 4, arbitrary: updateMessage(codec) },
     {
       weight: 2,
       arbitrary: fc.record({
@@ -118,7 +118,7 @@ const plain = (value: unknown): unknown => structuredClone(value);
 /** What a 2-octet peer can tell apart: neighbouring sequences become one where AS_PATH and AS4_PATH are joined. */
 function hops(message: Message): unknown {
   if (message.type !== 'UPDATE' || message.attributes.asPath === undefined) return message;
-  const asPath = message.attributes.asPath.flatMap(({ type, asns }) => (type === 'AS_SEQUENCE' ? asns : [[type, ...asns]]));
+  const asPath = message.attributes.asPath.flatMap(({ type, asns }): unknown[] => (type === 'AS_SEQUENCE' ? [...asns] : [[type, ...asns]]));
   return { ...message, attributes: { ...message.attributes, asPath } };
 }
 
