@@ -17,10 +17,11 @@ import { explainMissing } from './io/capabilities.ts';
 import { systemClock } from './io/clock.ts';
 import { listenSignals } from './io/signals.ts';
 import { createLog, type Log } from './log.ts';
-import { answer, findAddress, list } from './queries.ts';
+import { answer, findAddress, list, refusal } from './queries.ts';
 import { chooseRouterId } from './router-id.ts';
 import { Speaker } from './speaker.ts';
 import type { EventItem } from './views/items.ts';
+import { whyNeverAnnounced } from './watching.ts';
 import { warmUp } from './warm-up.ts';
 import type { Input, Note, Output } from './world.ts';
 import packageJson from '#package' with { type: 'json' };
@@ -301,6 +302,8 @@ class Daemon {
         if (request.verb === 'announce' || request.verb === 'withdraw' || request.verb === 'auto') {
           const found = findAddress(world, request.address, request.vrf);
           if ('kind' in found) return found;
+          const barred = request.verb === 'announce' ? whyNeverAnnounced(world, found.vrf, found.address) : undefined;
+          if (barred !== undefined) return refusal('conflict', `${found.address} is ${barred}: not even an operator can announce it`);
           const forSeconds = request.verb === 'withdraw' ? request.forSeconds : undefined;
           this.perform(this.speaker.override(found.vrf, found.address, request.verb, this.clock.now(), forSeconds));
           this.perform(this.speaker.dispatch({ type: 'written' }, this.clock.now()));

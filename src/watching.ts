@@ -1,4 +1,5 @@
 import type { WatchConfig } from '../config/config.ts';
+import { isOwnAddress } from '../bridge/fdb.ts';
 import { isRunning } from '../bridge/changes.ts';
 import type { Mac } from '../net/mac.ts';
 import { missingBridges, portFor, unlistedPorts, doublyListedPorts } from '../bridge/locate.ts';
@@ -32,6 +33,14 @@ export function insidePrefixes(world: World, vrf: string, address: IpAddress): b
 /** The name that a binding gives the VM behind an endpoint. */
 export function vmOf(world: World, vrf: string, endpoint: Pick<Endpoint, 'mac' | 'vlan'>): string | undefined {
   return bindingsOf(world.bindings, vrf, endpoint.mac, endpoint.vlan)[0]?.vm;
+}
+
+/** Why no claim for the address can ever be made here, whoever asks; `undefined` where one can. */
+export function whyNeverAnnounced(world: World, vrf: string, address: IpAddress): string | undefined {
+  if (!insidePrefixes(world, vrf, address)) return 'outside watch.prefixes';
+  if (isOwnAddress(world.bridges, address)) return 'an address of this node';
+  if (world.watches.some((watch) => watch.vrf === vrf && watch.config.exclude.includes(address))) return 'in watch.exclude';
+  return undefined;
 }
 
 /** The port exists and frames can pass. */

@@ -1,6 +1,5 @@
 import { admit } from '../../identity/admit.ts';
 import { holdersOf, learnedOwner } from '../../identity/bindings.ts';
-import { isOwnAddress } from '../../bridge/fdb.ts';
 import { portFor } from '../../bridge/locate.ts';
 import { hostPrefix, type IpAddress } from '../../net/ip.ts';
 import { addressKey } from '../../routes/loc-rib.ts';
@@ -8,7 +7,7 @@ import { peersOf } from '../handovers.ts';
 import { rulesOf } from '../intake.ts';
 import type { WhyItem } from '../views/items.ts';
 import { printable } from '../../net/printable.ts';
-import { insidePrefixes, isPortAlive } from '../watching.ts';
+import { isPortAlive, whyNeverAnnounced } from '../watching.ts';
 import type { World } from '../world.ts';
 
 /** One answer for one address: announced, or why not, with every check and what it found. */
@@ -21,8 +20,9 @@ export function collectWhy(world: World, vrf: string, address: IpAddress): WhyIt
   const h = world.locRib.handovers.get(addressKey(vrf, address));
   const prefix = hostPrefix(address);
 
-  const inside = check('prefixes', insidePrefixes(world, vrf, address), insidePrefixes(world, vrf, address) ? 'inside watch.prefixes' : 'outside watch.prefixes');
-  const excluded = isOwnAddress(world.bridges, address) ? 'an address of this node' : world.watches.some((w) => w.config.exclude.includes(address)) ? 'in watch.exclude' : undefined;
+  const barred = whyNeverAnnounced(world, vrf, address);
+  const inside = check('prefixes', barred !== 'outside watch.prefixes', barred === 'outside watch.prefixes' ? barred : 'inside watch.prefixes');
+  const excluded = inside ? barred : undefined;
   const free = check('exclude', excluded === undefined, excluded ?? 'not excluded');
   const holders = holdersOf(world.bindings, vrf, address);
   const learned = learnedOwner(world.bindings, vrf, address);
