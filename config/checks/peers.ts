@@ -73,7 +73,7 @@ function checkNextHops(draft: Draft, peer: DraftPeer, index: number, report: Rep
   const nextHop = nextHopOf(draft, peer);
   for (const [family, key] of [['ipv4-unicast', 'ipv4'], ['ipv6-unicast', 'ipv6']] as const) {
     if (!peer.families.includes(family) || !watched.has(family) || nextHop[key] !== undefined || familyOf(peer.address) === family) continue;
-    report.warn(['bgp', 'peers', index, 'address'], `no next hop for ${family} on a session over ${key === 'ipv4' ? 'IPv6' : 'IPv4'}: its routes are not sent unless the node's own address is found; set nextHop.${key}`);
+    report.warn(['bgp', 'peers', index, 'address'], `no next hop for ${family} on a session over ${key === 'ipv4' ? 'IPv6' : 'IPv4'}: its routes are not sent; set nextHop.${key}`);
   }
 }
 
