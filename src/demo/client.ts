@@ -102,13 +102,13 @@ async function openIcmpProbe(name: string, address: string, everyMs: number): Pr
     await startProbe({
       address: ip(address),
       intervalMs: everyMs,
-      onSent: ({ sequence, sentMs }) => {
-        samples[sequence - forgotten] = [sentMs, null];
+      onSent: ({ sequence }) => {
+        samples[sequence - forgotten] = [wallMs(), null];
         if (samples.length > sampleLimit) forgotten += samples.splice(0, sampleLimit / 2).length;
       },
-      onReply: ({ sequence, answeredMs }) => {
+      onReply: ({ sequence }) => {
         const sample = samples[sequence - forgotten];
-        if (sample !== undefined) sample[1] = answeredMs;
+        if (sample !== undefined) sample[1] = wallMs();
       },
     });
     probes.set(name, samples);

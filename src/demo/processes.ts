@@ -5,9 +5,22 @@ import type { WriteStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-/** Wall clock in milliseconds with a fraction of microseconds: one clock for all processes of this host. */
+/** What to add to `performance.now()`: found at a tick of the wall clock, which is finer than `performance.timeOrigin` (off by a ms). */
+let originMs = ((): number => {
+  const before = Date.now();
+  while (Date.now() === before);
+  return Date.now() - performance.now();
+})();
+
+/**
+ * Wall clock in milliseconds with a fraction of microseconds: one clock for all processes of this host. The two clocks drift apart by
+ * milliseconds within a minute, so each call corrects by what `Date.now()`, which is cut to whole milliseconds, still allows.
+ */
 export function wallMs(): number {
-  return performance.timeOrigin + performance.now();
+  const wall = Date.now();
+  const now = performance.now();
+  originMs = Math.min(Math.max(originMs, wall - now), wall + 1 - now);
+  return originMs + now;
 }
 
 let abortReason: Error | undefined;

@@ -84,7 +84,9 @@ function landfallLines({ incoming, outgoing, from, to, times }: MoveFacts, prefi
   for (const [items, node] of [[incoming, to], [outgoing, from]] as const) {
     const item = items.find((candidate) => candidate.prefix === prefix && Date.parse(candidate.startedAt) >= times.resumedAt - 20);
     if (item === undefined) continue;
-    const start = Date.parse(item.startedAt) - times.resumedAt;
+    const told = Date.parse(item.startedAt) - times.resumedAt;
+    // Times of day come in whole milliseconds. The first RARP is the one that was sent at 0, so what follows it can be told finer.
+    const start = node === to && item.seenBy === 'rarp' && Math.abs(told) < 3 ? 0 : told;
     for (const entry of item.timeline) {
       lines.push({ atMs: start + entry.atSeconds * 1000, event: entry.event, text: `node ${node}, ${prefix}: ${entry.text}${entry.peer === undefined ? '' : ` (${entry.peer})`}` });
     }
