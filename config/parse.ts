@@ -1,198 +1,199 @@
-import { Composer, Lexer, LineCounter, Parser, isAlias, isMap, isPair, isScalar, isSeq, stringify, type Document, type ParsedNode } from 'yaml';
-import { printable } from '../net/printable.ts';
-import { type ConfigError, type Position, makeError, maxErrors } from './errors.ts';
-import { type MapEntry, type Tree, emptyMap, joinPath } from './tree.ts';
+import type { Config, SecretSource } from './config.ts';
+import { type PlacedBinding, checkBindings, checkIdentity } from './checks/bindings.ts';
+import { checkPeers } from './checks/peers.ts';
+import { Report } from './checks/report.ts';
+import { checkWatches } from './checks/watches.ts';
+import { type Environment, substitute } from './environment.ts';
+import { type Labels, makeConfig, selects } from './effective.ts';
+import { type ConfigError, makeError, tidyErrors } from './errors.ts';
+import { type KeyTree, checkKeys } from './keys.ts';
+import { readYaml } from './yaml-text.ts';
+import { type Draft, type DraftBinding, type Problem, bindingListKeys, checkBindingList, checkOverride, checkRoot, rootKeys } from './schema.ts';
+import { type MapTree, type Path, type Tree, child, emptyMap, locate, lookUp, merge, replaceAt, toPlain, without } from './tree.ts';
 
-/** What a file may take: none of our own comes near, and a file that means harm gets no further. */
-export const yamlLimits = {
-  /** Characters of text. */
-  size: 1 << 20,
-  /** Words and signs. */
-  tokens: 400_000,
-  depth: 32,
-  /** Values, those that aliases repeat counted each time. */
-  values: 200_000,
-  aliases: 1000,
-  keyLength: 256,
-};
+export interface ParseOptions {
+  /** How messages name the file. */
+  readonly file?: string;
+  readonly environment: Environment;
+  /** The node's name where the file gives none. */
+  readonly hostName: string;
+  /** The text of `identity.bindingsFile`, where the caller has read it. */
+  readonly bindingsText?: string;
+}
 
-/** `file` is how messages name it. */
-export interface YamlSource {
-  readonly text: string;
-  readonly file: string | undefined;
-  /** The path of the whole, where it is not the top of a configuration. */
-  readonly path?: string;
+export interface ParseResult {
+  /** Deeply frozen. Missing exactly if there are errors. */
+  readonly config?: Config;
+  readonly errors: readonly ConfigError[];
+  readonly warnings: readonly ConfigError[];
+  /** What the file names, also where it has errors: the caller reads it and parses again. */
+  readonly bindingsFile?: string;
+  /** Where the keys of this node's peers are kept, for the caller to look at. */
+  readonly keys: readonly KeyPlace[];
+}
+
+export interface KeyPlace {
+  readonly peer: string;
+  readonly source: SecretSource;
+  /** Where the configuration names it; `message` is empty. */
+  readonly place: ConfigError;
 }
 
 /**
- * YAML 1.2 (core schema), one document → values that know their place. Tags, directives, doubled keys and more than
- * {@link yamlLimits} are errors; so is anything that the language does not allow. Never throws. `tree` is missing where nothing can be used.
+ * Text → the effective configuration of this node, or everything that is wrong with it. Pure; never throws, whatever the text.
+ * Order: YAML, `${NAME}`, keys, `overrides` that match the node's labels, values, `nodeSelector`, what must hold between keys.
  */
-export function readYaml(source: YamlSource, errors: ConfigError[]): Tree | undefined {
-  const { text, file, path = '' } = source;
-  const lines = new LineCounter();
-  const at = (offset: number): Position => {
-    const { line, col } = lines.linePos(offset);
-    return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
+export function parseConfig(text: string, options: ParseOptions): ParseResult {
+  const errors: ConfigError[] = [];
+  const warnings: ConfigError[] = [];
+  const finish = (config?: Config, bindingsFile?: string, keys: readonly KeyPlace[] = []): ParseResult => {
+    const tidy = tidyErrors(errors);
+    return {
+      ...(config !== undefined && tidy.length === 0 ? { config } : {}), errors: tidy, warnings: tidyErrors(warnings), keys,
+      ...(bindingsFile === undefined ? {} : { bindingsFile }),
+    };
   };
-  const fail = (offset: number, message: string): undefined => void errors.push(makeError(at(offset), '', message));
-  lines.addNewLine(0);
-  if (text.length > yamlLimits.size) return fail(0, `the file is larger than ${yamlLimits.size} characters`);
-  for (let i = text.indexOf('\n'); i >= 0; i = text.indexOf('\n', i + 1)) lines.addNewLine(i + 1);
-  const control = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]/u.exec(text);
-  if (control !== null) return fail(control.index, `the file contains a control character (${printable(control[0])})`);
-  const tooMuch = weigh(text);
-  if (tooMuch !== undefined) return fail(tooMuch.offset, tooMuch.message);
+  const whole = readTree({ text, file: options.file }, options.environment, rootKeys, errors);
+  if (whole === undefined) return finish();
+  if (whole.kind !== 'map') {
+    errors.push(makeError(whole.at, '', whole.kind === 'scalar' && whole.value === null ? 'the file is empty' : 'the file must consist of keys and values'));
+    return finish();
+  }
 
-  const composed = compose(text);
-  if ('failure' in composed) return fail(0, composed.failure);
-  const [document, second] = composed.documents;
-  for (const { offset, message } of composed.errors) fail(offset, message);
-  if (second !== undefined) return fail(second.range[0], 'a second document starts here; a file holds one');
-  if (composed.errors.length > 0) return undefined;
-  if (document?.directives?.yaml.explicit === true && document.directives.yaml.version !== '1.2') return fail(0, 'the file must be YAML 1.2; take the %YAML line out');
-  if (document?.contents == null) return { kind: 'scalar', value: null, at: at(0), path };
-  return new TreeBuilder(at, errors).build(document.contents, path, 0, 0);
+  const overrides = checkOverrides(whole, errors);
+  const base = without(whole, ['overrides']);
+  const labels = labelsOf(base);
+  const effective = overrides.filter(({ selector }) => selects(selector, labels)).reduce<Tree>((tree, { changes }) => merge(tree, changes), base);
+  const fromFile = readBindings(options, bindingsFileOf(effective), errors);
+  const { draft, complete, tree } = checkValues(effective, errors);
+  const bindingsFile = bindingsFileOf(effective);
+  if (draft !== undefined) {
+    const report = new Report(tree);
+    const found = [...placeBindings(draft.identity.bindings, ['identity', 'bindings'], report, 'identity.bindings'), ...fromFile.placed];
+    checkPeers(draft, labels, report);
+    checkWatches(draft, labels, report);
+    checkBindings(found, draft.watch);
+    if (fromFile.known) checkIdentity(draft, found.length, report);
+    errors.push(...report.errors, ...(fromFile.report?.errors ?? []));
+    if (complete) warnings.push(...report.warnings, ...(fromFile.report?.warnings ?? []));
+  } else {
+    checkBindings(fromFile.placed, undefined);
+    errors.push(...(fromFile.report?.errors ?? []));
+  }
+  // What an override makes of the file elsewhere: its mistakes should show here and now, not on the first node it matches.
+  if (draft !== undefined && complete) {
+    for (const { selector, changes } of overrides) if (!selects(selector, labels)) checkElsewhere(merge(base, changes), { ...labels, ...selector }, errors);
+  }
+  if (draft === undefined) return finish(undefined, bindingsFile);
+  const keys = placeKeys(draft, labels, tree);
+  if (!complete || errors.length > 0) return finish(undefined, bindingsFile, keys);
+  const name = draft.node.name ?? options.hostName;
+  return finish(makeConfig(draft, { name, labels }, fromFile.bindings), bindingsFile, keys);
 }
 
-/** Counts words and depth before anything is built: a parser spends far more on each than this does. */
-function weigh(text: string): { readonly offset: number; readonly message: string } | undefined {
-  let [offset, tokens, flow, indicators] = [0, 0, 0, 0];
-  let scalarNext = false;
-  for (const token of new Lexer().lex(text)) {
-    if (++tokens > yamlLimits.tokens) return { offset, message: `the file has more than ${yamlLimits.tokens} words and signs` };
-    if (scalarNext) scalarNext = false;
-    else if (token === '[' || token === '{') flow += 1;
-    else if (token === ']' || token === '}') flow -= 1;
-    else if (token === '-' || token === '?' || token === ':') indicators += 1;
-    else if (token === '\n' || token === '\r\n') indicators = 0;
-    else if (token === '\x1f') scalarNext = true;
-    if (flow > yamlLimits.depth || (flow === 0 && indicators > yamlLimits.depth)) return { offset, message: `values are nested more than ${yamlLimits.depth} deep` };
-    if (flow < 0) return { offset, message: `${token} closes nothing` };
-    // The lexer's marks for documents, scalars and broken flows stand for no text.
-    if (token !== '\x02' && token !== '\x1f' && token !== '\x18') offset += token.length;
-  }
-  return undefined;
+function placeKeys(draft: Draft, labels: Labels, tree: Tree): KeyPlace[] {
+  return draft.bgp.peers.flatMap(({ name, password, nodeSelector }, index) => {
+    if (password === undefined || !selects(nodeSelector, labels)) return [];
+    const { at, path } = locate(tree, ['bgp', 'peers', index, 'password']);
+    return [{ peer: name, source: password as SecretSource, place: makeError(at, path, '') }];
+  });
 }
 
-type Composed =
-  | { readonly documents: readonly (Document.Parsed & { range: [number, number, number] })[]; readonly errors: readonly { readonly offset: number; readonly message: string }[] }
-  | { readonly failure: string };
-
-/** Thrown when a text has more errors than anyone reads: each costs a stack trace. */
-class EnoughErrors extends Error {}
-
-function compose(text: string): Composed {
-  // `uniqueKeys` and merge keys are left to TreeBuilder: the library compares each key with each other one.
-  const composer = new Composer({ version: '1.2', schema: 'core', uniqueKeys: false, strict: true, prettyErrors: false, merge: false });
-  const inner = composer as unknown as { onError: (source: number | { readonly offset: number }, code: string, message: string, warning?: boolean) => void };
-  const errors: { offset: number; message: string }[] = [];
-  inner.onError = (source, _code, message, warning) => {
-    if (warning === true) return; // unknown tags, which TreeBuilder refuses with all others
-    const offset = typeof source === 'number' ? source : Array.isArray(source) ? Number(source[0]) : source.offset;
-    errors.push({ offset, message: sayPlainly(message) });
-    if (errors.length >= maxErrors) throw new EnoughErrors();
-  };
-  const documents: (Document.Parsed & { range: [number, number, number] })[] = [];
-  try {
-    for (const document of composer.compose(new Parser().parse(text), true, text.length)) {
-      if (documents.push(document as (typeof documents)[number]) > 1) break;
-    }
-  } catch (error) {
-    if (error instanceof RangeError) return { failure: 'values are nested too deeply' };
-    if (!(error instanceof EnoughErrors)) throw error;
-  }
-  return { documents, errors };
+function readTree(source: { readonly text: string; readonly file: string | undefined }, environment: Environment, known: KeyTree, errors: ConfigError[]): Tree | undefined {
+  const raw = readYaml(source, errors);
+  return raw === undefined ? undefined : checkKeys(substitute(raw, environment, errors), known, errors);
 }
 
-/** The library's sentence without the piece of the file that it may quote: that could be a password. */
-function sayPlainly(message: string): string {
-  return printable(message.replace(/: ["'`\\{].*$/s, '').replace(/\\.*$/s, '').trim(), 160);
+interface Override {
+  readonly selector: Labels;
+  readonly changes: MapTree;
 }
 
-/** Turns the parser's nodes into a {@link Tree}, counting what aliases repeat. */
-class TreeBuilder {
-  private readonly at: (offset: number) => Position;
-  private readonly errors: ConfigError[];
-  private readonly anchors = new Map<string, ParsedNode>();
-  private values = 0;
-  private aliases = 0;
-  private stopped = false;
-
-  constructor(at: (offset: number) => Position, errors: ConfigError[]) {
-    this.at = at;
-    this.errors = errors;
+/** The overrides that are well-formed; what is wrong with the others becomes errors. */
+function checkOverrides(whole: MapTree, errors: ConfigError[]): Override[] {
+  const list = child(whole, 'overrides');
+  if (list?.kind !== 'list') return [];
+  const found: Override[] = [];
+  for (const item of list.items.slice(0, 64)) {
+    const { problems } = checkOverride(toPlain(item));
+    report(item, problems, errors);
+    if (problems.length > 0 || item.kind !== 'map') continue;
+    found.push({ selector: toPlain(child(item, 'nodeSelector') as Tree) as Labels, changes: without(item, ['nodeSelector']) });
   }
-
-  build(node: ParsedNode | null, path: string, depth: number, fallback: number): Tree {
-    const at = this.at(node?.range[0] ?? fallback);
-    const nothing: Tree = { kind: 'scalar', value: null, at, path };
-    if (node === null || this.stopped) return nothing;
-    if (++this.values > yamlLimits.values) return this.stop(at, path, `the file has more than ${yamlLimits.values} values, counting what aliases repeat`) ?? nothing;
-    if (depth > yamlLimits.depth) return this.stop(at, path, `values are nested more than ${yamlLimits.depth} deep`) ?? nothing;
-    if (isAlias(node)) {
-      if (++this.aliases > yamlLimits.aliases) return this.stop(at, path, `the file has more than ${yamlLimits.aliases} aliases`) ?? nothing;
-      const target = this.anchors.get(node.source);
-      if (target === undefined) return this.fail(at, path, `no anchor &${printable(node.source, 40)} stands before this alias`) ?? nothing;
-      return this.build(target, path, depth + 1, fallback);
-    }
-    if (node.tag !== undefined) this.fail(at, path, 'tags (!...) are not allowed');
-    // Known from its end on only, so that an alias inside it finds nothing: a value can't contain itself.
-    const built = this.buildNode(node, path, depth, at);
-    if ('anchor' in node && node.anchor !== undefined) this.anchors.set(node.anchor, node);
-    return built;
-  }
-
-  private buildNode(node: ParsedNode, path: string, depth: number, at: Position): Tree {
-    if (isScalar(node)) return { kind: 'scalar', value: this.scalar(node.value, at, path), at, path };
-    if (isSeq(node)) {
-      return { kind: 'list', items: node.items.map((item, index) => this.build(item as ParsedNode, joinPath(path, index), depth + 1, node.range?.[0] ?? 0)), at, path };
-    }
-    if (!isMap(node)) return emptyMap(at, path);
-    const entries = new Map<string, MapEntry>();
-    for (const pair of node.items) {
-      if (!isPair(pair)) continue;
-      const keyNode = pair.key as ParsedNode | null;
-      const keyAt = this.at(keyNode?.range[0] ?? node.range?.[0] ?? 0);
-      const key = this.readKey(keyNode, keyAt, path);
-      if (key === undefined) continue;
-      const value = this.build(pair.value as ParsedNode | null, joinPath(path, key), depth + 1, keyNode?.range[0] ?? 0);
-      if (entries.has(key)) this.fail(keyAt, value.path, `this key stands a second time; the first is in line ${entries.get(key)?.at.line}`);
-      else entries.set(key, { at: keyAt, value });
-    }
-    return { kind: 'map', entries, at, path };
-  }
-
-  private readKey(node: ParsedNode | null, at: Position, path: string): string | undefined {
-    if (!isScalar(node) || isAlias(node) || node.value === null || typeof node.value === 'object') return this.fail(at, path, 'a key must be a word');
-    const key = typeof node.value === 'string' ? node.value : (node.source ?? '');
-    if (node.tag !== undefined) return this.fail(at, path, 'tags (!...) are not allowed');
-    if ('anchor' in node && node.anchor !== undefined) this.anchors.set(node.anchor, node);
-    if (key.length > yamlLimits.keyLength) return this.fail(at, path, `a key has more than ${yamlLimits.keyLength} characters`);
-    if (['__proto__', 'constructor', 'prototype'].includes(key)) return this.fail(at, joinPath(path, key), `"${key}" is no key of any configuration`);
-    return key;
-  }
-
-  private scalar(value: unknown, at: Position, path: string): string | number | boolean | null {
-    if (value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') {
-      if (typeof value === 'string' && value.includes('\0')) this.fail(at, path, 'the value contains a NUL character');
-      return value;
-    }
-    this.fail(at, path, 'this kind of value is not allowed');
-    return null;
-  }
-
-  private fail(at: Position, path: string, message: string): undefined {
-    this.errors.push(makeError(at, path, message));
-  }
-
-  private stop(at: Position, path: string, message: string): undefined {
-    this.stopped = true;
-    this.fail(at, path, message);
-  }
+  return found;
 }
 
-/** A plain value as YAML, for `-o yaml`. */
-export function toYaml(value: unknown): string {
-  return stringify(value, { version: '1.2', schema: 'core', lineWidth: 0, aliasDuplicateObjects: false });
+function report(tree: Tree, problems: readonly Problem[], errors: ConfigError[]): void {
+  const at = new Report(tree);
+  for (const { path, message } of problems) at.error(path, message);
+  errors.push(...at.errors);
+}
+
+/** The labels as the file has them; what is no text is an error that `checkRoot` names. */
+function labelsOf(base: MapTree): Labels {
+  const labels = lookUp(base, ['node', 'labels']);
+  if (labels?.kind !== 'map') return {};
+  return Object.fromEntries([...labels.entries].flatMap(([key, { value }]) => (value.kind === 'scalar' && typeof value.value === 'string' ? [[key, value.value]] : [])));
+}
+
+function bindingsFileOf(tree: Tree): string | undefined {
+  const file = lookUp(tree, ['identity', 'bindingsFile']);
+  return file?.kind === 'scalar' && typeof file.value === 'string' && file.value.startsWith('/') ? file.value : undefined;
+}
+
+/** The lists whose elements stand alone: the others can be checked without those that have errors. */
+const lists: readonly Path[] = [['bgp', 'peers'], ['watch'], ['identity', 'bindings']];
+
+/**
+ * The draft of all that is right. `complete` is false where elements of {@link lists} had to be left out; any other error leaves no draft.
+ */
+function checkValues(tree: Tree, errors: ConfigError[]): { readonly draft: Draft | undefined; readonly complete: boolean; readonly tree: Tree } {
+  const { value, problems } = checkRoot(toPlain(tree));
+  if (value !== undefined) return { draft: value, complete: true, tree };
+  report(tree, problems, errors);
+  let rest = tree;
+  for (const path of lists) {
+    const bad = new Set(problems.filter((problem) => path.every((key, depth) => problem.path[depth] === key)).map((problem) => problem.path[path.length]));
+    if (bad.size === 0) continue;
+    rest = replaceAt(rest, path, (list) => (list.kind === 'list' ? { ...list, items: list.items.filter((_, index) => !bad.has(index)) } : list));
+  }
+  return { draft: rest === tree ? undefined : checkRoot(toPlain(rest)).value, complete: false, tree: rest };
+}
+
+function checkElsewhere(tree: Tree, labels: Labels, errors: ConfigError[]): void {
+  // Bindings are the same everywhere, and many.
+  const lighter = replaceAt(tree, ['identity'], (identity) => (identity.kind === 'map' ? without(identity, ['bindings']) : identity));
+  const { draft, tree: checked } = checkValues(lighter, errors);
+  if (draft === undefined) return;
+  const findings = new Report(checked);
+  checkPeers(draft, labels, findings);
+  checkWatches(draft, labels, findings);
+  errors.push(...findings.errors);
+}
+
+interface FileBindings {
+  readonly bindings: readonly DraftBinding[];
+  readonly placed: readonly PlacedBinding[];
+  readonly report: Report | undefined;
+  /** False where a file is named whose text we don't have. */
+  readonly known: boolean;
+}
+
+/** The bindings file: a list of the same shape as `identity.bindings`. Elements with errors are left out, so that the others are checked. */
+function readBindings(options: ParseOptions, file: string | undefined, errors: ConfigError[]): FileBindings {
+  const nothing = { bindings: [], placed: [], report: undefined };
+  if (options.bindingsText === undefined) return { ...nothing, known: file === undefined };
+  const tree = readTree({ text: options.bindingsText, file: file ?? 'bindings' }, options.environment, bindingListKeys, errors);
+  if (tree === undefined || (tree.kind === 'scalar' && tree.value === null)) return { ...nothing, known: tree !== undefined };
+  const { value, problems } = checkBindingList(toPlain(tree));
+  report(tree, problems, errors);
+  const bad = new Set(problems.map((problem) => problem.path[0]));
+  const rest = tree.kind === 'list' ? { ...tree, items: tree.items.filter((_, index) => !bad.has(index)) } : emptyMap(tree.at, tree.path);
+  const bindings = value ?? checkBindingList(toPlain(rest)).value ?? [];
+  const findings = new Report(rest);
+  return { bindings, placed: placeBindings(bindings, [], findings, file ?? 'bindings file'), report: findings, known: true };
+}
+
+function placeBindings(bindings: readonly DraftBinding[], path: Path, report: Report, where: string): PlacedBinding[] {
+  return bindings.map((binding, index) => ({ binding, path: [...path, index], report, name: `${where}[${index}]` }));
 }

@@ -3,8 +3,8 @@ import { hostname } from 'node:os';
 import type { Config } from '../config.ts';
 import type { Environment } from '../environment.ts';
 import { type ConfigError, tidyErrors } from '../errors.ts';
-import { yamlLimits } from '../parse.ts';
-import { type KeyPlace, parseConfig } from '../resolve.ts';
+import { yamlLimits } from '../yaml-text.ts';
+import { type KeyPlace, parseConfig } from '../parse.ts';
 
 export interface LoadOptions {
   readonly environment: Environment;
