@@ -1,5 +1,5 @@
 import type { CapturedFrame } from '../../garp/announcement.ts';
-import type { Link } from '../../bridge/ports.ts';
+import type { FdbEntry, Link } from '../../bridge/ports.ts';
 import type { Config } from '../../config/config.ts';
 import { ip, type IpAddress, type Prefix } from '../../net/ip.ts';
 import { parseMac, type Mac } from '../../net/mac.ts';
@@ -59,7 +59,7 @@ export interface SimNode {
   connection?: number;
   readonly uplink: number;
   /** Answers probes that go out of a port: the VM behind it, if it runs there. */
-  onProbe?: (ifindex: number, frame: Uint8Array) => void;
+  onProbe?: (ifindex: number, frame: Uint8Array, node: SimNode) => void;
 }
 
 /** Speakers and one toy router on one virtual clock; messages take `latencyMs` each way. */
@@ -73,14 +73,15 @@ export class Fabric {
   private order = 0;
   private connections = 1;
 
-  addNode(id: number, more?: (config: Config) => Config): SimNode {
+  /** `here`: ports and forwarding entries that the node finds when it starts. */
+  addNode(id: number, more?: (config: Config) => Config, here: { readonly links?: readonly Link[]; readonly fdb?: readonly FdbEntry[] } = {}, onProbe?: SimNode['onProbe']): SimNode {
     const config = baseConfig(id, more);
     const speaker = new Speaker({ config, routerId: config.bgp.routerId as IpAddress, dryRun: false, random: () => 0.5, newConnection: () => this.connections++ }, this.now());
-    const node: SimNode = { name: config.node.name, speaker, notes: [], nextIfindex: 10, uplink: uplinkIfindex };
+    const node: SimNode = { name: config.node.name, speaker, notes: [], nextIfindex: 10, uplink: uplinkIfindex, ...(onProbe === undefined ? {} : { onProbe }) };
     this.nodes.push(node);
     const bridge: Link = { ifindex: bridgeIfindex, name: 'br-vlan', mac: parseMac('02:00:00:00:00:01') as Mac, kind: 'bridge', up: true, carrier: true };
     const bond: Link = { ifindex: uplinkIfindex, name: 'bond0', master: bridgeIfindex, up: true, carrier: true };
-    this.give(node, { type: 'bridge', change: { type: 'resync', links: [bridge, bond], fdb: [], ownAddresses: [] } });
+    this.give(node, { type: 'bridge', change: { type: 'resync', links: [bridge, bond, ...(here.links ?? [])], fdb: here.fdb ?? [], ownAddresses: [] } });
     this.give(node, { type: 'start' });
     return node;
   }
@@ -162,7 +163,7 @@ export class Fabric {
   private perform(node: SimNode, outputs: readonly Output[]): void {
     for (const output of outputs) {
       if (output.type === 'note') node.notes.push(output.note);
-      else if (output.type === 'sendFrame') node.onProbe?.(output.ifindex, output.bytes);
+      else if (output.type === 'sendFrame') node.onProbe?.(output.ifindex, output.bytes, node);
       else this.performSession(node, output.output);
     }
   }

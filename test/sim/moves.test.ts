@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { garpFrame, naFrame, rarpFrame } from '../../garp/wire/frames.ts';
 import type { IpAddress } from '../../net/ip.ts';
 import { parseMac, type Mac } from '../../net/mac.ts';
+import { answerProbe } from './probe-answer.ts';
 import { Fabric, vm4, vm6, vmMac, type SimNode } from './fabric.ts';
 
 const rarp = rarpFrame(vmMac);
@@ -148,17 +149,3 @@ describe('two speakers and a reflector', () => {
     assert.deepEqual([...a.speaker.world.ignored.values()].map((i) => i.verdict).sort(), ['conflict', 'conflict', 'conflict', 'excluded', 'no_binding', 'outside_prefixes'].sort());
   });
 });
-
-/** What a VM's stack answers to a probe of ours. */
-function answerProbe(fabric: Fabric, node: SimNode, ifindex: number, probe: Uint8Array): void {
-  if (probe[12] !== 0x08 || probe[13] !== 0x06) return;
-  const reply = probe.slice();
-  reply.set(probe.subarray(6, 12), 0);
-  reply.set([0x52, 0x54, 0, 0xaa, 0, 1], 6);
-  reply[21] = 2;
-  reply.set([0x52, 0x54, 0, 0xaa, 0, 1], 22);
-  reply.set(probe.subarray(38, 42), 28);
-  reply.set(probe.subarray(22, 28), 32);
-  reply.set([0, 0, 0, 0], 38);
-  fabric.frameLater(node, ifindex, reply);
-}
