@@ -1,6 +1,6 @@
 import { accessSync, constants, rmSync, writeFileSync } from 'node:fs';
 import { missingPrograms } from './namespaces.ts';
-import { plotRows, plotText } from './plot.ts';
+import { plotRows, plotStalls, plotText } from './plot.ts';
 import { abort, isAborted, killAll } from './processes.ts';
 import type { MoveReport } from './report.ts';
 import { formatTimeline } from './report.ts';
@@ -99,6 +99,8 @@ async function demonstrate(options: DemoOptions, folder: string): Promise<number
   const rows = plotRows(runs);
   print(`\nGap seen by each probe (${tor}, ${mode}), one packet a millisecond; . answered, # never answered\n`);
   print(plotText(rows));
+  print(`\nLongest stall of the TCP connections, ms, move by move (it includes the VM's own pause)\n`);
+  print(plotStalls(runs));
   const svg = options.svg ?? defaultSvg(folder);
   writeFileSync(svg, plotSvg(rows, `Gap seen by each probe: ToR ${tor}, mode ${mode}`));
   print(`\nPlot: ${svg}`);

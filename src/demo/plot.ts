@@ -57,3 +57,14 @@ export function plotText(rows: readonly PlotRow[], width = 64): string {
 function describeGap({ report }: PlotRow): string {
   return `${report.lost} lost, ${report.lostAfterResume} after RESUME; ${Number.isFinite(report.longestSilenceMs) ? `${report.longestSilenceMs.toFixed(1)} ms` : 'no answer'}`;
 }
+
+/** Longest stall of the TCP connections, one line per run: a bar as long as the worst move, and every move's figure. */
+export function plotStalls(runs: Readonly<Record<string, readonly MoveReport[]>>, width = 40): string {
+  const rows = Object.entries(runs).map(([group, moves]) => ({ group, stalls: moves.map((move) => Math.max(0, ...move.streams.map((stream) => stream.longestStallMs))) }));
+  const worst = Math.max(1, ...rows.flatMap((row) => row.stalls));
+  const labelWidth = Math.max(...rows.map((row) => row.group.length));
+  return rows.map(({ group, stalls }) => {
+    const length = Math.round((Math.max(0, ...stalls) / worst) * width);
+    return `${group.padEnd(labelWidth)}  |${'#'.repeat(length).padEnd(width)}|  ${stalls.map((stall) => stall.toFixed(0)).join(', ')}`;
+  }).join('\n');
+}

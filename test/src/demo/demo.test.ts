@@ -7,7 +7,7 @@ import { firstAnswer, measureGap } from '../../../src/demo/gaps.ts';
 import { parseMonitorLine } from '../../../src/demo/kernel-routes.ts';
 import { landfallConfig } from '../../../src/demo/node.ts';
 import { Namespaces } from '../../../src/demo/namespaces.ts';
-import { plotRows, plotText } from '../../../src/demo/plot.ts';
+import { plotRows, plotStalls, plotText } from '../../../src/demo/plot.ts';
 import { RecordReader, RecordWriter } from '../../../src/demo/records.ts';
 import type { MoveReport } from '../../../src/demo/report.ts';
 import { plotSvg } from '../../../src/demo/svg.ts';
@@ -169,6 +169,10 @@ describe('plots', () => {
     assert.match(svg, /A &amp; B/);
     assert.match(svg, /&lt;b&gt;/);
     assert.equal(svg.match(/#c0392b/g)?.length, 1);
+  });
+  it('show the stalls of TCP, the worst one as the longest bar', () => {
+    const stalled = (ms: number): MoveReport => ({ ...move, streams: [{ name: 'tcp-ipv4', alive: true, records: 1, longestStallMs: ms }] });
+    assert.deepEqual(plotStalls({ landfall: [stalled(50), stalled(20)], baseline: [stalled(100)] }, 10).split('\n'), ['landfall  |#####     |  50, 20', 'baseline  |##########|  100']);
   });
   it('of nothing are no error', () => {
     assert.equal(plotText([]), 'no probe saw anything');
