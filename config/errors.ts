@@ -40,11 +40,11 @@ export function formatErrors(errors: readonly ConfigError[], fallbackFile?: stri
   return errors.map((error) => formatError(error, fallbackFile)).join('\n');
 }
 
-/** By file and place, doubles left out, {@link maxErrors} at most (the last then says how many were left out). */
+/** By file and place, one for each key (the others follow from the first), {@link maxErrors} at most (the last then says how many were left out). */
 export function tidyErrors(errors: readonly ConfigError[]): ConfigError[] {
   const seen = new Map<string, ConfigError>();
   for (const error of errors) {
-    const key = `${error.file} ${error.line} ${error.column} ${error.message}`;
+    const key = `${error.file} ${error.line} ${error.column} ${error.path}`;
     if (!seen.has(key)) seen.set(key, error);
   }
   const files = [...new Set([...seen.values()].map((error) => error.file))];

@@ -73,11 +73,11 @@ class KeyCheck {
 
   private explainUnknown(key: string, siblings: readonly string[]): string {
     const unknown = `unknown key ${quote(key)}`;
-    const close = nearest(key, siblings);
-    if (close !== undefined) return `${unknown}; did you mean ${quote(close)}?`;
     this.places ??= placesOf(this.root);
     const elsewhere = this.places.get(key);
     if (elsewhere !== undefined) return `${unknown} here; it belongs into ${elsewhere.slice(0, 3).join(' or ')}`;
+    const close = nearest(key, siblings);
+    if (close !== undefined) return `${unknown}; did you mean ${quote(close)}?`;
     return `${unknown}; known here: ${siblings.join(', ')}`;
   }
 }

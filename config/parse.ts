@@ -1,3 +1,4 @@
+import { printable } from '../net/printable.ts';
 import type { Config, SecretSource } from './config.ts';
 import { type PlacedBinding, checkBindings, checkIdentity } from './checks/bindings.ts';
 import { checkPeers } from './checks/peers.ts';
@@ -82,7 +83,7 @@ export function parseConfig(text: string, options: ParseOptions): ParseResult {
   }
   // What an override makes of the file elsewhere: its mistakes should show here and now, not on the first node it matches.
   if (draft !== undefined && complete) {
-    for (const { selector, changes } of overrides) if (!selects(selector, labels)) checkElsewhere(merge(base, changes), { ...labels, ...selector }, errors);
+    for (const { selector, changes } of overrides) if (!selects(selector, labels)) checkElsewhere(merge(base, changes), { ...labels, ...selector }, selector, errors);
   }
   if (draft === undefined) return finish(undefined, bindingsFile);
   const keys = placeKeys(draft, labels, tree);
@@ -160,7 +161,7 @@ function checkValues(tree: Tree, errors: ConfigError[]): { readonly draft: Draft
   return { draft: rest === tree ? undefined : checkRoot(toPlain(rest)).value, complete: false, tree: rest };
 }
 
-function checkElsewhere(tree: Tree, labels: Labels, errors: ConfigError[]): void {
+function checkElsewhere(tree: Tree, labels: Labels, selector: Labels, errors: ConfigError[]): void {
   // Bindings are the same everywhere, and many.
   const lighter = replaceAt(tree, ['identity'], (identity) => (identity.kind === 'map' ? without(identity, ['bindings']) : identity));
   const { draft, tree: checked } = checkValues(lighter, errors);
@@ -168,7 +169,8 @@ function checkElsewhere(tree: Tree, labels: Labels, errors: ConfigError[]): void
   const findings = new Report(checked);
   checkPeers(draft, labels, findings);
   checkWatches(draft, labels, findings);
-  errors.push(...findings.errors);
+  const where = Object.entries(selector).map(([key, value]) => `${printable(key)}=${printable(value)}`).join(', ');
+  errors.push(...findings.errors.map((error) => ({ ...error, message: `on nodes with ${where}: ${error.message}` })));
 }
 
 interface FileBindings {

@@ -12,8 +12,9 @@ import { profilesNotYet } from './not-yet.ts';
 
 /** Text that `parse` turns into a value. */
 function parsed<Value>(title: string, parse: (text: string) => Parsed<Value>, pattern?: string) {
+  const wrongType = title === 'duration' ? 'must be a duration with its unit, such as 250ms, 3s, 2m or 24h' : undefined;
   return z
-    .string()
+    .string({ error: ({ input }) => (input === undefined || input === null ? undefined : wrongType) })
     .meta({ title, ...(pattern === undefined ? {} : { pattern }) })
     .transform((text, context) => {
       const result = parse(text);
@@ -82,7 +83,7 @@ const password = z.strictObject({
   credential: text('name', /^(?!\.\.?$)[a-zA-Z0-9._-]{1,255}$/, 'must be the name of a systemd credential (LoadCredential=NAME:…)').optional().describe('The name of a systemd credential (`LoadCredential=NAME:/path`).'),
   file: path.optional().describe('A file that only its owner can read. One newline at its end is left out.'),
   env: text('name', /^[A-Za-z_][A-Za-z0-9_]{0,254}$/, 'must be the name of an environment variable').optional().describe('The name of an environment variable.'),
-}, { error: (issue) => (issue.code === 'invalid_type' ? 'a password in plain text is refused; write {credential: NAME} (systemd), {file: /path} or {env: NAME}, which say where it is' : undefined) })
+}, { error: (issue) => (issue.code === 'invalid_type' && issue.input !== null ? 'a password in plain text is refused; write {credential: NAME} (systemd), {file: /path} or {env: NAME}, which say where it is' : undefined) })
   .refine((value) => Object.keys(value).length === 1, { error: 'needs exactly one of credential, file and env' });
 
 const profile = z.enum(['sequence', 'window']).meta({ title: 'profile' });
@@ -124,7 +125,7 @@ const bgp = z.strictObject({
   timers: z.strictObject({
     hold: hold.prefault('9s').describe('Hold Time offered; the lower of both sides\' counts. `0s`: none.'),
     keepalive: keepalive.optional().describe('Default: a third of the Hold Time.'),
-    connectRetry: connectRetry.prefault('5s').describe('The longest wait between two attempts to connect.'),
+    connectRetry: connectRetry.prefault('5s').describe('Between two attempts to connect.'),
   }).prefault({}).describe('Of every session.'),
   gracefulRestart: z.strictObject({
     enabled: z.boolean().prefault(true).describe('A restart (SIGTERM) keeps the routers\' routes; no Cease is sent (RFC 4724).'),
@@ -160,7 +161,7 @@ const level = (localPref: number, med: number, n: number, when: string) => z.str
 }).prefault({}).describe(when);
 
 const routes = z.strictObject({
-  profile: profile.optional().describe('How the newest claim wins. Default on iBGP: sequence. eBGP has no default, see below.'),
+  profile: profile.optional().describe('How the newest claim wins. Default on iBGP: sequence. eBGP has no default, see "Which profile".'),
   globalAdmin: whole(1, 0xffffffff).optional().describe('Of our large communities (RFC 8092): one for the whole fleet. Default: `bgp.asn`.'),
   normal: level(100, 100, 100, 'A VM that has settled.'),
   elevated: level(200, 0, 200, 'A VM that has just arrived.'),
@@ -277,6 +278,7 @@ const kinds: Readonly<Record<string, string>> = { string: 'text', number: 'a num
 /** Our words for zod's findings. They never repeat a value that could be a password typed into the wrong place. */
 function sayInWords(issue: z.core.$ZodRawIssue): string {
   const { input } = issue;
+  if (input === null && ['invalid_type', 'invalid_value', 'invalid_union'].includes(issue.code)) return 'has no value; give one, or leave the key out';
   switch (issue.code) {
     case 'invalid_type':
       if (input === undefined) return 'is required';
@@ -290,7 +292,7 @@ function sayInWords(issue: z.core.$ZodRawIssue): string {
     case 'invalid_key':
       return (issue.issues[0]?.message ?? 'is no valid key').replace(/^must/, 'the name of a label must');
     default:
-      return issue.message ?? 'is not valid';
+      return issue.message ?? 'is not valid'; // our own checks bring their words
   }
 }
 

@@ -52,7 +52,9 @@ export function readYaml(source: YamlSource, errors: ConfigError[]): Tree | unde
   if (composed.errors.length > 0) return undefined;
   if (document?.directives?.yaml.explicit === true && document.directives.yaml.version !== '1.2') return fail(0, 'the file must be YAML 1.2; take the %YAML line out');
   if (document === undefined || document.contents === null) return { kind: 'scalar', value: null, at: at(0), path };
-  return new TreeBuilder(at, errors).build(document.contents, path, 0, 0);
+  const builder = new TreeBuilder(at, errors);
+  const tree = builder.build(document.contents, path, 0, 0);
+  return builder.stopped ? undefined : tree;
 }
 
 /** Counts words and depth before anything is built: a parser spends far more on each than this does. */
@@ -117,7 +119,8 @@ class TreeBuilder {
   private readonly anchors = new Map<string, ParsedNode>();
   private values = 0;
   private aliases = 0;
-  private stopped = false;
+  /** True once a limit was reached: the tree is not whole. */
+  stopped = false;
 
   constructor(at: (offset: number) => Position, errors: ConfigError[]) {
     this.at = at;
