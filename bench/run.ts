@@ -29,7 +29,12 @@ for (const [name, { title, needsRoot, load }] of Object.entries(benchmarks)) {
     process.stdout.write('  left out: it makes network namespaces, so it needs root\n');
     continue;
   }
-  const rows = await (await load()).run();
-  process.stdout.write(`  written to ${report(name, rows)}\n`);
+  try {
+    const rows = await (await load()).run();
+    process.stdout.write(`  written to ${report(name, rows)}\n`);
+  } catch (error) {
+    process.stderr.write(`bench: ${name}: ${(error as Error).message}\n`);
+    process.exitCode = 1;
+  }
 }
-process.exit(0);
+process.exit();

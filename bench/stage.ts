@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -30,6 +30,7 @@ export type NodeName = keyof typeof nodes;
 export async function buildStage(): Promise<Stage> {
   const namespaces = new Namespaces(`lfbench${process.pid}`);
   const folder = mkdtempSync(join(tmpdir(), 'landfall-bench-'));
+  chmodSync(folder, 0o755); // FRR runs as a user of its own
   let ended: Promise<void> | undefined;
   const end = (): Promise<void> =>
     (ended ??= (async () => {
