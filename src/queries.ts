@@ -1,3 +1,4 @@
+import { renderConfig } from '../config/render.ts';
 import { listBindings } from '../identity/bindings.ts';
 import { portFor } from '../bridge/locate.ts';
 import { hostPrefix, isHostPrefix, parseIp, parsePrefix, prefixAddress, type IpAddress } from '../net/ip.ts';
@@ -47,7 +48,7 @@ export function answer(world: World, request: ReadRequest, facts: ProcessFacts):
     case 'ignored':
       return list(world, 'IgnoredList', collectIgnored(world, request.sinceSeconds));
     case 'config':
-      return list(world, 'Config', [world.config]);
+      return list(world, 'Config', [renderConfig(world.config)]);
     case 'why': {
       const found = findAddress(world, request.address, undefined);
       return 'kind' in found ? found : list(world, 'WhyList', [collectWhy(world, found.vrf, found.address)]);
