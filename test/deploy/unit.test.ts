@@ -30,6 +30,7 @@ describe('deploy/landfall.service', () => {
     ['Service.NotifyAccess', 'main'],
     ['Service.Restart', 'always'],
     ['Service.RestartSec', '1s'],
+    ['Service.WatchdogSec', '10s'],
     ['Unit.StartLimitIntervalSec', '0'],
     ['Service.AmbientCapabilities', 'CAP_NET_RAW'],
     ['Service.CapabilityBoundingSet', 'CAP_NET_RAW'],
