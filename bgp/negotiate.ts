@@ -59,7 +59,7 @@ export function negotiate(options: SessionOptions, open: OpenMessage): Agreement
   return {
     context: { fourOctetAs: fourOctet !== undefined, ibgp, maxMessageLength: standardMaxMessageLength },
     families: agreed, holdTimeSeconds,
-    keepaliveSeconds: holdTimeSeconds === 0 ? 0 : Math.min(options.keepaliveSeconds, holdTimeSeconds / 3),
+    keepaliveSeconds: Math.min(options.keepaliveSeconds > 0 ? options.keepaliveSeconds : Infinity, holdTimeSeconds / 3),
     routeRefresh: open.capabilities.some((capability) => capability.type === 'routeRefresh'),
   };
 }

@@ -1,0 +1,86 @@
+import type { Socket } from 'node:net';
+import { unacknowledgedBytes } from '../../native/index.ts';
+import { parseIp, type IpAddress } from '../../net/ip.ts';
+
+export interface ConnectionEvents {
+  data(bytes: Uint8Array): void;
+  /** Once, at the end, perhaps from within a call of ours; `error` unless it was we who closed. */
+  closed(error?: string): void;
+}
+
+export interface Connection {
+  /** Hands the bytes to the kernel in this turn where it takes them. A peer that reads nothing loses the connection. */
+  write(bytes: Uint8Array): void;
+  /** Ends the connection after what was written has gone out, within two seconds. */
+  close(): void;
+  /** Ends it at once; what was not sent is lost. */
+  destroy(): void;
+  /** Octets that the peer's TCP has not acknowledged. */
+  unacknowledged(): number;
+}
+
+/** What may wait for a peer that reads slowly, in octets; more than a full table of VM routes. */
+const backlogLimit = 8 * 1024 * 1024;
+/** After `close`: how long what was written may take to go out. */
+const lingerMs = 2000;
+
+/** Makes a Connection of a connected socket, and lets its data flow. */
+export function connectionOf(socket: Socket, events: ConnectionEvents): Connection {
+  let over = false;
+  let closing = false;
+  const finish = (error?: string): void => {
+    if (over) return;
+    over = true;
+    events.closed(closing ? undefined : error);
+  };
+  socket.on('data', (bytes) => {
+    if (!over) events.data(bytes);
+  });
+  socket.on('end', () => finish('closed by peer'));
+  socket.on('error', (error) => finish((error as NodeJS.ErrnoException).code ?? error.message));
+  socket.on('close', () => finish('closed'));
+  socket.resume();
+  return {
+    write(bytes) {
+      if (over || socket.destroyed) return;
+      if (socket.writableLength + bytes.length > backlogLimit) {
+        socket.destroy();
+        return finish(`slow reader: more than ${backlogLimit / 1024 / 1024} MiB wait for the peer to read`);
+      }
+      socket.write(bytes);
+    },
+    close() {
+      if (closing) return;
+      closing = true;
+      // The socket goes on reading into nothing: unread data at the close would make the kernel reset, and lose our NOTIFICATION.
+      socket.end();
+      setTimeout(() => socket.destroy(), lingerMs).unref();
+      finish();
+    },
+    destroy() {
+      closing = true;
+      socket.destroy();
+      finish();
+    },
+    unacknowledged() {
+      const fd = descriptorOf(socket);
+      if (socket.destroyed || fd === undefined) return 0;
+      try {
+        return socket.writableLength + unacknowledgedBytes(fd);
+      } catch {
+        return 0; // the descriptor is gone, and all that waited with it
+      }
+    },
+  };
+}
+
+/** Node tells no descriptor of an accepted socket; the handle of libuv has it. */
+export function descriptorOf(socket: Socket): number | undefined {
+  const fd = (socket as unknown as { _handle?: { fd?: number } | null })._handle?.fd;
+  return fd === undefined || fd < 0 ? undefined : fd;
+}
+
+/** An address as Node writes it, without a zone. */
+export function addressOf(text: string | undefined): IpAddress | undefined {
+  return text === undefined ? undefined : parseIp(text.replace(/%.*$/, ''));
+}

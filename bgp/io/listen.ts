@@ -1,0 +1,107 @@
+import { createServer, type Socket } from 'node:net';
+import { setSocketTtl, setTcpMd5, tcpListen } from '../../native/index.ts';
+import { isIpv4, type IpAddress } from '../../net/ip.ts';
+import { addressOf, connectionOf, descriptorOf, type Connection, type ConnectionEvents } from './connection.ts';
+import { networkControl, ttlOf, type TtlOptions } from './ttl.ts';
+
+export interface ListenOptions {
+  /** The local address, or `0.0.0.0`, `::`. */
+  readonly address: IpAddress;
+  readonly port: number;
+  /** Nobody else is answered; those of the other family don't count. */
+  readonly peers: readonly ListenPeer[];
+}
+
+export interface ListenPeer extends TtlOptions {
+  readonly address: IpAddress;
+  readonly md5?: Uint8Array;
+}
+
+export interface Accepted {
+  readonly remoteAddress: IpAddress;
+  readonly localAddress: IpAddress;
+  /** Takes the connection over, before the callback returns; without it the connection is closed. */
+  take(events: ConnectionEvents): Connection;
+}
+
+export interface Listener {
+  readonly port: number;
+  /**
+   * From now on these are the peers. Connections that are there stay as they are.
+   * @throws SystemError when a key can't be set: then the peers before stay.
+   */
+  setPeers(peers: readonly ListenPeer[]): void;
+  close(): void;
+}
+
+/**
+ * Listens for known peers. An unknown source is closed before a byte is read or answered, one without the right key never gets that
+ * far.
+ *
+ * TTL security (RFC 5082) must hold from the SYN on, so that it belongs to the listening socket and counts for everyone there. Where
+ * only some of the peers have it, the socket can't demand it: then connections of those who have it are closed, and we dial them.
+ * @throws SystemError when the address, a key or the TTL can't be set: no listener at all.
+ */
+export function listen(options: ListenOptions, onConnection: (accepted: Accepted) => void, onError: (error: Error) => void): Listener {
+  const family = isIpv4(options.address) ? 4 : 6;
+  const ofFamily = (peers: readonly ListenPeer[]): ListenPeer[] => peers.filter((peer) => isIpv4(peer.address) === (family === 4));
+  let peers = ofFamily(options.peers);
+  const secured = peers.length > 0 && peers.every((peer) => peer.ttlSecurity);
+  const fd = tcpListen({
+    family, address: options.address, port: options.port, backlog: 64, tos: networkControl, ...(secured ? { ttl: 255, minTtl: 255 } : {}),
+    md5: peers.flatMap(({ address, md5 }) => (md5 === undefined ? [] : [{ address, key: md5 }])),
+  });
+
+  const server = createServer({ pauseOnConnect: true }, (socket) => {
+    socket.on('error', () => undefined); // until somebody takes it; then `connectionOf` hears it, too
+    const remoteAddress = addressOf(socket.remoteAddress);
+    const localAddress = addressOf(socket.localAddress);
+    const peer = peers.find((candidate) => candidate.address === remoteAddress);
+    if (peer === undefined || remoteAddress === undefined || localAddress === undefined || (peer.ttlSecurity && !secured)) {
+      socket.destroy();
+      return;
+    }
+    const problem = setTtl(socket, family, peer);
+    if (problem !== undefined) {
+      socket.destroy();
+      onError(problem);
+      return;
+    }
+    let taken = false;
+    onConnection({
+      remoteAddress, localAddress,
+      take(events) {
+        taken = true;
+        return connectionOf(socket, events);
+      },
+    });
+    if (!taken) socket.destroy();
+  });
+  server.on('error', onError);
+  server.listen({ fd });
+  const bound = server.address();
+  return {
+    port: typeof bound === 'object' && bound !== null ? bound.port : options.port,
+    setPeers(all) {
+      const next = ofFamily(all);
+      for (const peer of next) if (peer.md5 !== undefined) setTcpMd5(fd, peer.address, peer.md5);
+      for (const { address, md5 } of peers) {
+        if (md5 !== undefined && next.find((peer) => peer.address === address)?.md5 === undefined) setTcpMd5(fd, address, undefined);
+      }
+      peers = next;
+    },
+    close: () => server.close(),
+  };
+}
+
+function setTtl(socket: Socket, family: 4 | 6, peer: ListenPeer): Error | undefined {
+  const { ttl, minTtl } = ttlOf(peer);
+  const fd = descriptorOf(socket);
+  if (fd === undefined) return new Error(`no descriptor for a connection of ${peer.address}`);
+  try {
+    setSocketTtl(fd, family, ttl, minTtl);
+    return undefined;
+  } catch (error) {
+    return error as Error;
+  }
+}

@@ -1,0 +1,100 @@
+import type { Family } from '../net/ip.ts';
+import { BgpError } from './errors.ts';
+import { dialledStays } from './collision.ts';
+import { beforeOpen, count, remember, run, type Draft, type MachineDraft } from './machine.ts';
+import { negotiate } from './negotiate.ts';
+import type { ConnectionId } from './session-contract.ts';
+import { afis, errorCodes, errorSubcodes, messageTypes, safis } from './wire/iana.ts';
+import { decodeMessage } from './wire/message.ts';
+import type { AfiSafi, Message, NotificationMessage, OpenMessage } from './wire/messages.ts';
+import { describeNotification } from './wire/notification.ts';
+
+/** The machine that a connection belongs to; none once it was dropped. */
+export function machineOf(draft: Draft, connection: ConnectionId): MachineDraft | undefined {
+  const { first, second } = draft.state;
+  return first.connection === connection ? first : second?.connection === connection ? second : undefined;
+}
+
+/** The next octets of a connection's stream: each whole message becomes an event, until the connection is dropped. */
+export function takeBytes(draft: Draft, connection: ConnectionId, bytes: Uint8Array): void {
+  const machine = machineOf(draft, connection);
+  if (machine === undefined) return;
+  const { framer, messages, error } = machine.framer.feed(bytes);
+  machine.framer = framer;
+  for (const message of messages) {
+    if (machine.connection !== connection) return;
+    takeMessage(draft, machine, message);
+  }
+  if (error !== undefined && machine.connection === connection) run(draft, machine, 'BGPHeaderErr', { error });
+}
+
+/** The one place where a peer's mistake, thrown by a decoder, is caught. */
+function takeMessage(draft: Draft, machine: MachineDraft, bytes: Uint8Array): void {
+  let message: Message;
+  try {
+    message = decodeMessage(bytes, machine.negotiated?.context ?? beforeOpen);
+  } catch (error) {
+    if (!(error instanceof BgpError)) throw error;
+    if (bytes[18] !== messageTypes.NOTIFICATION) return run(draft, machine, errorEvent(error), { error });
+    // Section 6.4: an error in a NOTIFICATION is noted here and not told to the peer.
+    const text = `malformed NOTIFICATION: ${error.message}`;
+    draft.outputs.push({ type: 'note', note: { event: 'session.problem', text } });
+    remember(draft, text);
+    return run(draft, machine, 'NotifMsg', { text });
+  }
+  count(draft, 'received', message.type);
+  switch (message.type) {
+    case 'OPEN':
+      return takeOpen(draft, machine, message);
+    case 'KEEPALIVE':
+      return run(draft, machine, 'KeepAliveMsg');
+    case 'UPDATE':
+      return run(draft, machine, 'UpdateMsg', { update: message });
+    case 'ROUTE-REFRESH': {
+      // Of a family that was not agreed on, or a marker of RFC 7313: ignored (RFC 2918 section 4).
+      const family = message.subtype === 0 ? familyOf(message) : undefined;
+      const wanted = family !== undefined && machine.negotiated?.families.includes(family) === true;
+      return run(draft, machine, 'RouteRefreshMsg', wanted ? { refresh: family } : {});
+    }
+    case 'NOTIFICATION':
+      return takeNotification(draft, machine, message);
+  }
+}
+
+function errorEvent(error: BgpError): 'BGPOpenMsgErr' | 'UpdateMsgErr' | 'BGPHeaderErr' {
+  return error.code === errorCodes.open ? 'BGPOpenMsgErr' : error.code === errorCodes.update ? 'UpdateMsgErr' : 'BGPHeaderErr';
+}
+
+function familyOf({ afi, safi }: AfiSafi): Family | undefined {
+  if (safi !== safis.unicast) return undefined;
+  return afi === afis.ipv4 ? 'ipv4-unicast' : afi === afis.ipv6 ? 'ipv6-unicast' : undefined;
+}
+
+function takeNotification(draft: Draft, machine: MachineDraft, notification: NotificationMessage): void {
+  const text = describeNotification(notification);
+  draft.outputs.push({ type: 'note', note: { event: 'notification.received', notification, text } });
+  const { code, subcode } = notification;
+  // The loser of a collision is no error: the other connection goes on.
+  if (code !== errorCodes.cease || subcode !== errorSubcodes.cease.connectionCollisionResolution) remember(draft, text);
+  const version = code === errorCodes.open && subcode === errorSubcodes.open.unsupportedVersionNumber;
+  run(draft, machine, version ? 'NotifMsgVerErr' : 'NotifMsg', { text });
+}
+
+function takeOpen(draft: Draft, machine: MachineDraft, open: OpenMessage): void {
+  const { state } = draft;
+  if (machine.state !== 'OpenSent') return run(draft, machine, 'BGPOpen', { open });
+  try {
+    negotiate(state.options, open);
+  } catch (error) {
+    if (!(error instanceof BgpError)) throw error;
+    return run(draft, machine, 'BGPOpenMsgErr', { error });
+  }
+  const other = machine === state.first ? state.second : state.first;
+  // Section 6.8: Established wins, else the connection of the side with the higher BGP Identifier.
+  if (other?.state === 'Established') return run(draft, machine, 'OpenCollisionDump');
+  if (other?.state === 'OpenConfirm') {
+    if (machine.dialled !== dialledStays(state.options, open.bgpIdentifier)) return run(draft, machine, 'OpenCollisionDump');
+    run(draft, other, 'OpenCollisionDump');
+  }
+  run(draft, machine, 'BGPOpen', { open });
+}
