@@ -1,7 +1,7 @@
 import { hostPrefix, isHostPrefix, parseIp, parsePrefix, prefixAddress } from '../net/ip.ts';
 import type { IpAddress, Prefix } from '../net/ip.ts';
+import { printable } from '../net/printable.ts';
 import type { ApiRequest } from './backend.ts';
-import { printable } from './views/printable.ts';
 import type { ErrorReply, EventItem, PrefixState } from './views/items.ts';
 
 /** A request that is wrong: the HTTP status code, and the error object's code and message. */

@@ -1,4 +1,6 @@
 #!/usr/bin/env node
+import { realpathSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import packageJson from '#package' with { type: 'json' };
 import type { CompletionTree } from './commands/completion.ts';
@@ -20,8 +22,8 @@ const program = new Command('landfall')
   .addOption(new Option('-w, --watch [seconds]', 'again and again, every 2 s or as given').argParser(watchSeconds))
   .option('--no-headers', 'tables without their first line')
   .option('--no-color', 'no colour (nor with NO_COLOR set, nor into a file)')
-  .option('-q, --quiet', 'no words on standard error but errors', false)
-  .option('-v, --verbose', 'more words on standard error', false)
+  .option('-q, --quiet', 'no words on standard error but errors')
+  .option('-v, --verbose', 'more words on standard error')
   .addOption(new Option('--timeout <duration>', 'how long to wait for the daemon').argParser(duration).default(5000, '5s'))
   .configureHelp({ showGlobalOptions: true })
   .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'landfall: ')) })
@@ -29,8 +31,8 @@ const program = new Command('landfall')
   .exitOverride();
 
 verb(program, 'run', 'the daemon: hear VMs, announce their routes')
-  .option('--dry-run', 'capture, decide and log, but open no session', false)
-  .action(does(async (options, own: { dryRun: boolean }) => (await import('./commands/run.ts')).run(options, own.dryRun)));
+  .option('--dry-run', 'capture, decide and log, but open no session')
+  .action(does(async (options, own: { dryRun?: true }) => (await import('./commands/run.ts')).run(options, own.dryRun === true)));
 verb(program, 'status', 'one screen: is all well').action(does(async (options) => (await import('./commands/status.ts')).showStatus(options)));
 
 const show = verb(program, 'show', 'what the daemon knows');
@@ -60,9 +62,9 @@ verb(show, 'why <ip>', 'why an address is announced, or is not: every check with
   .action(does(async (options, _own, address) => (await import('./commands/show.ts')).showWhy(options, address as string)));
 
 verb(program, 'events', 'the latest events')
-  .option('-f, --follow', 'go on with each as it comes', false)
+  .option('-f, --follow', 'go on with each as it comes')
   .option('--type <types>', 'only these: migration, peer, config, frame, capture (comma-separated)')
-  .action(does(async (options, own: { follow: boolean; type?: string }) => (await import('./commands/events.ts')).showEvents(options, own)));
+  .action(does(async (options, own: { follow?: true; type?: string }) => (await import('./commands/events.ts')).showEvents(options, own)));
 
 verb(program, 'announce <ip>', 'announce by hand, until auto')
   .option('--vrf <name>', 'where several VRFs have the address')
@@ -116,11 +118,11 @@ function does<Own extends object>(work: (options: GlobalOptions, own: Own, argum
 }
 
 function globalOptions(): GlobalOptions {
-  const given = program.opts<{ config?: string; socket?: string; output: OutputFormat; watch?: number; headers: boolean; color: boolean; quiet: boolean; verbose: boolean; timeout: number }>();
+  const given = program.opts<{ config?: string; socket?: string; output: OutputFormat; watch?: number; headers: boolean; color: boolean; quiet?: true; verbose?: true; timeout: number }>();
   return {
     config: given.config, socket: given.socket, output: given.output, watchSeconds: given.watch, headers: given.headers,
     color: given.color && process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '',
-    quiet: given.quiet, verbose: given.verbose, timeoutMs: given.timeout,
+    quiet: given.quiet === true, verbose: given.verbose === true, timeoutMs: given.timeout,
   };
 }
 
@@ -169,11 +171,23 @@ function explain(error: unknown): number {
   return error instanceof CommandError ? error.status : status.failed;
 }
 
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : status.failed));
-process.stderr.on('error', () => undefined);
-process.on('uncaughtException', (error) => process.exit(explain(error)));
-process.on('unhandledRejection', (error) => process.exit(explain(error)));
-await program.parseAsync(attachWatch(process.argv.slice(2)), { from: 'user' }).catch((error: unknown) => {
-  exitStatus = explain(error);
-});
-process.exit(exitStatus);
+/** Runs one command line (without `node` and the program's name). @returns the exit status; whatever goes wrong has been said. */
+export async function main(words: readonly string[]): Promise<number> {
+  exitStatus = 0;
+  try {
+    await program.parseAsync(attachWatch(words), { from: 'user' });
+    return exitStatus;
+  } catch (error) {
+    return explain(error);
+  }
+}
+
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : status.failed));
+  process.stderr.on('error', () => undefined);
+  process.on('uncaughtException', (error) => process.exit(explain(error)));
+  process.on('unhandledRejection', (error) => process.exit(explain(error)));
+  const result = await main(process.argv.slice(2));
+  await new Promise((resolve) => process.stdout.write('', resolve));   // a pipe takes 64 KiB at a time: wait until its reader has it all
+  process.exit(result);
+}

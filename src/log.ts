@@ -1,8 +1,8 @@
 import { isatty } from 'node:tty';
 import pino from 'pino';
 import type { LogLevel } from '../config/config.ts';
+import { printable } from '../net/printable.ts';
 import { openLineSink, type LineSink } from './io/line-sink.ts';
-import { printable } from './views/printable.ts';
 
 /**
  * Everything that landfall logs, by name (docs/logging.md). Info: states and routes changed. Debug: each frame. Warn: a peer or
@@ -87,7 +87,7 @@ function makeLog(shared: Shared, lines: pino.Logger, owner: string, bound?: Read
   };
   return {
     child(bindings) {
-      const name = bindings.peer === undefined ? bindings.room : `${bindings.room} ${printable(bindings.peer)}`;
+      const name = bindings.peer === undefined ? bindings.room : `${bindings.room} ${printable(bindings.peer, 253)}`;
       const keys = clean(bindings, 0) as Record<string, unknown>;
       return makeLog(shared, lines.child(keys), name, keys);
     },
@@ -120,6 +120,7 @@ function textValue(value: unknown): string {
 
 /** Keys whose value never reaches a line, whoever put it there. */
 const secretKeys: ReadonlySet<string> = new Set(['password', 'secret', 'md5Key', 'token']);
+const textLimit = 1000;
 const depthLimit = 4;
 const listLimit = 100;
 const octetLimit = 4096;
@@ -127,15 +128,15 @@ const octetLimit = 4096;
 /** A copy of what is logged with all text printable, octets as hex, and nothing without a limit. */
 function clean(value: unknown, depth: number): unknown {
   switch (typeof value) {
-    case 'string': return printable(value);
+    case 'string': return printable(value, textLimit);
     case 'number': case 'boolean': return value;
     case 'undefined': return undefined;
     case 'object': break;
-    default: return printable(String(value));
+    default: return printable(String(value), textLimit);
   }
   if (value === null) return null;
   if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, Math.min(value.length, octetLimit)).toString('hex');
-  if (value instanceof Error) return printable(value.message);
+  if (value instanceof Error) return printable(value.message, textLimit);
   if (depth >= depthLimit) return '…';
   if (Array.isArray(value)) return value.slice(0, listLimit).map((item) => clean(item, depth + 1));
   const copy: Record<string, unknown> = {};

@@ -1,13 +1,22 @@
+import { printable } from '../../net/printable.ts';
 import { ApiTimeout, ApiUnreachable, callApi, type ApiTarget } from '../io/api-client.ts';
 import type { ErrorReply, ListReply } from '../views/items.ts';
 import { formatReply } from '../views/output.ts';
-import { printable } from '../views/printable.ts';
 import type { View } from '../views/view.ts';
 import { CommandError, defaultSocket, print, say, status, type GlobalOptions } from './global.ts';
 
 /** Where the daemon is asked. */
-export function targetOf(options: GlobalOptions): ApiTarget {
-  return { socket: options.socket ?? defaultSocket, timeoutMs: options.timeoutMs };
+export async function targetOf(options: GlobalOptions): Promise<ApiTarget> {
+  return { socket: options.socket ?? (await configuredSocket(options)) ?? defaultSocket, timeoutMs: options.timeoutMs };
+}
+
+/** `api.socket` of a file that was named on purpose. The default file is not read for that: members of the socket's group need not be able to. */
+async function configuredSocket(options: GlobalOptions): Promise<string | undefined> {
+  if (options.config === undefined) return undefined;
+  const { loadConfig } = await import('../../config/io/load.ts');
+  const { config } = loadConfig(options.config, { environment: process.env });
+  if (config === undefined) say(options, `landfall: ${options.config} cannot be used (landfall config check says why); asking on ${defaultSocket}`);
+  return config?.api.socket;
 }
 
 /**
@@ -20,7 +29,7 @@ export async function ask(
   query: Readonly<Record<string, string | number | undefined>> = {},
   body?: unknown,
 ): Promise<ListReply<unknown>> {
-  const target = targetOf(options);
+  const target = await targetOf(options);
   const started = process.hrtime.bigint();
   const reply = await callApi(target, `${path}${queryText(query)}`, body).catch((error: unknown) => {
     throw commandError(error);
@@ -38,7 +47,7 @@ export function queryText(query: Readonly<Record<string, string | number | undef
 
 /** What the daemon refused, as the end of the command. */
 export function replyError(reply: ErrorReply): CommandError {
-  return new CommandError(reply.error.code === 'badRequest' ? status.usage : status.failed, printable(reply.error.message));
+  return new CommandError(reply.error.code === 'badRequest' ? status.usage : status.failed, printable(reply.error.message, 1000));
 }
 
 /** What went wrong on the way to the daemon, as the end of the command. */

@@ -1,12 +1,12 @@
+import { printable } from '../../net/printable.ts';
 import { streamApi } from '../io/api-client.ts';
 import type { EventItem } from '../views/items.ts';
 import { escapeControls } from '../views/output.ts';
-import { printable } from '../views/printable.ts';
 import { commandError, queryText, replyError, targetOf } from './ask.ts';
-import { CommandError, print, say, status, type GlobalOptions } from './global.ts';
+import { CommandError, printAll, say, status, type GlobalOptions } from './global.ts';
 
 export interface EventsOptions {
-  readonly follow: boolean;
+  readonly follow?: true;
   /** Comma-separated types. */
   readonly type?: string;
 }
@@ -17,18 +17,19 @@ const recentBefore = 10;
 
 /** `events`: the latest, then the end. `events -f`: the last few, then each as it comes, until the daemon ends. */
 export async function showEvents(options: GlobalOptions, wanted: EventsOptions): Promise<number> {
-  const target = targetOf(options);
+  const follow = wanted.follow === true;
+  const target = await targetOf(options);
   const toYaml = options.output === 'yaml' ? (await import('../../config/yaml-text.ts')).toYaml : undefined;
   let count = 0;
-  const query = queryText({ type: wanted.type, recent: wanted.follow ? recentBefore : recentAll, follow: String(wanted.follow) });
+  const query = queryText({ type: wanted.type, recent: follow ? recentBefore : recentAll, follow: String(follow) });
   const end = await streamApi(target, `/v1/events${query}`, (event) => {
     count++;
-    print(toYaml === undefined ? formatEvent(event, options) : `---\n${toYaml(event)}`);
+    return printAll(toYaml === undefined ? formatEvent(event, options) : `---\n${toYaml(event)}`);
   }).catch((error: unknown) => {
     throw commandError(error);
   });
   if (end !== undefined && end.error.code !== 'unavailable') throw replyError(end);
-  if (end !== undefined || wanted.follow) throw new CommandError(status.unreachable, printable(end?.error.message ?? 'the daemon ended the stream'));
+  if (end !== undefined || follow) throw new CommandError(status.unreachable, printable(end?.error.message ?? 'the daemon ended the stream', 1000));
   if (count === 0) say(options, 'no events');
   return 0;
 }
@@ -46,6 +47,6 @@ function formatEvent(event: EventItem, options: GlobalOptions): string {
 }
 
 function formatValue(value: unknown): string {
-  const text = printable(typeof value === 'string' ? value : JSON.stringify(value));
+  const text = printable(typeof value === 'string' ? value : JSON.stringify(value), 1000);
   return typeof value !== 'string' || /^[^\s"=]+$/.test(text) ? text : `"${text.replaceAll('"', '\\"')}"`;
 }

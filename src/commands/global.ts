@@ -37,6 +37,11 @@ export function say(options: GlobalOptions, sentence: string): void {
   if (!options.quiet) process.stderr.write(`${sentence}\n`);
 }
 
+/** Data, and waits until a slow reader has room again. */
+export async function printAll(text: string): Promise<void> {
+  if (!process.stdout.write(text)) await new Promise((resolve) => process.stdout.once('drain', resolve));
+}
+
 /** Data. */
 export function print(text: string): void {
   process.stdout.write(text);

@@ -28,5 +28,5 @@ export async function auto(options: GlobalOptions, address: string, vrf: string 
 
 async function change(options: GlobalOptions, path: string, body: Readonly<Record<string, string | number | undefined>>): Promise<void> {
   const reply = await ask(options, path, {}, body);
-  if (reply.items.length > 0) await printReply(options, reply as ListReply<PrefixItem>, prefixesView);
+  if (reply.items.length > 0 || (options.output !== 'table' && options.output !== 'wide')) await printReply(options, reply as ListReply<PrefixItem>, prefixesView);
 }

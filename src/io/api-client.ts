@@ -39,14 +39,14 @@ export async function callApi(target: ApiTarget, path: string, body?: unknown): 
 }
 
 /**
- * Reads a stream of events until the daemon ends it or `signal` aborts. @returns an error object where the daemon answered or
+ * Reads a stream of events until the daemon ends it; reads no faster than `onEvent` takes them. @returns an error object where the daemon answered or
  * ended with one.
  * @throws ApiUnreachable, ApiTimeout
  */
 export async function streamApi(
   target: ApiTarget,
   path: string,
-  onEvent: (event: EventItem) => void,
+  onEvent: (event: EventItem) => void | Promise<void>,
   onBegin?: () => void,
 ): Promise<ErrorReply | undefined> {
   const timer = startTimer(target);
@@ -64,7 +64,7 @@ export async function streamApi(
       for (const line of lines) {
         const item = parseJson(target, line) as EventItem | ErrorReply;
         if ('error' in item && 'kind' in item && item.kind === 'Error') return item as ErrorReply;
-        onEvent(item as EventItem);
+        await onEvent(item as EventItem);
       }
     }
     return undefined;

@@ -60,7 +60,10 @@ export class EventStreams {
   /** Ends every stream and the subscription. */
   close(message: string): void {
     this.unsubscribe();
-    for (const stream of this.streams) this.drop(stream, message);
+    for (const stream of this.streams) {
+      this.write(stream);
+      if (this.streams.has(stream)) this.drop(stream, message);
+    }
   }
 
   private take(event: EventItem): void {

@@ -15,6 +15,8 @@ export interface LineSink {
   readonly lost: number;
 }
 
+const flushAtExit = new Set<() => void>();
+
 /** @param destination a file descriptor, or the path of a file to append to. */
 export function openLineSink(destination: number | string): LineSink {
   const fd = typeof destination === 'number' ? destination : openSync(destination, 'a', 0o640);
@@ -42,7 +44,8 @@ export function openLineSink(destination: number | string): LineSink {
       else gone = true;
     }
   };
-  process.on('exit', flush);
+  if (flushAtExit.size === 0) process.on('exit', () => flushAtExit.forEach((each) => each()));
+  flushAtExit.add(flush);
   return {
     write(line) {
       if (gone || buffered.length + line.length > backlogLimit) {

@@ -24,7 +24,6 @@ export interface ProbeCounts {
 }
 
 interface Outstanding {
-  readonly sequence: number;
   readonly sentMs: number;
   answered: boolean;
 }
@@ -39,9 +38,11 @@ export const gapLimit = 10_000;
 export class GapLedger {
   readonly gaps: ProbeGap[] = [];
   private readonly lossAfterMs: number;
-  /** Requests not judged yet, oldest first; those answered out of order wait for the ones before them. */
+  /** Requests in the order of sending; from `head` on they are not judged yet: those answered out of order wait for the ones before them. */
   private readonly waiting: Outstanding[] = [];
   private head = 0;
+  /** The sequence of `waiting[0]`. */
+  private base = 0;
   private open: { startMs: number; lost: number } | undefined;
   private lastLostMs = 0;
   private lastAnswerMs: number | undefined;
@@ -56,22 +57,26 @@ export class GapLedger {
     this.lossAfterMs = lossAfterMs;
   }
 
-  /** A request left. Sequences rise by one. */
-  sent(sequence: number, atMs: number): void {
-    this.waiting.push({ sequence, sentMs: atMs, answered: false });
+  /** The next request left: the first has sequence 0, each further one more. */
+  sent(atMs: number): void {
+    this.waiting.push({ sentMs: atMs, answered: false });
     this.sentCount++;
   }
 
   /** An answer came. @returns the round trip in ms; undefined for a duplicate, a late one, or one that answers nothing of ours. */
   answered(sequence: number, atMs: number): number | undefined {
-    const first = this.waiting[this.head];
-    const entry = first === undefined ? undefined : this.waiting[this.head + sequence - first.sequence];
-    if (entry === undefined || entry.sequence !== sequence) {
-      if (sequence < this.sentCount && (first === undefined || sequence < first.sequence)) this.lateCount++;
+    const index = sequence - this.base;
+    const entry = this.waiting[index];
+    if (entry === undefined) {
+      if (sequence >= 0 && index < 0) this.lateCount++;
       return undefined;
     }
     if (entry.answered) return undefined;
     entry.answered = true;
+    if (index < this.head) {
+      this.lateCount++;
+      return undefined;
+    }
     this.receivedCount++;
     if (this.lastAnswerMs !== undefined) this.silenceMs = Math.max(this.silenceMs, atMs - this.lastAnswerMs);
     this.lastAnswerMs = atMs;
@@ -88,6 +93,7 @@ export class GapLedger {
     }
     if (this.head > 4096) {
       this.waiting.splice(0, this.head);
+      this.base += this.head;
       this.head = 0;
     }
     return ended;

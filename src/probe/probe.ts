@@ -92,7 +92,7 @@ export async function startProbe(options: ProbeOptions): Promise<Probe> {
       address,
       () => {
         const request = { sequence: sent++, sentMs: now() };
-        ledger.sent(request.sequence, request.sentMs);
+        ledger.sent(request.sentMs);
         options.onSent?.(request);
       },
       () => refused++,

@@ -1,4 +1,4 @@
-import { printable } from './printable.ts';
+import { printable } from '../../net/printable.ts';
 import type { MigrationItem } from './items.ts';
 import type { View } from './view.ts';
 import { formatMs, formatTime } from './units.ts';
@@ -35,7 +35,7 @@ export const migrationView: View<MigrationItem> = {
     return lines
       .map(({ atSeconds, event, text }) => {
         const at = `${(atSeconds * 1000).toFixed(1)} ms`.padStart(10);
-        return `${at}  ${printable(event).padEnd(width)}  ${printable(text)}`.trimEnd() + '\n';
+        return `${at}  ${printable(event).padEnd(width)}  ${printable(text, 1000)}`.trimEnd() + '\n';
       })
       .join('');
   },

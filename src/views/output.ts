@@ -1,5 +1,5 @@
+import { printable } from '../../net/printable.ts';
 import type { ListReply } from './items.ts';
-import { printable } from './printable.ts';
 import { formatTable } from './table.ts';
 import type { View } from './view.ts';
 
@@ -21,7 +21,7 @@ export function formatReply<Item, Row>(reply: ListReply<Item>, view: View<Item, 
     case 'json': return `${escapeControls(JSON.stringify(reply, undefined, 2))}\n`;
     case 'jsonl': return items.map((item) => `${escapeControls(JSON.stringify(item))}\n`).join('');
     case 'yaml': return escapeYaml(style.toYaml(reply));
-    case 'name': return items.map((item) => `${printable(view.name(item))}\n`).join('');
+    case 'name': return items.map((item) => `${printable(view.name(item), 1000)}\n`).join('');
     case 'table': case 'wide': {
       if (view.text !== undefined) return view.text(items);
       const rows = items.flatMap((item) => view.rows?.(item) ?? [item as unknown as Row]);
@@ -35,7 +35,7 @@ export function escapeControls(json: string): string {
   return json.replace(/[\x7f-\x9f\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
-/** What no line of YAML of ours can contain unescaped but the line feed; whatever slips through is spelt out. */
+/** The same for YAML, whose writer spells out what it must, but no more. */
 function escapeYaml(yaml: string): string {
-  return yaml.split('\n').map((line) => printable(line, Infinity)).join('\n');
+  return yaml.replace(/[\0-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

@@ -1,5 +1,4 @@
 import type { StatusItem } from './items.ts';
-import { printable } from './printable.ts';
 import { formatTable, type Column } from './table.ts';
 import { formatDuration, formatTime } from './units.ts';
 import type { View } from './view.ts';
@@ -35,7 +34,7 @@ function lines(item: StatusItem): [string, string][] {
     ],
     ['last reload', lastReload === undefined ? '-' : `${formatTime(lastReload.at)}, ${lastReload.successful ? 'successful' : 'refused'}`],
     ['capture', `${item.capture.frames} frames, ${item.capture.dropped} dropped`],
-    ...item.warnings.map((warning, index): [string, string] => [index === 0 ? 'warnings' : '', printable(warning)]),
+    ...item.warnings.map((warning, index): [string, string] => [index === 0 ? 'warnings' : '', warning]),
     ...(item.warnings.length === 0 ? [['warnings', 'none'] as [string, string]] : []),
   ];
 }

@@ -1,5 +1,5 @@
 import CliTable from 'cli-table3';
-import { printable } from './printable.ts';
+import { printable } from '../../net/printable.ts';
 
 /** How a cell is coloured, where colour is wanted at all. */
 export type Tone = 'good' | 'warn' | 'bad';
@@ -19,6 +19,9 @@ export interface TableStyle {
   readonly headers: boolean;
   readonly color: boolean;
 }
+
+/** Characters that a cell shows at most. */
+const cellLimit = 1000;
 
 const codes: Readonly<Record<Tone, string>> = { good: '\x1b[32m', warn: '\x1b[33m', bad: '\x1b[31m' };
 
@@ -43,7 +46,7 @@ export function formatTable<Row>(columns: readonly Column<Row>[], rows: readonly
 
 function formatCell<Row>(column: Column<Row>, row: Row, color: boolean): string {
   const value = column.cell(row);
-  const text = value === undefined ? '-' : printable(String(value));
+  const text = value === undefined ? '-' : printable(String(value), cellLimit);
   const tone = color ? column.tone?.(row) : undefined;
   return tone === undefined ? text : `${codes[tone]}${text}\x1b[39m`;
 }

@@ -1,5 +1,5 @@
+import { printable } from '../../net/printable.ts';
 import type { WhyItem } from './items.ts';
-import { printable } from './printable.ts';
 import { formatTable, type Column } from './table.ts';
 import type { View } from './view.ts';
 
@@ -15,5 +15,5 @@ export const whyView: View<WhyItem> = {
   name: (item) => item.address,
   columns: [],
   text: (items) =>
-    items.map((item) => `${printable(item.answer)}\n${formatTable(columns, item.checks, { wide: true, headers: false, color: false })}`).join('\n'),
+    items.map((item) => `${printable(item.answer, 1000)}\n${formatTable(columns, item.checks, { wide: true, headers: false, color: false })}`).join('\n'),
 };

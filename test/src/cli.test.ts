@@ -1,0 +1,254 @@
+import assert from 'node:assert/strict';
+import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { ApiRequest } from '../../src/backend.ts';
+import { main } from '../../src/cli.ts';
+import { serveApi, type ApiServer } from '../../src/io/api-socket.ts';
+import { fakeBackend, silentLog } from './fake-daemon.ts';
+
+const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
+const tsx = import.meta.resolve('tsx');
+
+interface Ended {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+describe('command line', function () {
+  this.timeout(30_000);
+  this.slow(2000);
+  let folder: string;
+  let socket: string;
+  let server: ApiServer;
+  let silent: Server;
+  const seen: ApiRequest[] = [];
+  const backend = fakeBackend(seen);
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'landfall-cli-'));
+    socket = join(folder, 's');
+    server = await serveApi({ path: socket, mode: 0o600, backend, log: silentLog });
+    silent = createServer().listen(join(folder, 'silent'));
+  });
+  after(async () => {
+    silent.close();
+    await server.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  /** Runs a command line in this process, with its output caught. */
+  async function landfall(words: string, environment: Record<string, string> = {}): Promise<Ended> {
+    const caught = { stdout: '', stderr: '' };
+    const before = { stdout: process.stdout.write, stderr: process.stderr.write, env: process.env };
+    const take = (name: 'stdout' | 'stderr') => (text: string): boolean => {
+      caught[name] += text;
+      return true;
+    };
+    process.env = { LANDFALL_SOCKET: socket, ...environment };
+    process.stdout.write = take('stdout') as typeof process.stdout.write;
+    process.stderr.write = take('stderr') as typeof process.stderr.write;
+    try {
+      return { status: await main(words.split(' ').filter((word) => word !== '')), ...caught };
+    } finally {
+      process.stdout.write = before.stdout;
+      process.stderr.write = before.stderr;
+      process.env = before.env;
+    }
+  }
+
+  /** Starts the real program, with pipes. */
+  function start(...words: string[]): ChildProcessWithoutNullStreams {
+    return spawn(process.execPath, ['--import', tsx, cli, '-s', socket, ...words], { cwd: folder });
+  }
+
+  it('prints what was asked for, and exits 0', async () => {
+    const cases: [string, RegExp, RegExp?][] = [
+      ['status', /^landfall +0\.1\.0 on hv-07\n.*\nwarnings +tap7 is on br-vlan/s],
+      ['show peers', /^PEER +ADDRESS.*\ntor-a/],
+      ['show prefixes --state elevated -o name', /^203\.0\.113\.11\/32\n$/],
+      ['-o wide show prefixes', /SOURCE\n/],
+      ['show --no-headers prefixes', /^203/],
+      ['show prefixes --state held', /^PREFIX  VM[^\n]*\n$/, /^no prefixes\n$/],
+      ['show prefixes --state held -q -o jsonl', /^$/, /^$/],
+      ['show received -o json', /"sequence": 7/],
+      ['show migrations --since 1h -o yaml', /^apiVersion: landfall\/v1\n/],
+      ['show migration k3f9', /^ {4}0\.0 ms {2}frame/],
+      ['show bindings', /shop\/web-1/],
+      ['show ignored', /vnet9\\x1b\[2J\\x0d\\x0ax/],
+      ['show config', /^node:\n {2}name: hv-07/],
+      ['show why 203.0.113.13', /is not announced/],
+      ['events', /^$/, /^no events\n$/],
+      ['announce 203.0.113.11', /^$/, /announced by hand/],
+      ['withdraw 203.0.113.11 --for 10m', /^$/, /for 10m00s/],
+      ['auto 203.0.113.11/32 -q', /^$/, /^$/],
+      ['--version', /^\d+\.\d+\.\d+\n$/],
+      ['show prefixes --help', /--state.*Global Options:.*--socket/s],
+    ];
+    for (const [words, stdout, stderr] of cases) {
+      const ended = await landfall(words);
+      assert.equal(ended.status, 0, `${words}: ${ended.stderr}`);
+      assert.match(ended.stdout, stdout, words);
+      assert.match(ended.stderr, stderr ?? /^$/, words);
+      assert.ok(!/[\x00-\x09\x0b-\x1f]/.test(ended.stdout + ended.stderr), words);
+    }
+    const asked = (verb: string): ApiRequest | undefined => seen.find((request) => request.verb === verb);
+    assert.deepEqual(asked('migrations'), { verb: 'migrations', sinceSeconds: 3600 });
+    assert.deepEqual(asked('withdraw'), { verb: 'withdraw', address: '203.0.113.11', forSeconds: 600 });
+    assert.deepEqual(asked('auto'), { verb: 'auto', address: '203.0.113.11' });
+  });
+
+  it('says in one sentence what is wrong, and with the exit status what kind it is', async () => {
+    const nobody = join(folder, 'nobody');
+    writeFileSync(nobody, '');
+    const cases: [string, number, RegExp][] = [
+      ['show peers tor-b', 1, /tor-b is active, not established/],
+      ['show peers nope', 1, /no peer is named nope/],
+      ['show migration none', 1, /no migration has the id none/],
+      ['show prefixes 203.0.113.99', 1, /no prefixes/],
+      ['show prefixes --vm broken', 1, /failed to answer/],
+      ['', 2, /Usage: landfall/],
+      ['shwo', 2, /unknown command/],
+      ['show peers --nope', 2, /unknown option/],
+      ['show peers -o xml', 2, /Allowed choices/],
+      ['show peers --timeout soon', 2, /duration/],
+      ['show why', 2, /missing required argument/],
+      ['show why nonsense', 2, /is not an IP address/],
+      ['show prefixes 203.0.113.1/24', 2, /host bits/],
+      ['completion tcsh', 2, /shells are bash, zsh, fish/],
+      ['probe nonsense', 2, /is not an IP address/],
+      ['config check', 3, /landfall\.yaml/],
+      [`status -s ${folder}/none`, 4, /there is no such socket; is landfall running/],
+      [`status -s ${nobody}`, 4, /not reachable/],
+      [`status --timeout 200ms -s ${folder}/silent`, 5, /no answer .* within 0\.2 s/],
+    ];
+    for (const [words, status, stderr] of cases) {
+      const ended = await landfall(words, words.startsWith('config') ? { LANDFALL_CONFIG: join(folder, 'landfall.yaml') } : {});
+      assert.equal(ended.status, status, `${words}: ${ended.stderr}`);
+      assert.match(ended.stderr, stderr, words);
+      assert.doesNotMatch(ended.stderr, /\n {4}at |node:internal/, `${words}: no stack trace`);
+    }
+  });
+
+  it('gives a pipe all of a long answer, however slowly it is read', async () => {
+    const child = start('show', 'prefixes', '--vm', 'many', '-o', 'json');
+    let text = '';
+    child.stdout.setEncoding('utf8');
+    child.stdout.once('readable', () => setTimeout(() => child.stdout.on('data', (chunk: string) => (text += chunk)), 200));
+    await new Promise((resolve) => child.on('close', resolve));
+    assert.equal((JSON.parse(text) as { items: unknown[] }).items.length, 2500);
+  });
+
+  it('says nothing when its reader leaves', async () => {
+    const child = spawn('bash', ['-c', `set -o pipefail; cd /; "$0" --import "$1" "$2" -s "$3" show prefixes --vm many | head -1`, process.execPath, tsx, cli, socket]);
+    let stderr = '';
+    let stdout = '';
+    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
+    const status = await new Promise((resolve) => child.on('close', resolve));
+    assert.match(stdout, /^PREFIX/);
+    assert.deepEqual([status, stderr], [0, '']);
+  });
+
+  it('follows events as one JSON object a line until the daemon ends', async () => {
+    const path = join(folder, 'events');
+    const own = fakeBackend();
+    const daemon = await serveApi({ path, mode: 0o600, backend: own, log: silentLog });
+    own.emit({ time: '2026-11-24T10:41:07.123Z', type: 'peer', event: 'session.transition', peer: 'tor-a' });
+    own.emit({ time: '2026-11-24T10:41:07.123Z', type: 'migration', event: 'migration.started', prefix: 'x\x1b\r\n' });
+    const child = start('-s', path, 'events', '-f', '--type', 'migration', '-o', 'jsonl');
+    let stdout = '';
+    let stderr = '';
+    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    child.stdout.on('data', (chunk: Buffer) => {
+      stdout += chunk.toString();
+      const lines = stdout.split('\n').length - 1;
+      if (lines === 1) own.emit({ time: '2026-11-24T10:41:08.123Z', type: 'migration', event: 'migration.finished' });
+      if (lines === 2) void daemon.close();
+    });
+    const status = await new Promise((resolve) => child.on('close', resolve));
+    const events = stdout.trimEnd().split('\n').map((line) => JSON.parse(line) as { event: string; prefix?: string });
+    assert.deepEqual(events.map(({ event }) => event), ['migration.started', 'migration.finished']);
+    assert.equal(events[0]?.prefix, 'x\x1b\r\n');
+    assert.deepEqual([status, stderr], [4, 'landfall: the daemon stops\n']);
+  });
+
+  it('asks again and again with -w, before the verb or after it', async () => {
+    for (const words of [['-w', 'show', 'peers'], ['show', 'peers', '--watch=0.1']]) {
+      const child = start(...words);
+      let stdout = '';
+      const wanted = words.includes('-w') ? 1 : 3;
+      child.stdout.on('data', (chunk: Buffer) => {
+        stdout += chunk.toString();
+        if (stdout.split('PEER').length > wanted) child.kill();
+      });
+      await new Promise((resolve) => child.on('close', resolve));
+      assert.equal(child.signalCode, 'SIGTERM', stdout);
+    }
+  });
+
+  it('shows no stack trace, whatever happens', async () => {
+    const child = start('status', '-s', join(folder, 'none'));
+    let stderr = '';
+    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    const [status] = (await once(child, 'close')) as [number];
+    assert.equal(status, 4);
+    assert.match(stderr, /^landfall: the daemon is not reachable on [^\n]*\n$/);
+  });
+
+  it('colours nothing into a pipe', async () => {
+    assert.doesNotMatch((await landfall('show peers')).stdout, /\x1b/);
+  });
+
+  it('finds the socket that a configuration names', async () => {
+    const file = join(folder, 'named.yaml');
+    writeFileSync(file, 'apiVersion: landfall/v1\n');
+    chmodSync(file, 0o600);
+    const ended = await landfall(`show peers -o name -c ${file}`);
+    assert.equal(ended.stdout, 'tor-a\ntor-b\n', 'LANDFALL_SOCKET wins over a file');
+  });
+
+  describe('completion', () => {
+    let scripts: Record<string, string>;
+    before(async () => {
+      scripts = {};
+      for (const shell of ['bash', 'zsh', 'fish']) {
+        const { status, stdout } = await landfall(`completion ${shell}`);
+        assert.equal(status, 0);
+        scripts[shell] = stdout;
+      }
+    });
+
+    it('is a bash script that completes', () => {
+      const complete = (line: string): string[] => {
+        const words = line.split(' ');
+        const quoted = words.map((word) => `'${word}'`).join(' ');
+        const script = `${scripts['bash']}\nlandfall() { printf 'tor-a\\ntor-b\\n'; }\nCOMP_WORDS=(${quoted})\nCOMP_CWORD=${words.length - 1}\n_landfall 2>/dev/null\nprintf '%s\\n' "\${COMPREPLY[@]}"`;
+        const { status, stdout, stderr } = spawnSync('bash', ['-c', script], { encoding: 'utf8' });
+        assert.equal(status, 0, stderr);
+        return stdout.split('\n').filter((word) => word !== '');
+      };
+      assert.equal(spawnSync('bash', ['-n'], { input: scripts['bash'] }).status, 0);
+      assert.deepEqual(complete('landfall wi'), ['withdraw']);
+      assert.deepEqual(complete('landfall show pr'), ['prefixes']);
+      assert.deepEqual(complete('landfall show prefixes --st'), ['--state']);
+      assert.deepEqual(complete('landfall -o '), ['table', 'wide', 'json', 'yaml', 'jsonl', 'name']);
+      assert.deepEqual(complete('landfall -q show mig'), ['migrations', 'migration']);
+      assert.deepEqual(complete('landfall show peers tor-'), ['tor-a', 'tor-b']);
+      assert.deepEqual(complete('landfall announce --v').sort(), ['--verbose', '--version', '--vrf']);
+    });
+
+    it('names every verb in each shell', () => {
+      for (const shell of ['bash', 'zsh', 'fish']) {
+        for (const verb of ['run', 'status', 'show', 'events', 'announce', 'withdraw', 'auto', 'config', 'probe', 'demo', 'peers', 'ignored', 'why', 'check']) {
+          assert.match(scripts[shell] as string, new RegExp(`\\b${verb}\\b`), `${shell}: ${verb}`);
+        }
+      }
+    });
+  });
+});
