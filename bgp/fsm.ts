@@ -54,7 +54,7 @@ export type Step =
   | 'notifyCease'
   /** Cease / Connection Collision Resolution. */
   | 'notifyCollision'
-  /** Plans the next start: after a ConnectRetryTime, longer when OPENs fail again and again. */
+  /** Plans the next start: after a ConnectRetryTime, longer when the session fails again and again. */
   | 'dampPeerOscillations';
 
 export interface Cell {
@@ -99,7 +99,8 @@ export const transitions: Readonly<Record<FsmState, State>> = {
     TcpConnectionFails: go('Idle', 'stopConnectRetryTimer', 'dropTcp', 'dampPeerOscillations'),
     otherwise: fail(),
   },
-  // Waiting for TCP: for the peer to dial us (passive), or for our next attempt after one that was lost in OpenSent.
+  // Waiting for TCP: for the peer to dial us, or for our next attempt after one that was lost in OpenSent. A passive start leaves out the
+  // ConnectRetryTimer of section 8.2.2, which would make us dial in the end: passive means never.
   Active: {
     ...starts('Active'),
     ManualStop: go('Idle', 'dropTcp', 'resetConnectRetryCounter', 'stopConnectRetryTimer'),
@@ -115,7 +116,8 @@ export const transitions: Readonly<Record<FsmState, State>> = {
     ManualStop: go('Idle', 'notifyCease', 'stopConnectRetryTimer', 'dropTcp', 'resetConnectRetryCounter'),
     AutomaticStop: fail('notifyCease'),
     HoldTimer_Expires: fail('notifyHoldTimerExpired'),
-    TcpConnectionFails: go('Active', 'dropTcp', 'startConnectRetryTimer'),
+    // Counted, other than in the RFC: a peer that takes TCP and closes it at our OPEN, time and again, is damped like one that says why.
+    TcpConnectionFails: go('Active', 'dropTcp', 'countConnectRetry', 'startConnectRetryTimer'),
     BGPOpen: go('OpenConfirm', 'stopConnectRetryTimer', 'negotiate', 'sendKeepalive', 'startKeepaliveTimer', 'startHoldTimer'),
     BGPHeaderErr: fail('notifyError'),
     BGPOpenMsgErr: fail('notifyError'),
