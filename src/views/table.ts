@@ -1,4 +1,3 @@
-import CliTable from 'cli-table3';
 import { printable } from '../../net/printable.ts';
 
 /** How a cell is coloured, where colour is wanted at all. */
@@ -25,28 +24,30 @@ const cellLimit = 1000;
 
 const codes: Readonly<Record<Tone, string>> = { good: '\x1b[32m', warn: '\x1b[33m', bad: '\x1b[31m' };
 
-const noBorders = {
-  top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '',
-  left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ',
-};
-
 /** A table without borders, two spaces between columns, one line per row. Every line ends in a line feed; no rows and no headers give ''. */
 export function formatTable<Row>(columns: readonly Column<Row>[], rows: readonly Row[], style: TableStyle): string {
   const shown = columns.filter((column) => style.wide || column.wide !== true);
-  const table = new CliTable({
-    chars: noBorders,
-    style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [], compact: true },
-    colAligns: shown.map((column) => column.align ?? 'left'),
-    head: style.headers ? shown.map((column) => column.header) : [],
-  });
-  for (const row of rows) table.push(shown.map((column) => formatCell(column, row, style.color)));
-  if (rows.length === 0 && !style.headers) return '';
-  return table.toString().split('\n').map((line) => `${line.trimEnd()}\n`).join('');
+  const cells = rows.map((row) => shown.map((column) => formatCell(column.cell(row))));
+  const lines = style.headers ? [shown.map((column) => column.header), ...cells] : cells;
+  const widths = shown.map((_, at) => lines.reduce((width, line) => Math.max(width, (line[at] as string).length), 0));
+  const firstRow = lines.length - rows.length;
+  return lines.map((line, at) => formatLine(shown, line, widths, style.color ? rows[at - firstRow] : undefined)).join('');
 }
 
-function formatCell<Row>(column: Column<Row>, row: Row, color: boolean): string {
-  const value = column.cell(row);
-  const text = value === undefined ? '-' : printable(String(value), cellLimit);
-  const tone = color ? column.tone?.(row) : undefined;
-  return tone === undefined ? text : `${codes[tone]}${text}\x1b[39m`;
+/** Without `row`: no colour. */
+function formatLine<Row>(columns: readonly Column<Row>[], line: readonly string[], widths: readonly number[], row: Row | undefined): string {
+  let text = '';
+  columns.forEach((column, at) => {
+    const cell = line[at] as string;
+    const space = ' '.repeat((widths[at] as number) - cell.length);
+    const tone = row === undefined || cell === '' ? undefined : column.tone?.(row);
+    const shown = tone === undefined ? cell : `${codes[tone]}${cell}\x1b[39m`;
+    text += `${at > 0 ? '  ' : ''}${column.align === 'right' ? space + shown : shown + space}`;
+  });
+  return `${text.trimEnd()}\n`;
+}
+
+/** One column per character: what is printed is ASCII. */
+function formatCell(value: string | number | undefined): string {
+  return value === undefined ? '-' : printable(String(value), cellLimit);
 }
