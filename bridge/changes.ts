@@ -1,7 +1,10 @@
 import { type BridgeState, entriesFor } from './fdb.ts';
-import type { BridgeChange, FdbEntry, Link } from './ports.ts';
+import { type BridgeChange, type FdbEntry, type Link, isBridge } from './ports.ts';
 
-/** What a change of the kernel's means for somebody who follows ports. `bridge` is the name of the port's master. */
+/**
+ * What a change of the kernel's means for somebody who follows ports. `bridge` is the name of the port's master. Members of bonds, teams and
+ * VRFs are no ports.
+ */
 export type BridgeEvent =
   /** It became a port of this bridge: it is new, was put there, or its bridge was made (again) under this name. */
   | { readonly type: 'portAppeared'; readonly port: Link; readonly bridge: string }
@@ -62,8 +65,8 @@ function describeLinks(before: BridgeState, after: Lookup, ifindexes: Iterable<n
   for (const ifindex of ifindexes) {
     const old = before.links.get(ifindex);
     const link = after(ifindex);
-    const from = old?.master === undefined ? undefined : before.links.get(old.master)?.name;
-    const bridge = link?.master === undefined ? undefined : after(link.master)?.name;
+    const from = bridgeName((wanted) => before.links.get(wanted), old?.master);
+    const bridge = bridgeName(after, link?.master);
     if (bridge === undefined || link === undefined) {
       if (from !== undefined && old !== undefined) events.push({ type: 'portGone', port: old, bridge: from });
       continue;
@@ -78,6 +81,11 @@ function describeLinks(before: BridgeState, after: Lookup, ifindexes: Iterable<n
     if (!isRunning(old) && isRunning(link)) events.push({ type: 'carrierBack', port: link, bridge });
   }
   return events;
+}
+
+function bridgeName(lookup: Lookup, master: number | undefined): string | undefined {
+  const link = master === undefined ? undefined : lookup(master);
+  return link !== undefined && isBridge(link) ? link.name : undefined;
 }
 
 function isKnown(state: BridgeState, entry: FdbEntry): boolean {

@@ -27,6 +27,8 @@ export interface BridgeState {
   /** Entries not kept, or pushed out, because of the limits. */
   readonly entriesDropped: number;
   readonly ownAddresses: ReadonlyMap<IpAddress, ReadonlySet<number>>;
+  /** The same, by interface. */
+  readonly addressesOf: ReadonlyMap<number, ReadonlySet<IpAddress>>;
 }
 
 interface Writable {
@@ -38,6 +40,7 @@ interface Writable {
   entryCount: number;
   entriesDropped: number;
   ownAddresses: Map<IpAddress, Set<number>>;
+  addressesOf: Map<number, Set<IpAddress>>;
 }
 
 export function emptyBridgeState(): BridgeState {
@@ -50,6 +53,7 @@ export function emptyBridgeState(): BridgeState {
     entryCount: 0,
     entriesDropped: 0,
     ownAddresses: new Map(),
+    addressesOf: new Map(),
   };
   return state;
 }
@@ -104,15 +108,12 @@ function setLink(state: Writable, link: Link): void {
   if (before !== undefined && before.name !== link.name) forgetName(state, before);
   if (before?.master !== undefined && before.master !== link.master) {
     // The kernel forgets what was learnt on a port that leaves.
-    leave(state, before.master, link.ifindex);
+    removeFrom(state.ports, before.master, link.ifindex);
     forgetEntries(state, link.ifindex);
   }
   state.links.set(link.ifindex, link);
   state.byName.set(link.name, link.ifindex);
-  if (link.master === undefined) return;
-  const ports = state.ports.get(link.master);
-  if (ports === undefined) state.ports.set(link.master, new Set([link.ifindex]));
-  else ports.add(link.ifindex);
+  if (link.master !== undefined) addTo(state.ports, link.master, link.ifindex);
 }
 
 function removeLink(state: Writable, ifindex: number): void {
@@ -120,9 +121,9 @@ function removeLink(state: Writable, ifindex: number): void {
   if (link === undefined) return;
   state.links.delete(ifindex);
   forgetName(state, link);
-  if (link.master !== undefined) leave(state, link.master, ifindex);
+  if (link.master !== undefined) removeFrom(state.ports, link.master, ifindex);
   forgetEntries(state, ifindex);
-  for (const [address, holders] of state.ownAddresses) if (holders.has(ifindex)) removeAddress(state, address, ifindex);
+  for (const address of [...(state.addressesOf.get(ifindex) ?? [])]) removeAddress(state, address, ifindex);
 }
 
 /** A name may already belong to a successor: two interfaces can swap names. */
@@ -134,19 +135,14 @@ function forgetEntries(state: Writable, ifindex: number): void {
   for (const entry of [...(state.entriesOf.get(ifindex)?.values() ?? [])]) removeEntry(state, entry);
 }
 
-function leave(state: Writable, master: number, ifindex: number): void {
-  const ports = state.ports.get(master);
-  ports?.delete(ifindex);
-  if (ports?.size === 0) state.ports.delete(master);
-}
-
 function keyOf(entry: FdbEntry): string {
   return `${entry.vlan}/${entry.mac}`;
 }
 
-/** A port's entry speaks for the bridge that the port is in; the bridge's own entries name the bridge itself. */
+/** A port's entry speaks for the bridge that the port is in; the bridge's own entries name the bridge itself, which may be in a VRF. */
 function bridgeOf(state: Writable, ifindex: number): number {
-  return state.links.get(ifindex)?.master ?? ifindex;
+  const link = state.links.get(ifindex);
+  return link?.kind === 'bridge' ? ifindex : (link?.master ?? ifindex);
 }
 
 function addEntry(state: Writable, entry: FdbEntry): void {
@@ -192,13 +188,23 @@ function removeEntry(state: Writable, entry: FdbEntry): void {
 }
 
 function addAddress(state: Writable, address: IpAddress, ifindex: number): void {
-  const holders = state.ownAddresses.get(address);
-  if (holders === undefined) state.ownAddresses.set(address, new Set([ifindex]));
-  else holders.add(ifindex);
+  addTo(state.ownAddresses, address, ifindex);
+  addTo(state.addressesOf, ifindex, address);
 }
 
 function removeAddress(state: Writable, address: IpAddress, ifindex: number): void {
-  const holders = state.ownAddresses.get(address);
-  holders?.delete(ifindex);
-  if (holders?.size === 0) state.ownAddresses.delete(address);
+  removeFrom(state.ownAddresses, address, ifindex);
+  removeFrom(state.addressesOf, ifindex, address);
+}
+
+function addTo<K, V>(sets: Map<K, Set<V>>, key: K, value: V): void {
+  const set = sets.get(key);
+  if (set === undefined) sets.set(key, new Set([value]));
+  else set.add(value);
+}
+
+function removeFrom<K, V>(sets: Map<K, Set<V>>, key: K, value: V): void {
+  const set = sets.get(key);
+  set?.delete(value);
+  if (set?.size === 0) sets.delete(key);
 }

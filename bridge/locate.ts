@@ -1,7 +1,7 @@
 import type { Announcement } from '../garp/announcement.ts';
 import type { Mac } from '../net/mac.ts';
 import { type BridgeState, entriesFor } from './fdb.ts';
-import { type Link, type PortRole, type WatchedBridge, isDoublyListed, roleOf } from './ports.ts';
+import { type Link, type PortRole, type WatchedBridge, isBridge, isDoublyListed, roleOf } from './ports.ts';
 
 /** Where a frame came in. */
 export interface Place {
@@ -18,14 +18,15 @@ export interface Sighting extends Announcement, Omit<Place, 'watch'> {
 }
 
 /**
- * The port of a watched bridge that `ifindex` is, or `undefined` (another interface, the bridge itself, a bridge nobody watches). Bridges
- * are found by name, so one that was deleted and made again is found again. Where a bridge is watched more than once, the watch of this
+ * The port of a watched bridge that `ifindex` is, or `undefined` (another interface, the bridge itself, a bridge nobody watches, a
+ * member of a bond, team or VRF, whatever its name). Bridges are found by name, so one that was deleted and made again is found again. Where a bridge is watched more than once, the watch of this
  * VLAN counts; if none covers it, the first, and the VLAN check refuses the frame there.
  */
 export function locate(state: BridgeState, watched: readonly WatchedBridge[], ifindex: number, vlan = 0): Place | undefined {
   const link = state.links.get(ifindex);
   if (link?.master === undefined) return undefined;
-  const bridge = state.links.get(link.master)?.name;
+  const master = state.links.get(link.master);
+  const bridge = master !== undefined && isBridge(master) ? master.name : undefined;
   const watch = bridge === undefined ? -1 : watchOf(watched, bridge, vlan);
   if (bridge === undefined || watch < 0) return undefined;
   return { watch, bridge, port: { ifindex, name: link.name }, role: roleOf(watched[watch] as WatchedBridge, link.name) };
@@ -69,10 +70,11 @@ export interface Port {
   readonly role: PortRole;
 }
 
-/** The ports of one watched bridge, in order of ifindex; none while the bridge does not exist. */
+/** The ports of one watched bridge, in order of ifindex; none while the bridge does not exist, or what bears its name is no bridge. */
 export function portsOf(state: BridgeState, watched: WatchedBridge): Port[] {
-  const master = state.byName.get(watched.bridge);
-  if (master === undefined) return [];
+  const bridge = linkNamed(state, watched.bridge);
+  if (bridge === undefined || !isBridge(bridge)) return [];
+  const master = bridge.ifindex;
   const ports: Port[] = [];
   for (const ifindex of [...(state.ports.get(master) ?? [])].sort((a, b) => a - b)) {
     const link = state.links.get(ifindex);
@@ -105,4 +107,20 @@ function firstWatches(watched: readonly WatchedBridge[]): WatchedBridge[] {
 /** Watched bridges that do not exist (yet). */
 export function missingBridges(state: BridgeState, watched: readonly WatchedBridge[]): string[] {
   return [...new Set(watched.map((entry) => entry.bridge))].filter((name) => !state.byName.has(name));
+}
+
+/**
+ * Watched names that belong to something else than a Linux bridge, with its kind (IFLA_LINKINFO): `openvswitch` above all, whose ports
+ * have another master and whose frames and forwarding table do not pass here; also `bond`, `team`, `vrf`. Nothing is ever heard there.
+ */
+export function unsupportedBridges(state: BridgeState, watched: readonly WatchedBridge[]): { readonly bridge: string; readonly kind: string }[] {
+  return firstWatches(watched).flatMap(({ bridge }) => {
+    const link = linkNamed(state, bridge);
+    return link?.kind === undefined || isBridge(link) ? [] : [{ bridge, kind: link.kind }];
+  });
+}
+
+function linkNamed(state: BridgeState, name: string): Link | undefined {
+  const ifindex = state.byName.get(name);
+  return ifindex === undefined ? undefined : state.links.get(ifindex);
 }

@@ -1,19 +1,26 @@
 import type { IpAddress } from '../net/ip.ts';
 import { type Mac, parseMac } from '../net/mac.ts';
 
+/** VLAN identifiers, 1 to 4094, both ends included. */
+export type VlanRange = readonly [low: number, high: number];
+
 /** One network interface as the kernel describes it (RTM_NEWLINK). */
 export interface Link {
   readonly ifindex: number;
   readonly name: string;
   readonly mac?: Mac;
-  /** The ifindex of the bridge (IFLA_MASTER) that it is a port of. */
+  /** The ifindex of the bridge (IFLA_MASTER) that it is a port of; or of a bond, a VRF, a team: see {@link isBridge}. */
   readonly master?: number;
   /** IFLA_IFALIAS: written by the administrator or libvirt, may hold anything. */
   readonly alias?: string;
   /** IFLA_LINKINFO kind: bridge, tun, veth, bond, vxlan, openvswitch, … */
   readonly kind?: string;
-  /** The VLAN of untagged frames on this port (PVID), where its bridge filters VLANs. */
+  /** Of a bridge: it filters VLANs (IFLA_BR_VLAN_FILTERING), so that its ports have VLANs. */
+  readonly vlanFiltering?: boolean;
+  /** The VLAN of untagged frames on this port (PVID), where its bridge filters VLANs. Absent there: they are dropped. */
   readonly pvid?: number;
+  /** The VLANs whose frames its bridge lets in from this port, in order; absent where the bridge filters none. */
+  readonly vlans?: readonly VlanRange[];
   readonly up: boolean;
   /** IFF_LOWER_UP: the carrier. */
   readonly carrier: boolean;
@@ -129,6 +136,22 @@ export function roleOf(watched: WatchedBridge, name: string): PortRole {
 export function isDoublyListed(watched: WatchedBridge, name: string): boolean {
   const matches = (pattern: string): boolean => matchesPattern(pattern, name);
   return watched.uplink.some(matches) && watched.local.some(matches);
+}
+
+/**
+ * True for a link that can have bridge ports. The kernel names the kind of every bridge; a link whose kind is not known gets the benefit of
+ * the doubt, for a physical interface, which has none, is nobody's master.
+ */
+export function isBridge(link: Pick<Link, 'kind'>): boolean {
+  return link.kind === undefined || link.kind === 'bridge';
+}
+
+/**
+ * True if the bridge takes a frame of this VLAN in from the port (0: untagged, and the port has no PVID). A capture sees also what the
+ * bridge then drops: a VM on an access port may write any tag.
+ */
+export function letsIn(link: Pick<Link, 'vlans'>, vlan: number): boolean {
+  return link.vlans === undefined || link.vlans.some(([low, high]) => low <= vlan && vlan <= high);
 }
 
 /** What sits behind a port, as far as the kernel's kind tells: the far end of a veth, a tap, or something else. */

@@ -41,7 +41,7 @@ export function openMonitor(options: MonitorOptions): Monitor {
 
   function open(): void {
     socket = openNetlinkSocket({
-      groups: [RTNLGRP.link, RTNLGRP.neigh, RTNLGRP.ipv4Address, RTNLGRP.ipv6Address],
+      groups: [RTNLGRP.link, RTNLGRP.neigh, RTNLGRP.ipv4Address, RTNLGRP.ipv6Address, RTNLGRP.bridgeVlan],
       receiveBufferBytes,
       onData: (datagram) => guard(() => follower.take(decodeRtnetlink(datagram), socket?.port ?? 0)),
       onError(error) {

@@ -1,5 +1,6 @@
 import type { IpAddress } from '../../net/ip.ts';
 import type { BridgeChange, FdbEntry, Link } from '../ports.ts';
+import { createLinkTable } from './port-vlans.ts';
 import { dumps } from './rtnetlink.ts';
 import type { Dump, RtnetlinkContent, RtnetlinkMessage } from './rtnetlink.ts';
 
@@ -23,7 +24,7 @@ export interface Follower {
 }
 
 /**
- * Turns netlink messages into changes: three dumps one after the other, given out as one `resync`, then events as they come.
+ * Turns netlink messages into changes: the dumps one after the other, given out as one `resync`, then events as they come.
  * Events that arrive during the dumps are kept in order and given out after them. An event may then be older than the dump; but
  * whatever changed after it has an event too, so that the last word about each object is the true one. That holds as long as no
  * event was lost: after an overrun the caller opens a new socket and calls `reset` and `restart`.
@@ -33,14 +34,19 @@ export function createFollower(options: {
   readonly onChange: (change: BridgeChange) => void;
 }): Follower {
   /** Links as last told, for events that speak of a part only. */
-  const links = new Map<number, Link>();
+  const links = createLinkTable();
   let sequence = 0;
   let stage: number | undefined; // index into `dumps`; undefined: no dump runs
   let again = false; // begin anew when the dump that runs has ended
   let interrupted = false;
   let interruptions = 0;
   let waiting: RtnetlinkContent[] = [];
-  let found: { links: Link[]; fdb: FdbEntry[]; ownAddresses: { ifindex: number; address: IpAddress }[] };
+  let found: {
+    links: Link[];
+    ports: Extract<RtnetlinkContent, { type: 'bridgePort' }>[];
+    fdb: FdbEntry[];
+    ownAddresses: { ifindex: number; address: IpAddress }[];
+  };
 
   function ask(next: number): void {
     stage = next;
@@ -53,21 +59,21 @@ export function createFollower(options: {
     again = false;
     interruptions = 0;
     waiting = [];
-    found = { links: [], fdb: [], ownAddresses: [] };
+    found = { links: [], ports: [], fdb: [], ownAddresses: [] };
     ask(0);
   }
 
   /** A part of the table that is asked for. */
   function collect(content: RtnetlinkContent): void {
     if (content.type === 'link') found.links.push(content.link);
+    else if (content.type === 'bridgePort') found.ports.push(content);
     else if (content.type === 'fdb') found.fdb.push(content.entry);
     else if (content.type === 'ownAddress') found.ownAddresses.push({ ifindex: content.ifindex, address: content.address });
   }
 
+  const placeOf = { links: 'links', vlans: 'ports', addresses: 'ownAddresses', fdb: 'fdb' } as const;
   function clearStage(current: number): void {
-    if (current === 0) found.links = [];
-    else if (current === 1) found.ownAddresses = [];
-    else found.fdb = [];
+    found[placeOf[dumps[current] as Dump]] = [];
   }
 
   function endOfDump(errno: number): void {
@@ -84,35 +90,33 @@ export function createFollower(options: {
     const kept = waiting;
     waiting = [];
     links.clear();
-    for (const link of found.links) links.set(link.ifindex, link);
-    options.onChange({ type: 'resync', ...found });
+    for (const link of found.links) links.takeLink(link);
+    for (const port of found.ports) links.takePort(port.ifindex, port.master, port.vlans);
+    options.onChange({ type: 'resync', links: links.all(), fdb: found.fdb, ownAddresses: found.ownAddresses });
     for (const content of kept) give(content);
   }
 
   function give(content: RtnetlinkContent): void {
     switch (content.type) {
       case 'link':
-        links.set(content.link.ifindex, content.link);
-        return options.onChange(content);
+        return tell(links.takeLink(content.link));
+      case 'bridgePort':
+        return tell(links.takePort(content.ifindex, content.master, content.vlans));
+      case 'portVlans':
+        return tell(links.takeVlans(content.ifindex, content.entries, content.present));
       case 'linkGone':
-        links.delete(content.ifindex);
+        links.takeGone(content.ifindex);
         return options.onChange(content);
-      case 'leftBridge':
-        return leaveBridge(content.ifindex, content.master);
       case 'fdb':
       case 'fdbGone':
       case 'ownAddress':
         return options.onChange(content);
-      default: // a `bridgePort` comes with a `link` that says the same
+      default:
     }
   }
 
-  function leaveBridge(ifindex: number, master: number | undefined): void {
-    const known = links.get(ifindex);
-    if (known?.master === undefined || (master !== undefined && master !== known.master)) return;
-    const { master: _left, ...link } = known;
-    links.set(ifindex, link);
-    options.onChange({ type: 'link', link });
+  function tell(changed: readonly Link[]): void {
+    for (const link of changed) options.onChange({ type: 'link', link });
   }
 
   function takeOne({ header, content, interrupted: flag }: RtnetlinkMessage, port: number): void {

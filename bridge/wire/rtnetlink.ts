@@ -16,15 +16,22 @@ import {
   readMessage,
 } from './netlink.ts';
 import type { NetlinkHeader } from './netlink.ts';
+import type { PortVlans, VlanEntry } from './port-vlans.ts';
+import { decodePortVlans, decodeVlans } from './vlan-messages.ts';
 
 export { MalformedNetlink } from './netlink.ts';
 
 /** rtnetlink(7): groups to join, message types, families, attributes; numbers from linux/rtnetlink.h and its neighbours. */
-export const RTNLGRP = { link: 1, neigh: 3, ipv4Address: 5, ipv6Address: 9 } as const;
-const RTM = { newLink: 16, delLink: 17, getLink: 18, newAddress: 20, delAddress: 21, getAddress: 22, newNeigh: 28, delNeigh: 29, getNeigh: 30 } as const;
+export const RTNLGRP = { link: 1, neigh: 3, ipv4Address: 5, ipv6Address: 9, bridgeVlan: 33 } as const;
+const RTM = {
+  newLink: 16, delLink: 17, getLink: 18, newAddress: 20, delAddress: 21, getAddress: 22, newNeigh: 28, delNeigh: 29, getNeigh: 30,
+  newVlan: 112, delVlan: 113,
+} as const;
 const AF = { unspec: 0, inet: 2, bridge: 7, inet6: 10 } as const;
-const IFLA = { address: 1, ifname: 3, master: 10, wireless: 11, linkInfo: 18, ifalias: 20 } as const;
-const IFLA_INFO_KIND = 1;
+const IFLA = { address: 1, ifname: 3, master: 10, wireless: 11, linkInfo: 18, ifalias: 20, afSpec: 26, extMask: 29 } as const;
+const IFLA_INFO = { kind: 1, data: 2 } as const;
+const IFLA_BR_VLAN_FILTERING = 7;
+const RTEXT_FILTER_BRVLAN_COMPRESSED = 0x4;
 const IFA = { address: 1, local: 2 } as const;
 const NDA = { lladdr: 2, vlan: 5, master: 9 } as const;
 const NUD_PERMANENT = 0x80;
@@ -36,10 +43,10 @@ const macOctets = 6;
 export type RtnetlinkContent =
   | { readonly type: 'link'; readonly link: Link }
   | { readonly type: 'linkGone'; readonly ifindex: number }
-  /** AF_BRIDGE: the bridge speaks of its port, with few of the link's attributes. Not to be taken for the link itself. */
-  | { readonly type: 'bridgePort'; readonly ifindex: number; readonly master?: number }
-  /** AF_BRIDGE RTM_DELLINK: the link lives on, but no longer as a port of `master`. */
-  | { readonly type: 'leftBridge'; readonly ifindex: number; readonly master?: number }
+  /** AF_BRIDGE: the bridge speaks of its port, with all VLANs that it gives it. Not to be taken for the link itself. */
+  | { readonly type: 'bridgePort'; readonly ifindex: number; readonly master: number; readonly vlans: PortVlans }
+  /** VLANs that a port (or the bridge itself) now has or no longer has, or has with another flag. */
+  | { readonly type: 'portVlans'; readonly ifindex: number; readonly entries: readonly VlanEntry[]; readonly present: boolean }
   | { readonly type: 'fdb'; readonly entry: FdbEntry }
   | { readonly type: 'fdbGone'; readonly entry: FdbEntry }
   | { readonly type: 'ownAddress'; readonly ifindex: number; readonly address: IpAddress; readonly present: boolean }
@@ -83,6 +90,9 @@ function decodeContent(type: number, body: NetlinkReader): RtnetlinkContent {
     case RTM.newAddress:
     case RTM.delAddress:
       return decodeAddress(body, type === RTM.newAddress);
+    case RTM.newVlan:
+    case RTM.delVlan:
+      return { type: 'portVlans', ...decodeVlans(body), present: type === RTM.newVlan };
     case NLMSG_DONE:
       return { type: 'done', errno: body.left >= 4 ? Math.abs(body.i32()) : 0 };
     case NLMSG_ERROR:
@@ -101,25 +111,18 @@ function decodeLink(body: NetlinkReader, isNew: boolean): RtnetlinkContent {
   const ifindex = body.i32();
   const flags = body.u32();
   body.skip(4);
+  if (family === AF.bridge) return isNew ? decodeBridgePort(body, ifindex) : { type: 'other' };
   let name: string | undefined;
   let partial = false;
-  const optional: { -readonly [K in 'mac' | 'master' | 'alias' | 'kind']?: Link[K] } = {};
+  const optional: { -readonly [K in 'mac' | 'master' | 'alias' | 'kind' | 'vlanFiltering']?: Link[K] } = {};
   readAttributes(body, (type, value) => {
     if (type === IFLA.ifname) name = text(value);
     else if (type === IFLA.ifalias) optional.alias = text(value);
     else if (type === IFLA.address && value.left === macOctets) optional.mac = macFromBytes(value.rest());
     else if (type === IFLA.master) optional.master = value.u32();
     else if (type === IFLA.wireless) partial = true;
-    else if (type === IFLA.linkInfo && family !== AF.bridge) {
-      readAttributes(value, (infoType, info) => {
-        if (infoType === IFLA_INFO_KIND) optional.kind = text(info);
-      });
-    }
+    else if (type === IFLA.linkInfo) Object.assign(optional, decodeLinkInfo(value));
   });
-  if (family === AF.bridge) {
-    const port = optional.master === undefined ? { ifindex } : { ifindex, master: optional.master };
-    return { type: isNew ? 'bridgePort' : 'leftBridge', ...port };
-  }
   // IPv6 and wireless drivers speak of a link with attributes of their own only.
   if (family !== AF.unspec || partial) return { type: 'other' };
   if (!isNew) return { type: 'linkGone', ifindex };
@@ -129,6 +132,36 @@ function decodeLink(body: NetlinkReader, isNew: boolean): RtnetlinkContent {
     type: 'link',
     link: { ifindex, name, ...optional, up: (flags & IFF_UP) !== 0, carrier: (flags & IFF_LOWER_UP) !== 0 },
   };
+}
+
+/** IFLA_LINKINFO: the kind, and data that are the kind's own. */
+function decodeLinkInfo(value: NetlinkReader): Pick<Link, 'kind' | 'vlanFiltering'> {
+  let kind: string | undefined;
+  let data: NetlinkReader | undefined;
+  let filters = false;
+  readAttributes(value, (type, info) => {
+    if (type === IFLA_INFO.kind) kind = text(info);
+    else if (type === IFLA_INFO.data) data = info;
+  });
+  if (kind === undefined) return {};
+  if (kind === 'bridge' && data !== undefined) {
+    readAttributes(data, (type, attribute) => {
+      if (type === IFLA_BR_VLAN_FILTERING) filters = attribute.u8() !== 0;
+    });
+  }
+  return filters ? { kind, vlanFiltering: true } : { kind };
+}
+
+function decodeBridgePort(body: NetlinkReader, ifindex: number): RtnetlinkContent {
+  let master: number | undefined;
+  let vlans: PortVlans | undefined = { vlans: [] };
+  readAttributes(body, (type, value) => {
+    if (type === IFLA.master) master = value.u32();
+    else if (type === IFLA.afSpec) vlans = decodePortVlans(value);
+  });
+  // The bridge itself is its own master here.
+  if (master === undefined || master === ifindex || vlans === undefined) return { type: 'other' };
+  return { type: 'bridgePort', ifindex, master, vlans };
 }
 
 /**
@@ -180,7 +213,7 @@ function text(value: NetlinkReader): string {
 }
 
 /** What can be asked for whole, in the order in which a monitor asks. */
-export const dumps = ['links', 'addresses', 'fdb'] as const;
+export const dumps = ['links', 'vlans', 'addresses', 'fdb'] as const;
 export type Dump = (typeof dumps)[number];
 
 /** The request for a dump. The kernel answers with messages that bear `sequence`, the last one `done`. */
@@ -189,6 +222,15 @@ export function encodeDumpRequest(dump: Dump, sequence: number): Uint8Array {
   switch (dump) {
     case 'links':
       return encodeMessage(header(RTM.getLink), new Uint8Array(16)); // ifinfomsg, AF_UNSPEC
+    case 'vlans': {
+      const body = new Uint8Array(24); // ifinfomsg, IFLA_EXT_MASK
+      const view = new DataView(body.buffer);
+      view.setUint8(0, AF.bridge);
+      view.setUint16(16, 8, true);
+      view.setUint16(18, IFLA.extMask, true);
+      view.setUint32(20, RTEXT_FILTER_BRVLAN_COMPRESSED, true);
+      return encodeMessage(header(RTM.getLink), body);
+    }
     case 'addresses':
       return encodeMessage(header(RTM.getAddress), new Uint8Array(8)); // ifaddrmsg, AF_UNSPEC
     case 'fdb':

@@ -27,6 +27,8 @@ function assertSound(state: BridgeState): void {
   for (const byVlan of state.fdb.values()) for (const entries of byVlan.values()) listed += entries.length;
   assert.equal(listed, count);
   for (const [master, ports] of state.ports) for (const port of ports) assert.equal(state.links.get(port)?.master, master);
+  const addresses = [...state.ownAddresses].flatMap(([address, holders]) => [...holders].map((ifindex) => `${ifindex} ${address}`));
+  assert.deepEqual([...state.addressesOf].flatMap(([ifindex, held]) => [...held].map((address) => `${ifindex} ${address}`)).sort(), addresses.sort());
   for (const [name, ifindex] of state.byName) assert.equal(state.links.get(ifindex)?.name, name);
 }
 
@@ -58,6 +60,13 @@ describe('forwarding entries', () => {
     assert.deepEqual(holders(state, 1, 200), [19]);
     assert.deepEqual(holders(state, 1, 300), []);
     assert.deepEqual(entriesFor(state, mac(1), undefined).length, 2);
+  });
+
+  it('two bridges in one VRF with the same address of their own', () => {
+    const inVrf = [1, 2].map((ifindex): BridgeChange => ({ type: 'link', link: link(ifindex, `br${ifindex - 1}`, 70, { kind: 'bridge' }) }));
+    const state = stateAfter([...fleet, ...inVrf, { type: 'fdb', entry: entry(1, 1, 0, true) }, { type: 'fdb', entry: entry(2, 1, 0, true) }]);
+    assert.deepEqual(holders(state, 1), [1, 2]);
+    assertSound(state);
   });
 
   it('group addresses are no stations', () => {
@@ -131,7 +140,9 @@ describe('own addresses', () => {
   ];
   for (const [name, changes, expected] of rows) {
     it(name, () => {
-      assert.equal(isOwnAddress(stateAfter([...fleet, ...changes]), address), expected);
+      const state = stateAfter([...fleet, ...changes]);
+      assert.equal(isOwnAddress(state, address), expected);
+      assertSound(state);
     });
   }
 });

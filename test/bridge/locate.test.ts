@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { doublyListedPorts, locate, missingBridges, portFor, portsOf, unlistedPorts } from '../../bridge/locate.ts';
+import { doublyListedPorts, locate, missingBridges, portFor, portsOf, unlistedPorts, unsupportedBridges } from '../../bridge/locate.ts';
 import type { BridgeChange } from '../../bridge/ports.ts';
 import { entry, fleet, link, mac, stateAfter, watched } from './fixtures.ts';
 
@@ -30,6 +30,32 @@ describe('locate', () => {
     const anew = stateAfter([...fleet, { type: 'linkGone', ifindex: 1 }, { type: 'link', link: link(51, 'br0') }, { type: 'link', link: link(11, 'vnet1', 51) }]);
     assert.equal(locate(anew, watched, 11)?.bridge, 'br0');
     assert.equal(locate(anew, watched, 12), undefined);
+  });
+
+  describe('by the kind of the master', () => {
+    const kinds: [kind: string | undefined, ports: number][] = [['bridge', 4], [undefined, 4], ['openvswitch', 0], ['bond', 0], ['team', 0], ['vrf', 0]];
+    for (const [kind, ports] of kinds) {
+      it(`${kind ?? 'not known'}: ${ports === 0 ? 'no ports' : 'ports'}`, () => {
+        const other = stateAfter([...fleet, { type: 'link', link: link(1, 'br0', undefined, kind === undefined ? {} : { kind }) }]);
+        assert.equal(locate(other, watched, 11)?.role, ports === 0 ? undefined : 'local');
+        assert.equal(portsOf(other, watched[0]!).length, ports);
+        assert.equal(unlistedPorts(other, watched).length, ports === 0 ? 0 : 1);
+        assert.deepEqual(missingBridges(other, watched), [], 'it is there');
+        assert.deepEqual(unsupportedBridges(other, watched), ports === 0 ? [{ bridge: 'br0', kind }] : []);
+      });
+    }
+
+    it('a bridge in a VRF stays a bridge, and is no port', () => {
+      const inVrf = stateAfter([...fleet, { type: 'link', link: link(70, 'vrf1', undefined, { kind: 'vrf' }) }, { type: 'link', link: link(1, 'br0', 70, { kind: 'bridge' }) }]);
+      assert.equal(locate(inVrf, watched, 11)?.bridge, 'br0');
+      assert.equal(locate(inVrf, [...watched, { bridge: 'vrf1', local: ['*'], uplink: [] }], 1), undefined);
+    });
+
+    it('each unsupported bridge is named once, missing ones are not', () => {
+      const ovs = stateAfter([...fleet, { type: 'link', link: link(60, 'br-int', undefined, { kind: 'openvswitch' }) }]);
+      const twice = { bridge: 'br-int', local: ['*'], uplink: [] };
+      assert.deepEqual(unsupportedBridges(ovs, [...watched, twice, twice, { ...twice, bridge: 'br7' }]), [{ bridge: 'br-int', kind: 'openvswitch' }]);
+    });
   });
 
   it('one bridge watched twice: the VLAN tells which watch', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { contradicts, isDoublyListed, matchesPattern, portKind, portMark, roleOf, speaksBeforeVm } from '../../bridge/ports.ts';
+import { contradicts, isDoublyListed, letsIn, matchesPattern, portKind, portMark, roleOf, speaksBeforeVm } from '../../bridge/ports.ts';
 import { type Mac, parseMac } from '../../net/mac.ts';
 
 const vm = parseMac('52:54:00:aa:00:01') as Mac;
@@ -102,4 +102,19 @@ describe('port kinds and marks', () => {
     assert.equal(contradicts({ from: 'alias', mac: vm }, vm), false);
     assert.equal(contradicts({ from: 'alias', mac: vm }, foreign), true);
   });
+});
+
+describe('what a bridge lets in', () => {
+  const rows: [name: string, vlans: Parameters<typeof letsIn>[0], letIn: number[], dropped: number[]][] = [
+    ['it filters no VLANs', {}, [0, 1, 4094], []],
+    ['an access port', { vlans: [[100, 100]] }, [100], [0, 1, 99, 101]],
+    ['a trunk', { vlans: [[1, 1], [100, 200]] }, [1, 100, 150, 200], [0, 2, 99, 201]],
+    ['a port without VLANs', { vlans: [] }, [], [0, 1, 100]],
+  ];
+  for (const [name, port, letIn, dropped] of rows) {
+    it(name, () => {
+      for (const vlan of letIn) assert.equal(letsIn(port, vlan), true, `VLAN ${vlan}`);
+      for (const vlan of dropped) assert.equal(letsIn(port, vlan), false, `VLAN ${vlan}`);
+    });
+  }
 });

@@ -30,7 +30,7 @@ const recordings = readRecordings();
 describe('rtnetlink messages', () => {
   it('has recordings of every kind', () => {
     const kinds = new Set(recordings.flatMap((recording) => recording.said.map((content) => (content as { type: string }).type)));
-    assert.deepEqual([...kinds].sort(), ['bridgePort', 'done', 'error', 'fdb', 'fdbGone', 'leftBridge', 'link', 'linkGone', 'other', 'overrun', 'ownAddress']);
+    assert.deepEqual([...kinds].sort(), ['bridgePort', 'done', 'error', 'fdb', 'fdbGone', 'link', 'linkGone', 'other', 'overrun', 'ownAddress', 'portVlans']);
   });
 
   for (const recording of recordings) {
@@ -82,6 +82,8 @@ describe('rtnetlink messages', () => {
 describe('dump requests', () => {
   const expected = {
     links: '20000000120001030700000000000000' + '00'.repeat(16),
+    // linux/rtnetlink.h: family 7 (AF_BRIDGE); attribute 29 (IFLA_EXT_MASK) = 4 (RTEXT_FILTER_BRVLAN_COMPRESSED)
+    vlans: '28000000120001030700000000000000' + '07' + '00'.repeat(15) + '08001d0004000000',
     addresses: '18000000160001030700000000000000' + '00'.repeat(8),
     fdb: '1c0000001e0001030700000000000000' + '07' + '00'.repeat(11),
   };
