@@ -40,8 +40,10 @@ export function negotiate(options: SessionOptions, open: OpenMessage): Agreement
   const { badPeerAs, badBgpIdentifier, unsupportedCapability } = errorSubcodes.open;
   const fourOctet = open.capabilities.find((capability) => capability.type === 'fourOctetAs');
   const asn = fourOctet?.asn ?? open.myAs;
-  if (asn !== options.peerAsn || (fourOctet !== undefined && open.myAs !== AS_TRANS && open.myAs !== fourOctet.asn)) {
-    throw new BgpError(errorCodes.open, badPeerAs, `expected ${options.peerAsn}, it says ${asn}`);
+  // RFC 7607 section 2: 0 is nobody's ASN, whatever is expected.
+  if (asn !== options.peerAsn || asn === 0) throw new BgpError(errorCodes.open, badPeerAs, `expected ${options.peerAsn}, it says ${asn}`);
+  if (fourOctet !== undefined && open.myAs !== AS_TRANS && open.myAs !== asn) {
+    throw new BgpError(errorCodes.open, badPeerAs, `it says ${asn} in its capability and ${open.myAs} before that`);
   }
   const ibgp = options.peerAsn === options.localAsn;
   // RFC 6286 section 2.2: it must differ from ours inside one AS.

@@ -1,9 +1,11 @@
 import type { Family } from '../net/ip.ts';
 import { BgpError } from './errors.ts';
 import { dialledStays } from './collision.ts';
-import { beforeOpen, count, remember, run, type Draft, type MachineDraft } from './machine.ts';
+import { noteProblem, remember, rememberBeside } from './last-error.ts';
+import type { Draft, MachineDraft } from './machine.ts';
 import { negotiate } from './negotiate.ts';
 import type { ConnectionId } from './session-contract.ts';
+import { beforeOpen, count, run } from './steps.ts';
 import { afis, errorCodes, errorSubcodes, messageTypes, safis } from './wire/iana.ts';
 import { decodeMessage } from './wire/message.ts';
 import type { AfiSafi, Message, NotificationMessage, OpenMessage } from './wire/messages.ts';
@@ -38,8 +40,8 @@ function takeMessage(draft: Draft, machine: MachineDraft, bytes: Uint8Array): vo
     if (bytes[18] !== messageTypes.NOTIFICATION) return run(draft, machine, errorEvent(error), { error });
     // Section 6.4: an error in a NOTIFICATION is noted here and not told to the peer.
     const text = `malformed NOTIFICATION: ${error.message}`;
-    draft.outputs.push({ type: 'note', note: { event: 'session.problem', text } });
-    remember(draft, text);
+    noteProblem(draft, text);
+    remember(draft, machine, text);
     return run(draft, machine, 'NotifMsg', { text });
   }
   count(draft, 'received', message.type);
@@ -74,8 +76,11 @@ function takeNotification(draft: Draft, machine: MachineDraft, notification: Not
   const text = describeNotification(notification);
   draft.outputs.push({ type: 'note', note: { event: 'notification.received', notification, text } });
   const { code, subcode } = notification;
-  // The loser of a collision is no error: the other connection goes on.
-  if (code !== errorCodes.cease || subcode !== errorSubcodes.cease.connectionCollisionResolution) remember(draft, text);
+  const { connectionCollisionResolution, connectionRejected } = errorSubcodes.cease;
+  // The loser of a collision is no error: the other connection goes on. And some routers reject whatever comes while they are cross for
+  // a better reason, which they gave before.
+  if (code === errorCodes.cease && subcode === connectionRejected) rememberBeside(draft, machine, text);
+  else if (code !== errorCodes.cease || subcode !== connectionCollisionResolution) remember(draft, machine, text);
   const version = code === errorCodes.open && subcode === errorSubcodes.open.unsupportedVersionNumber;
   run(draft, machine, version ? 'NotifMsgVerErr' : 'NotifMsg', { text });
 }

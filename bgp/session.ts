@@ -1,15 +1,20 @@
 import type { IpAddress } from '../net/ip.ts';
 import type { Now } from '../net/time.ts';
-import { encodeCounted, newMachine, rememberBeside, run, startKeepaliveTimer, type Draft, type MachineDraft, type SessionState } from './machine.ts';
+import { noteProblem, rememberBeside } from './last-error.ts';
+import { newMachine, type Draft, type MachineDraft, type SessionState } from './machine.ts';
 import { machineOf, takeBytes } from './receive.ts';
 import type { ConnectionId, SessionInput, SessionOptions, SessionOutput } from './session-contract.ts';
-import { afis, safis } from './wire/iana.ts';
+import { encodeCounted, notify, run, startKeepaliveTimer } from './steps.ts';
+import { afis, errorCodes, errorSubcodes, safis } from './wire/iana.ts';
 import type { UpdateMessage } from './wire/messages.ts';
 
 export type { SessionState } from './machine.ts';
 export type {
   ConnectionId, FsmState, Negotiated, SessionInput, SessionNote, SessionOptions, SessionOutput, SessionView,
 } from './session-contract.ts';
+
+/** The kernel drops segments with a wrong digest or TTL without a word, so that silence is all there is to see. */
+const noAnswer = 'cannot connect: no answer (away, filtered, or a wrong MD5 key or TTL at either side)';
 
 /** UPDATEs that go out together are one write of at most so many octets, or one message. */
 const writeOctets = 64 * 1024;
@@ -115,6 +120,8 @@ function accept(draft: Draft, connection: ConnectionId, localAddress: IpAddress)
   const { second } = state;
   // One that is further is nearer to a session than a new one; a silent one is most likely the peer's own leftover.
   if (state.stopped || (second !== undefined && second.state !== 'OpenSent')) {
+    // RFC 4486 section 4: accepted by TCP, not by us.
+    notify(draft, { ...newMachine(false), connection }, errorCodes.cease, errorSubcodes.cease.connectionRejected);
     draft.outputs.push({ type: 'close', connection });
     return;
   }
@@ -166,7 +173,7 @@ function runTimers(draft: Draft): void {
   for (const machine of [state.first, state.second] as readonly (MachineDraft | undefined)[]) {
     if (machine === undefined) continue;
     if (due(machine.connectRetryAtMs)) {
-      if (machine.state === 'Connect') rememberBeside(draft, 'cannot connect: no answer (away, filtered, or a wrong MD5 key or TTL at either side)');
+      if (machine.state === 'Connect' && rememberBeside(draft, machine, noAnswer)) noteProblem(draft, noAnswer);
       run(draft, machine, 'ConnectRetryTimer_Expires');
     }
     if (due(machine.holdAtMs)) run(draft, machine, 'HoldTimer_Expires');

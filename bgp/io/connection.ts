@@ -33,10 +33,16 @@ export function connectionOf(socket: Socket, events: ConnectionEvents): Connecti
     over = true;
     events.closed(closing ? undefined : error);
   };
+  const linger = (): void => {
+    setTimeout(() => socket.destroy(), lingerMs).unref();
+  };
   socket.on('data', (bytes) => {
     if (!over) events.data(bytes);
   });
-  socket.on('end', () => finish('closed by peer'));
+  socket.on('end', () => {
+    finish('closed by peer');
+    linger(); // a peer that has said its last and reads no more must not hold the socket
+  });
   socket.on('error', (error) => finish((error as NodeJS.ErrnoException).code ?? error.message));
   socket.on('close', () => finish('closed'));
   socket.resume();
@@ -54,7 +60,7 @@ export function connectionOf(socket: Socket, events: ConnectionEvents): Connecti
       closing = true;
       // The socket goes on reading into nothing: unread data at the close would make the kernel reset, and lose our NOTIFICATION.
       socket.end();
-      setTimeout(() => socket.destroy(), lingerMs).unref();
+      linger();
       finish();
     },
     destroy() {
