@@ -50,8 +50,12 @@ function secondSignal(): Promise<void> {
 }
 
 function gapLine(gap: ProbeGap): string {
-  const start = new Date(gap.startMs).toISOString().replace('T', ' ').slice(0, 23);
-  return `gap  ${start}  ${gap.lengthMs.toFixed(1).padStart(8)} ms  ${gap.lost} lost${gap.ended ? '' : ', not over'}\n`;
+  return `gap  ${wallTime(gap.startMs)}  ${gap.lengthMs.toFixed(1).padStart(8)} ms  ${gap.lost} lost${gap.ended ? '' : ', not over'}\n`;
+}
+
+/** UTC, as in the tables, with milliseconds. */
+function wallTime(ms: number): string {
+  return new Date(ms).toISOString().replace('T', ' ').slice(0, 23);
 }
 
 function summary(result: ProbeResult): string {
@@ -64,7 +68,7 @@ function summary(result: ProbeResult): string {
   const times = [['p50', result.p50Ms], ['p99', result.p99Ms], ['max', result.maxMs]] as const;
   return (
     `${result.address}: ${sent} sent, ${received} received, ${lost} lost${share}${extra.join('')}\n` +
-    `gaps: ${gaps.length}${gaps.length === 0 ? '' : `, longest ${formatMs(longest / 1000)}`}; longest silence ${formatMs(result.longestSilenceMs / 1000)}\n` +
+    `gaps: ${gaps.length}${gaps.length === 0 ? '' : `, longest ${formatMs(longest / 1000)}`}; longest silence ${formatMs(result.longestSilenceMs / 1000)}${result.silenceStartMs === undefined ? '' : `, from ${wallTime(result.silenceStartMs)}`}\n` +
     `round trip: ${times.map(([name, ms]) => `${name} ${ms === undefined ? '-' : `${ms.toFixed(3)} ms`}`).join(', ')}\n`
   );
 }
@@ -80,6 +84,7 @@ function resultItem(result: ProbeResult): object {
     address: result.address, intervalSeconds: seconds(result.intervalMs),
     sent: result.sent, received: result.received, lost: result.lost, late: result.late, pending: result.pending,
     refused: result.refused, skipped: result.skipped, longestSilenceSeconds: seconds(result.longestSilenceMs),
+    ...(result.silenceStartMs === undefined ? {} : { longestSilenceAt: new Date(result.silenceStartMs).toISOString() }),
     ...(result.maxMs === undefined ? {} : { roundTripP50Seconds: seconds(result.p50Ms ?? 0), roundTripP99Seconds: seconds(result.p99Ms ?? 0), roundTripMaxSeconds: seconds(result.maxMs) }),
     gaps: result.gaps.map(gapItem),
   };

@@ -21,6 +21,8 @@ export interface ProbeCounts {
   readonly pending: number;
   /** Longest time between two answers, which includes a pause of the VM that lost nothing. */
   readonly longestSilenceMs: number;
+  /** When that began; undefined with fewer than two answers. */
+  readonly silenceStartMs: number | undefined;
 }
 
 interface Outstanding {
@@ -47,6 +49,7 @@ export class GapLedger {
   private lastLostMs = 0;
   private lastAnswerMs: number | undefined;
   private silenceMs = 0;
+  private silenceStartMs: number | undefined;
   private sentCount = 0;
   private receivedCount = 0;
   private lostCount = 0;
@@ -78,7 +81,10 @@ export class GapLedger {
       return undefined;
     }
     this.receivedCount++;
-    if (this.lastAnswerMs !== undefined) this.silenceMs = Math.max(this.silenceMs, atMs - this.lastAnswerMs);
+    if (this.lastAnswerMs !== undefined && atMs - this.lastAnswerMs > this.silenceMs) {
+      this.silenceMs = atMs - this.lastAnswerMs;
+      this.silenceStartMs = this.lastAnswerMs;
+    }
     this.lastAnswerMs = atMs;
     return atMs - entry.sentMs;
   }
@@ -139,7 +145,7 @@ export class GapLedger {
   counts(): ProbeCounts {
     return {
       sent: this.sentCount, received: this.receivedCount, lost: this.lostCount, late: this.lateCount,
-      pending: this.sentCount - this.lostCount - this.receivedCount, longestSilenceMs: this.silenceMs,
+      pending: this.sentCount - this.lostCount - this.receivedCount, longestSilenceMs: this.silenceMs, silenceStartMs: this.silenceStartMs,
     };
   }
 

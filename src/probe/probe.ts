@@ -36,7 +36,9 @@ export interface ProbeResult {
   readonly refused: number;
   /** Requests never made because this process was not scheduled for too long; they count as nothing. */
   readonly skipped: number;
+  /** Longest time between two answers, and when it began. */
   readonly longestSilenceMs: number;
+  readonly silenceStartMs: number | undefined;
   readonly p50Ms: number | undefined;
   readonly p99Ms: number | undefined;
   readonly maxMs: number | undefined;

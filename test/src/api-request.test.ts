@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { parseApiRequest, type ParsedRequest } from '../../src/api-request.ts';
+import { parseApiRequest } from '../../src/api-request.ts';
 import type { ApiRequest } from '../../src/backend.ts';
 
 function request(method: string, target: string, body = ''): ApiRequest {
   const parsed = parseApiRequest(method, target, body);
   assert.equal(parsed.type, 'request', JSON.stringify(parsed));
-  return (parsed as Extract<ParsedRequest, { type: 'request' }>).request;
+  return (parsed).request;
 }
 
 describe('api request', () => {
@@ -77,7 +77,7 @@ describe('api request', () => {
     it(`refuses ${method} ${target.slice(0, 60)} ${body}`, () => {
       const parsed = parseApiRequest(method, target, body);
       assert.equal(parsed.type, 'problem', JSON.stringify(parsed));
-      const { problem } = parsed as Extract<ParsedRequest, { type: 'problem' }>;
+      const { problem } = parsed;
       assert.equal(problem.status, status);
       assert.match(problem.message, message);
       assert.doesNotMatch(problem.message, /[\x00-\x1f\x7f-\x9f]/);

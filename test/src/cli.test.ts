@@ -51,8 +51,8 @@ describe('command line', function () {
       return true;
     };
     process.env = { LANDFALL_SOCKET: socket, ...environment };
-    process.stdout.write = take('stdout') as typeof process.stdout.write;
-    process.stderr.write = take('stderr') as typeof process.stderr.write;
+    process.stdout.write = take('stdout');
+    process.stderr.write = take('stderr');
     try {
       return { status: await main(words.split(' ').filter((word) => word !== '')), ...caught };
     } finally {

@@ -23,7 +23,7 @@ describe('gap ledger', () => {
   it('sees none where all is answered', () => {
     const { ledger, ended } = play(1000, () => 0);
     assert.deepEqual(ended, []);
-    assert.deepEqual(ledger.counts(), { sent: 1000, received: 1000, lost: 0, late: 0, pending: 0, longestSilenceMs: 1 });
+    assert.deepEqual(ledger.counts(), { sent: 1000, received: 1000, lost: 0, late: 0, pending: 0, longestSilenceMs: 1, silenceStartMs: 0 });
   });
 
   it('gives each gap with start, length and loss', () => {
@@ -32,7 +32,7 @@ describe('gap ledger', () => {
       { startMs: 100, lengthMs: 41, lost: 41, ended: true },
       { startMs: 500, lengthMs: 1, lost: 1, ended: true },
     ]);
-    assert.deepEqual(ledger.counts(), { sent: 1000, received: 958, lost: 42, late: 0, pending: 0, longestSilenceMs: 42 });
+    assert.deepEqual(ledger.counts(), { sent: 1000, received: 958, lost: 42, late: 0, pending: 0, longestSilenceMs: 42, silenceStartMs: 100 });
     assert.deepEqual(ledger.finish(2000), []);
   });
 
@@ -63,7 +63,7 @@ describe('gap ledger', () => {
     assert.equal(ledger.answered(0, 3), undefined);
     assert.equal(ledger.answered(7, 3), undefined);
     assert.equal(ledger.answered(0xffffffff, 3), undefined);
-    assert.deepEqual(ledger.counts(), { sent: 1, received: 1, lost: 0, late: 0, pending: 0, longestSilenceMs: 0 });
+    assert.deepEqual(ledger.counts(), { sent: 1, received: 1, lost: 0, late: 0, pending: 0, longestSilenceMs: 0, silenceStartMs: undefined });
   });
 
   it('ends inside a gap: what was lost is a gap that is not over', () => {
@@ -77,7 +77,7 @@ describe('gap ledger', () => {
     ledger.answered(0, 1);
     ledger.answered(2, 3);
     assert.deepEqual(ledger.finish(5), [{ startMs: 1, lengthMs: 1, lost: 1, ended: true }]);
-    assert.deepEqual(ledger.counts(), { sent: 5, received: 2, lost: 1, late: 0, pending: 2, longestSilenceMs: 2 });
+    assert.deepEqual(ledger.counts(), { sent: 5, received: 2, lost: 1, late: 0, pending: 2, longestSilenceMs: 2, silenceStartMs: 1 });
   });
 
   it('accounts for every request, whatever is lost', () => {
