@@ -23,6 +23,12 @@ export interface NodeOptions {
   readonly vlan?: number;
 }
 
+/**
+ * How long a claim is elevated in profile `window`, s: just above the hold time. A move while the last claim is still elevated ties
+ * (HANDOVER section 3), so moves must be further apart than this.
+ */
+export const windowSeconds = 10;
+
 /** landfall.yaml for one node: a session to each ToR that carries both families, and a binding for each VM. */
 export function landfallConfig(topology: Topology, node: NodeName, folder: string, options: NodeOptions): string {
   const { peering } = options;
@@ -42,7 +48,8 @@ export function landfallConfig(topology: Topology, node: NodeName, folder: strin
 node: {name: node-${node}}
 bgp:
   asn: ${asn.nodes}
-  routerId: ${linkOf(0, node).node.ipv4}
+  routerId: ${linkOf(0, node).node.ipv4}${peering.type === 'ibgp' ? '' : `
+  gracefulRestart: {enabled: false}`}
   peers:
 ${peers.join('\n')}
 watch:
@@ -51,7 +58,8 @@ watch:
     announcements: [garp, rarp, na]
     prefixes: [${vlan.ipv4}, "${vlan.ipv6}", ${crowd.ipv4}, "${crowd.ipv6}"]
     exclude: [${vlan.gateway.ipv4}, "${vlan.gateway.ipv6}"]
-identity:
+${peering.type === 'ibgp' ? '' : `migration: {elevatedFor: ${windowSeconds}s}
+`}identity:
   mode: strict
   bindings:
 ${options.vms.map((vm) => `    - {vm: ${vm.name}, mac: "${vm.mac}", ${options.vlan === undefined ? '' : `vlan: ${options.vlan}, `}ips: [${vm.ipv4}, "${vm.ipv6}"]}`).join('\n')}

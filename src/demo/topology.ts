@@ -23,7 +23,7 @@ export type Mode = 'l3' | 'l2';
 
 export interface TopologyOptions {
   readonly mode: Mode;
-  /** How many living VMs, 1…32. */
+  /** How many living VMs, 0…32, default 1. */
   readonly vms?: number;
   /** How many routers, 1 or 2; the client is behind the first. */
   readonly tors?: number;

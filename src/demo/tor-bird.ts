@@ -5,7 +5,10 @@ import type { Namespaces } from './namespaces.ts';
 import { Daemon, findProgram, run, waitFor } from './processes.ts';
 import type { Tor, TorPlan, TorRoute } from './tor.ts';
 
-/** The configuration of BIRD 2 for a ToR. `merge paths` is on, so that two equal routes would show as a multipath route. */
+/**
+ * The configuration of BIRD 2 for a ToR. `merge paths` is on, so that two equal routes would show as a multipath route. Left to itself
+ * BIRD refuses a neighbour for a minute after its hold timer has expired (`error wait time`).
+ */
 export function birdConfig(plan: TorPlan): string {
   const { peering } = plan;
   const ebgp = peering.type === 'ebgp';
@@ -22,7 +25,8 @@ protocol bgp node_${neighbor.node} {
   direct;
   passive on;
   hold time 9;
-  keepalive time 3;${ebgp ? '' : `
+  keepalive time 3;
+  error wait time 1, 2;${ebgp ? '' : `
   rr client;`}${peering.password === undefined ? '' : `
   password "${peering.password}";`}
 ${channel('ipv4', neighbor.localAddress)}

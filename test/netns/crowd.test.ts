@@ -1,5 +1,6 @@
 import type { NodeName, Vm } from '../../src/demo/addresses.ts';
 import { crowdVm } from '../../src/demo/addresses.ts';
+import { sleep } from '../../src/demo/processes.ts';
 import { nodeNamespace } from '../../src/demo/topology.ts';
 import { Lab, allOn, needs } from './lab.ts';
 import { garpFrame, rarpFrame, resumeFrames } from './frames.ts';
@@ -20,7 +21,7 @@ for (const kind of ['frr', 'bird'] as const) {
     let lab: Lab;
     before(async function () {
       needs(this, kind);
-      lab = await Lab.start({ mode: 'l3', tors: [kind], paperVms: crowdVms, nodes: { localPorts: ['veth-*'] } });
+      lab = await Lab.start({ mode: 'l3', tors: [kind], vms: 0, paperVms: crowdVms, nodes: { localPorts: ['veth-*'] } });
       await plugByHand(lab, 'a', 'crowd-a');
       await plugByHand(lab, 'b', 'crowd-b');
     });
@@ -44,13 +45,14 @@ describe('tagged frames', function () {
   const tagged = crowdVm(1);
   before(async function () {
     needs(this, 'frr');
-    lab = await Lab.start({ mode: 'l2', tors: ['frr'], paperVms: [tagged], nodes: { localPorts: ['veth-*'], vlan: 100 } });
+    lab = await Lab.start({ mode: 'l2', tors: ['frr'], vms: 0, paperVms: [tagged], nodes: { localPorts: ['veth-*'], vlan: 100 } });
     await plugByHand(lab, 'a', 'trunk-a');
     await plugByHand(lab, 'b', 'trunk-b');
   });
   after(() => lab?.stop());
 
   it('of another VLAN than the binding\'s send nothing', async () => {
+    await sleep(500); // End-of-RIB is an UPDATE, too
     await lab.withoutUpdate(() => lab.sendFrames('hv', 'trunk-a', [...resumeFrames(tagged, 101), ...resumeFrames(tagged)]));
     await lab.agree(new Map());
   });

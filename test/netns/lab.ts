@@ -21,7 +21,7 @@ export interface LabOptions {
   /** One or two routers. */
   readonly tors: readonly TorKind[];
   readonly peering?: Peering;
-  /** Living VMs, default 1. */
+  /** Living VMs, default 1; with 0 there are only those of `paperVms`. */
   readonly vms?: number;
   /** VMs in the bindings that only frames speak for. */
   readonly paperVms?: readonly Vm[];
@@ -80,7 +80,7 @@ export class Lab {
     if (process.env['LANDFALL_KEEP_LOGS'] !== '1') rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  /** The first living VM. */
+  /** The first living VM; there is none with `vms: 0`. */
   get vm(): Vm {
     return this.topology.vms[0] as Vm;
   }
@@ -123,6 +123,11 @@ export class Lab {
       return problems.length === 0;
     }, 100).catch(() => assert.fail(`after ${timeoutMs} ms:\n${problems.slice(0, 20).join('\n')}`));
     this.neverMultipath();
+  }
+
+  /** Waits until no claim of a node is elevated any more. */
+  async settled(node: NodeName): Promise<void> {
+    await waitFor(`node ${node} to settle`, 30_000, async () => (await this.nodes[node].prefixes()).every((item) => item.state !== 'elevated'), 200);
   }
 
   neverMultipath(): void {
