@@ -94,9 +94,9 @@ export class BirdTor implements Tor {
     });
   }
 
-  async updatesReceived(): Promise<number> {
-    const text = await this.#birdc('show protocols all');
-    return [...text.matchAll(/Import (?:updates|withdraws):\s+(\d+)/g)].reduce((sum, match) => sum + Number(match[1]), 0);
+  async updatesReceived(from?: string): Promise<number> {
+    const blocks = (await this.#birdc('show protocols all')).split(/\n(?=\S)/).filter((block) => from === undefined || /Neighbor address:\s+(\S+)/.exec(block)?.[1] === from);
+    return [...blocks.join('\n').matchAll(/Import (?:updates|withdraws):\s+(\d+)/g)].reduce((sum, match) => sum + Number(match[1]), 0);
   }
 
   async routes(): Promise<TorRoute[]> {

@@ -95,7 +95,8 @@ export class EmbeddedTor implements Tor {
     return Promise.resolve([...this.#routes.values()].map(({ peer, ...route }) => ({ ...route, best: this.#best.get(route.prefix) === peer })));
   }
 
-  updatesReceived(): Promise<number> {
-    return Promise.resolve([...this.#updates.values()].reduce((sum, count) => sum + count, 0));
+  updatesReceived(from?: string): Promise<number> {
+    const named = this.#plan.neighbors.filter((neighbor) => from === undefined || neighbor.address === from);
+    return Promise.resolve(named.reduce((sum, neighbor) => sum + (this.#updates.get(`node-${neighbor.node}`) ?? 0), 0));
   }
 }

@@ -109,9 +109,9 @@ export class FrrTor implements Tor {
     return Object.entries(peers).flatMap(([address, peer]) => (peer.state === 'Established' ? [address] : []));
   }
 
-  async updatesReceived(): Promise<number> {
+  async updatesReceived(from?: string): Promise<number> {
     const neighbors = parse((await this.#vtysh('show bgp neighbors json')).stdout) as Record<string, { messageStats?: { updatesRecv: number } }>;
-    return Object.values(neighbors).reduce((sum, neighbor) => sum + (neighbor.messageStats?.updatesRecv ?? 0), 0);
+    return Object.entries(neighbors).reduce((sum, [address, neighbor]) => (from === undefined || from === address ? sum + (neighbor.messageStats?.updatesRecv ?? 0) : sum), 0);
   }
 
   async routes(): Promise<TorRoute[]> {

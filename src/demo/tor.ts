@@ -41,8 +41,8 @@ export interface Tor {
   established(): Promise<string[]>;
   /** All routes to VMs that it holds, of both families. */
   routes(): Promise<TorRoute[]>;
-  /** How many UPDATEs (BIRD: routes in them) it was sent since its sessions came up. */
-  updatesReceived(): Promise<number>;
+  /** How many UPDATEs (BIRD: routes in them) it was sent since its sessions came up, by all nodes or by the one with this address. */
+  updatesReceived(from?: string): Promise<number>;
 }
 
 /** One neighbour in the router's configuration. */
