@@ -55,6 +55,12 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   const log = createLog({ level: config.log.level, format: config.log.format });
   for (const warning of loaded.warnings) log.child({ room: 'config' }).write('warn', 'config.warning', { text: formatErrors([warning]) });
   const daemon = new Daemon(config, options, log);
+  // A belief of ours was false: say so once and end, so that the supervisor starts anew; nothing goes on half alive.
+  process.on('uncaughtException', (error) => {
+    log.write('error', 'daemon.failed', { text: `internal error: ${error.message}`, stack: error.stack });
+    log.flush();
+    process.exit(70);
+  });
   try {
     await daemon.start();
   } catch (error) {
@@ -93,6 +99,9 @@ class Daemon {
   /** Inputs that came while one was being worked on; a `dispatch` is never entered twice. */
   private readonly waiting: Input[] = [];
   private working = false;
+  /** More frames are about to come in this turn of the loop. */
+  private inBatch = false;
+  private readonly unsaid: Note[] = [];
 
   constructor(config: Config, options: DaemonOptions, log: Log) {
     this.config = config;
@@ -117,8 +126,10 @@ class Daemon {
         onFrame: (frame) => {
           // A new port's first frame can be here before the news of the port: the two come on different sockets.
           if (!this.speaker.world.bridges.links.has(frame.ifindex)) this.monitor?.catchUp();
+          this.inBatch = true;
           this.pump({ type: 'frame', frame });
         },
+        onBatchEnd: () => this.afterwards(),
         onError: (error) => this.log.child({ room: 'garp' }).write('error', 'capture.failed', { text: error.message }),
       });
     } catch (error) {
@@ -179,6 +190,14 @@ class Daemon {
     } finally {
       this.working = false;
     }
+    if (!this.inBatch) this.afterwards();
+  }
+
+  /** What can wait until the frames that are here have been turned into UPDATEs: words, and the alarm. */
+  private afterwards(): void {
+    this.inBatch = false;
+    const notes = this.unsaid.splice(0);
+    for (const note of notes) this.say(note);
     this.setAlarm();
   }
 
@@ -187,8 +206,8 @@ class Daemon {
     for (const output of outputs) {
       if (output.type === 'session') this.performSession(output.peer, output.output);
       else if (output.type === 'sendFrame') this.sendFrame(output.ifindex, output.bytes);
+      else this.unsaid.push(output.note);
     }
-    for (const output of outputs) if (output.type === 'note') this.say(output.note);
   }
 
   private performSession(peer: string, output: Extract<Output, { type: 'session' }>['output']): void {
@@ -307,7 +326,7 @@ class Daemon {
           const forSeconds = request.verb === 'withdraw' ? request.forSeconds : undefined;
           this.perform(this.speaker.override(found.vrf, found.address, request.verb, this.clock.now(), forSeconds));
           this.perform(this.speaker.dispatch({ type: 'written' }, this.clock.now()));
-          this.setAlarm();
+          this.afterwards();
           return list(world, 'PrefixList', []);
         }
         const { received = 0, dropped = 0 } = this.capture?.statistics() ?? {};
@@ -345,6 +364,7 @@ class Daemon {
     // A stop for good withdraws explicitly and waits until TCP has acknowledged it, before the Cease.
     if (!restart) {
       this.perform(this.speaker.withdrawEverything(this.clock.now()));
+      this.afterwards();
       const until = this.clock.now().monotonicMs + drainForMs;
       while (this.clock.now().monotonicMs < until && [...this.connections.values()].some((connection) => connection.unacknowledged() > 0)) {
         await new Promise((resolve) => setTimeout(resolve, 10));
