@@ -1,4 +1,4 @@
-import { type ConfigError, makeError, nearest } from './errors.ts';
+import { type ConfigError, makeError, maxErrors, nearest } from './errors.ts';
 import { findNotYet, isOff } from './not-yet.ts';
 import { type MapEntry, type MapTree, type Tree, emptyMap, toPlain } from './tree.ts';
 import { quote } from './values.ts';
@@ -58,6 +58,8 @@ class KeyCheck {
       if (missing !== undefined) {
         if (!isOff(missing.off, toPlain(entry.value))) this.report(entry, `${missing.feature} does not exist in this version; leave ${quote(key)} out`);
       } else if (known === undefined) {
+        // Looking for the nearest of each would be the most expensive step of all.
+        if (this.errors.length > 2 * maxErrors) continue;
         this.report(entry, this.explainUnknown(key, [...keys.keys()]));
       } else {
         const value = this.visit(entry.value, known, path);

@@ -133,7 +133,7 @@ function usable(address: string | undefined): IpAddress | undefined {
 
 /** What the configuration accepts as the name of an interface. */
 function isName(name: string): boolean {
-  return /^[\x21-\x7e]{1,15}$/.test(name) && !/[/:]/.test(name);
+  return /^[\x21-\x7e]{1,15}$/.test(name) && !/[/:]|\$\{/.test(name);
 }
 
 function wordOf(name: string): string {

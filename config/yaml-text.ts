@@ -1,4 +1,4 @@
-import { Composer, Lexer, LineCounter, Parser, isAlias, isMap, isPair, isScalar, isSeq, stringify, type Document, type ParsedNode } from 'yaml';
+import { Composer, Lexer, LineCounter, Parser, isAlias, isMap, isPair, isScalar, isSeq, stringify, type CST, type Document, type ParsedNode } from 'yaml';
 import { printable } from '../net/printable.ts';
 import { type ConfigError, type Position, makeError, maxErrors } from './errors.ts';
 import { type MapEntry, type Tree, emptyMap, joinPath } from './tree.ts';
@@ -15,6 +15,8 @@ export const yamlLimits = {
   aliases: 1000,
   keyLength: 256,
 };
+
+const nestedTooDeep = `values are nested more than ${yamlLimits.depth} deep`;
 
 /** `file` is how messages name it. */
 export interface YamlSource {
@@ -41,11 +43,8 @@ export function readYaml(source: YamlSource, errors: ConfigError[]): Tree | unde
   for (let i = text.indexOf('\n'); i >= 0; i = text.indexOf('\n', i + 1)) lines.addNewLine(i + 1);
   const control = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]/u.exec(text);
   if (control !== null) return fail(control.index, `the file contains a control character (${printable(control[0])})`);
-  const tooMuch = weigh(text);
-  if (tooMuch !== undefined) return fail(tooMuch.offset, tooMuch.message);
-
   const composed = compose(text);
-  if ('failure' in composed) return fail(0, composed.failure);
+  if ('failure' in composed) return fail(composed.offset, composed.failure);
   const [document, second] = composed.documents;
   for (const { offset, message } of composed.errors) fail(offset, message);
   if (second !== undefined) return fail(second.range[0], 'a second document starts here; a file holds one');
@@ -57,29 +56,41 @@ export function readYaml(source: YamlSource, errors: ConfigError[]): Tree | unde
   return builder.stopped ? undefined : tree;
 }
 
-/** Counts words and depth before anything is built: a parser spends far more on each than this does. */
-function weigh(text: string): { readonly offset: number; readonly message: string } | undefined {
-  let [offset, tokens, flow, indicators] = [0, 0, 0, 0];
+/** Thrown at the place where a file goes beyond {@link yamlLimits}. */
+class TooMuch extends Error {
+  readonly offset: number;
+  constructor(offset: number, message: string) {
+    super(message);
+    this.offset = offset;
+  }
+}
+
+/** The parser's tokens; words, depth and aliases are counted before anything is built, for a parser spends far more on each than this does. */
+function* readTokens(text: string): Generator<CST.Token> {
+  const parser = new Parser();
+  let [offset, tokens, flow, indicators, references] = [0, 0, 0, 0, 0];
   let scalarNext = false;
   for (const token of new Lexer().lex(text)) {
-    if (++tokens > yamlLimits.tokens) return { offset, message: `the file has more than ${yamlLimits.tokens} words and signs` };
+    if (++tokens > yamlLimits.tokens) throw new TooMuch(offset, `the file has more than ${yamlLimits.tokens} words and signs`);
     if (scalarNext) scalarNext = false;
     else if (token === '[' || token === '{') flow += 1;
     else if (token === ']' || token === '}') flow -= 1;
-    else if (token === '-' || token === '?' || token === ':') indicators += 1;
+    else if (flow === 0 && (token === '-' || token === '?' || token === ':')) indicators += 1;
     else if (token === '\n' || token === '\r\n') indicators = 0;
     else if (token === '\x1f') scalarNext = true;
-    if (flow > yamlLimits.depth || (flow === 0 && indicators > yamlLimits.depth)) return { offset, message: `values are nested more than ${yamlLimits.depth} deep` };
-    if (flow < 0) return { offset, message: `${token} closes nothing` };
+    else if ((token.startsWith('*') || token.startsWith('&')) && ++references > yamlLimits.aliases) throw new TooMuch(offset, `the file has more than ${yamlLimits.aliases} anchors and aliases`);
+    if (flow > yamlLimits.depth || indicators > yamlLimits.depth) throw new TooMuch(offset, nestedTooDeep);
+    if (flow < 0) throw new TooMuch(offset, `${token} closes nothing`);
     // The lexer's marks for documents, scalars and broken flows stand for no text.
     if (token !== '\x02' && token !== '\x1f' && token !== '\x18') offset += token.length;
+    yield* parser.next(token);
   }
-  return undefined;
+  yield* parser.end();
 }
 
 type Composed =
   | { readonly documents: readonly (Document.Parsed & { range: [number, number, number] })[]; readonly errors: readonly { readonly offset: number; readonly message: string }[] }
-  | { readonly failure: string };
+  | { readonly failure: string; readonly offset: number };
 
 /** Thrown when a text has more errors than anyone reads: each costs a stack trace. */
 class EnoughErrors extends Error {}
@@ -97,11 +108,12 @@ function compose(text: string): Composed {
   };
   const documents: (Document.Parsed & { range: [number, number, number] })[] = [];
   try {
-    for (const document of composer.compose(new Parser().parse(text), true, text.length)) {
+    for (const document of composer.compose(readTokens(text), true, text.length)) {
       if (documents.push(document) > 1) break;
     }
   } catch (error) {
-    if (error instanceof RangeError) return { failure: 'values are nested too deeply' };
+    if (error instanceof TooMuch) return { failure: error.message, offset: error.offset };
+    if (error instanceof RangeError) return { failure: nestedTooDeep, offset: 0 };
     if (!(error instanceof EnoughErrors)) throw error;
   }
   return { documents, errors };
@@ -109,6 +121,7 @@ function compose(text: string): Composed {
 
 /** The library's sentence without the piece of the file that it may quote: that could be a password. */
 function sayPlainly(message: string): string {
+  if (message.includes('call stack')) return nestedTooDeep;
   return printable(message.replace(/: ["'`\\{].*$/s, '').replace(/\\.*$/s, '').trim(), 160);
 }
 
@@ -132,7 +145,7 @@ class TreeBuilder {
     const nothing: Tree = { kind: 'scalar', value: null, at, path };
     if (node === null || this.stopped) return nothing;
     if (++this.values > yamlLimits.values) return this.stop(at, path, `the file has more than ${yamlLimits.values} values, counting what aliases repeat`) ?? nothing;
-    if (depth > yamlLimits.depth) return this.stop(at, path, `values are nested more than ${yamlLimits.depth} deep`) ?? nothing;
+    if (depth > yamlLimits.depth) return this.stop(at, path, nestedTooDeep) ?? nothing;
     if (isAlias(node)) {
       if (++this.aliases > yamlLimits.aliases) return this.stop(at, path, `the file has more than ${yamlLimits.aliases} aliases`) ?? nothing;
       const target = this.anchors.get(node.source);
