@@ -4,6 +4,8 @@ import type { Draft, DraftPeer } from '../schema.ts';
 import { formatDuration } from '../values.ts';
 import type { Report } from './report.ts';
 
+type Findings = Pick<Report, 'error' | 'warn'>;
+
 /** What must hold of the peers: each by itself, all together, and with the bridges they hear of. */
 export function checkPeers(draft: Draft, labels: Labels, report: Report): void {
   const names = new Map<string, number>();
@@ -11,13 +13,14 @@ export function checkPeers(draft: Draft, labels: Labels, report: Report): void {
     const first = names.get(peer.name);
     if (first !== undefined) report.error(['bgp', 'peers', index, 'name'], `bgp.peers[${first}] already has the name "${peer.name}"`);
     else names.set(peer.name, index);
-    checkPeer(draft, peer, index, report);
+    // Mistakes count wherever the peer is; doubts only on the nodes that have it.
+    checkPeer(draft, peer, index, selects(peer.nodeSelector, labels) ? report : report.errorsOnly());
   }
   checkSelected(draft, labels, report);
   checkCommunitiesOfExport(draft, report);
 }
 
-function checkPeer(draft: Draft, peer: DraftPeer, index: number, report: Report): void {
+function checkPeer(draft: Draft, peer: DraftPeer, index: number, report: Findings): void {
   const path = ['bgp', 'peers', index] as const;
   if (peer.ttlSecurity && peer.multihop !== undefined) {
     report.error([...path, 'multihop'], 'multihop and ttlSecurity exclude each other: ttlSecurity accepts packets of directly connected routers only (RFC 5082)');
@@ -31,7 +34,7 @@ function checkPeer(draft: Draft, peer: DraftPeer, index: number, report: Report)
   checkNextHops(draft, peer, index, report);
 }
 
-function checkTimers(draft: Draft, peer: DraftPeer, index: number, report: Report): void {
+function checkTimers(draft: Draft, peer: DraftPeer, index: number, report: Findings): void {
   const { holdSeconds, keepaliveSeconds } = timersOf(draft, peer);
   const own = peer.timers.hold !== undefined || peer.timers.keepalive !== undefined;
   const path = own ? ['bgp', 'peers', index, 'timers', 'keepalive'] : ['bgp', 'timers', 'keepalive'];
@@ -53,7 +56,7 @@ const sequenceOnEbgp =
   'profile sequence on eBGP works by MED: it holds only if all nodes share one AS and all ToRs of the prefix share one AS (then they compare MED). ' +
   'In a Clos with an AS per ToR, MED stops at the first ToR: use window';
 
-function checkProfile(draft: Draft, peer: DraftPeer, index: number, report: Report): void {
+function checkProfile(draft: Draft, peer: DraftPeer, index: number, report: Findings): void {
   const path = ['bgp', 'peers', index] as const;
   const ebgp = peer.asn !== draft.bgp.asn;
   const profile = profileOf(draft, peer);
@@ -68,7 +71,7 @@ function checkProfile(draft: Draft, peer: DraftPeer, index: number, report: Repo
 }
 
 /** A family whose routes would find no next hop is offered and stays empty. */
-function checkNextHops(draft: Draft, peer: DraftPeer, index: number, report: Report): void {
+function checkNextHops(draft: Draft, peer: DraftPeer, index: number, report: Findings): void {
   const watched = new Set(draft.watch.filter((watch) => watch.vrf === peer.vrf).flatMap((watch) => watch.prefixes.map(familyOf)));
   const nextHop = nextHopOf(draft, peer);
   for (const [family, key] of [['ipv4-unicast', 'ipv4'], ['ipv6-unicast', 'ipv6']] as const) {

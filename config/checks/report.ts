@@ -11,6 +11,11 @@ export class Report {
     this.tree = tree;
   }
 
+  /** The same report, deaf to warnings. */
+  errorsOnly(): Pick<Report, 'error' | 'warn'> {
+    return { error: (path, message) => this.error(path, message), warn: () => undefined };
+  }
+
   error(path: Path, message: string): void {
     const { at, path: text } = locate(this.tree, path);
     this.errors.push(makeError(at, text, message));

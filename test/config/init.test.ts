@@ -66,7 +66,7 @@ describe('config init: the file', () => {
       const text = makeStarter(found, platform);
       assert.ok(!/[\0-\x08\x0b-\x1f\x7f]/.test(text));
       valid(text);
-    }), { numRuns: Number(process.env['FUZZ_RUNS'] ?? 200) });
+    }), { numRuns: Number(process.env['FUZZ_RUNS'] ?? 80) });
   });
 });
 

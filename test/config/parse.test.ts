@@ -206,6 +206,10 @@ describe('config: warnings', () => {
   }
 
   it('there are none without a reason', () => assert.deepEqual(warningsOf(fileOf()), []));
+  it('not about peers of other nodes', () => {
+    const on = (rack: string) => warningsOf(fileOf({ node: `{labels: {rack: ${rack}}}`, bgp: '{asn: 65010, peers: [{name: a, address: "2001:db8::1", asn: 65010, nodeSelector: {rack: r1}}, {name: b, address: 192.0.2.1, asn: 65010, families: [ipv4-unicast]}]}' }));
+    assert.deepEqual([on('r1').length, on('r2').length], [1, 0]);
+  });
   it('many bindings outside are counted, not listed', () => {
     const list = Array.from({ length: 50 }, (_, i) => `{vm: v${i}, mac: "52:54:00:aa:01:${i.toString(16)}", ips: [192.0.2.${i}]}`).join(', ');
     const warnings = warningsOf(fileOf({ identity: `{bindings: [${list}]}` }));
