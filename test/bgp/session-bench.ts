@@ -40,6 +40,7 @@ export class Bench {
   /** What the session draws: 0 gives the shortest timers, 0.75 of their value. */
   random = 0;
   readonly dialled: ConnectionId[] = [];
+  readonly writes: Uint8Array[] = [];
   readonly #framers = new Map<ConnectionId, Framer>();
   #nextConnection = 1;
 
@@ -101,6 +102,7 @@ export class Bench {
       case 'close':
         return [`close ${output.connection}`];
       case 'write': {
+        this.writes.push(output.bytes);
         const { framer, messages, error } = (this.#framers.get(output.connection) ?? new Framer()).feed(output.bytes);
         this.#framers.set(output.connection, framer);
         assert.equal(error, undefined, 'what we write is well-formed');

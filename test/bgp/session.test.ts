@@ -12,7 +12,7 @@ const route: UpdateMessage = {
   type: 'UPDATE', withdrawn: [], nlri: [parsePrefix('203.0.113.11/32') as Prefix],
   attributes: { origin: 'IGP', asPath: [], nextHop: ip('192.0.2.17'), localPref: 100 },
 };
-const notification = (code: number, subcode: number, data = new Uint8Array(0)): NotificationMessage => ({ type: 'NOTIFICATION', code, subcode, data });
+const notification = (code: number, subcode: number, data: Uint8Array = new Uint8Array(0)): NotificationMessage => ({ type: 'NOTIFICATION', code, subcode, data });
 
 describe('a session', () => {
   it('comes up as RFC 4271 section 8 has it', () => {
