@@ -18,6 +18,8 @@ export interface Machine {
   readonly connectRetryAtMs?: number;
   readonly holdAtMs?: number;
   readonly keepaliveAtMs?: number;
+  /** When the absence of the peer's OPEN is worth a word, long before the Hold Timer ends it. */
+  readonly silentAtMs?: number;
 }
 
 /** A session: the view that others have of it, and what only `session.ts` and its parts read. */

@@ -15,6 +15,8 @@ export type {
 
 /** The kernel drops segments with a wrong digest or TTL without a word, so that silence is all there is to see. */
 const noAnswer = 'cannot connect: no answer (away, filtered, or a wrong MD5 key or TTL at either side)';
+/** Many routers answer a SYN with TTL 255 and say all else with less. */
+const noOpen = 'connected, but the peer sends no OPEN (it hangs, or its TTL is too low for ttl-security)';
 
 /** UPDATEs that go out together are one write of at most so many octets, or one message. */
 const writeOctets = 64 * 1024;
@@ -89,7 +91,7 @@ export function stepSession(
 export function sessionDeadline({ idleHoldAtMs, first, second }: SessionState): number | undefined {
   let next = idleHoldAtMs;
   for (const machine of [first, second]) {
-    for (const at of [machine?.connectRetryAtMs, machine?.holdAtMs, machine?.keepaliveAtMs]) {
+    for (const at of [machine?.connectRetryAtMs, machine?.holdAtMs, machine?.keepaliveAtMs, machine?.silentAtMs]) {
       if (at !== undefined && (next === undefined || at < next)) next = at;
     }
   }
@@ -175,6 +177,10 @@ function runTimers(draft: Draft): void {
     if (due(machine.connectRetryAtMs)) {
       if (machine.state === 'Connect' && rememberBeside(draft, machine, noAnswer)) noteProblem(draft, noAnswer);
       run(draft, machine, 'ConnectRetryTimer_Expires');
+    }
+    if (due(machine.silentAtMs)) {
+      delete machine.silentAtMs;
+      if (rememberBeside(draft, machine, noOpen)) noteProblem(draft, noOpen);
     }
     if (due(machine.holdAtMs)) run(draft, machine, 'HoldTimer_Expires');
     if (due(machine.keepaliveAtMs)) run(draft, machine, 'KeepaliveTimer_Expires');

@@ -14,6 +14,8 @@ import { describeError, describeNotification, encodeShutdownCommunication } from
 
 /** RFC 4271 section 8.2.2: the Hold Timer's large value while the peer's OPEN is awaited, in seconds. */
 export const openHoldSeconds = 240;
+/** An OPEN that is missing for so long after TCP came up is told as a problem. */
+const silentSeconds = 10;
 /** RFC 4271 section 4.4: KEEPALIVEs are at least a second apart. */
 const fastestKeepaliveSeconds = 1;
 
@@ -86,8 +88,10 @@ function perform(draft: Draft, machine: MachineDraft, step: Step, event: FsmEven
       return;
     case 'startOpenHoldTimer':
       machine.holdAtMs = now.monotonicMs + openHoldSeconds * 1000;
+      machine.silentAtMs = now.monotonicMs + silentSeconds * 1000;
       return;
     case 'negotiate': {
+      delete machine.silentAtMs;
       const { open } = carried;
       assert(open !== undefined && machine.connection !== undefined && machine.localAddress !== undefined, 'an OPEN without its connection');
       machine.negotiated = {
@@ -183,6 +187,7 @@ function forgetConnection(machine: MachineDraft): void {
   delete machine.negotiated;
   delete machine.holdAtMs;
   delete machine.keepaliveAtMs;
+  delete machine.silentAtMs;
   machine.framer = new Framer();
 }
 

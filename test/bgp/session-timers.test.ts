@@ -10,8 +10,10 @@ describe('the Hold Timer', () => {
     const bench = new Bench();
     bench.give({ type: 'start' });
     bench.give({ type: 'connected', connection: 1, localAddress: local });
-    assert.equal(bench.due, 240);
-    assert.deepEqual(bench.after(239), []);
+    assert.deepEqual(bench.after(10), []);
+    assert.match(bench.state.lastError?.text ?? '', /^connected, but the peer sends no OPEN .*ttl-security/);
+    assert.equal(bench.due, 230);
+    assert.deepEqual(bench.after(229), []);
     assert.deepEqual(bench.after(1), ['OpenSent→Idle', '1 NOTIFICATION 4/0', 'close 1']);
     assert.match(bench.state.lastError?.text ?? '', /^Hold Timer Expired \(4\/0\): nothing heard for 240 s$/);
   });
