@@ -51,7 +51,7 @@ function drawFsm(): string {
   const sections = states.map((state) => {
     const own = events.filter((event) => fsm[state][event] !== undefined);
     const quiet = own.filter((event) => ignored(state, cellOf(state, event)));
-    const rows = own.filter((event) => !quiet.includes(event)).map((event) => ({ name: event, cells: stepsOf(cellOf(state, event)) }));
+    const rows: { name: string; cells: string[] }[] = own.filter((event) => !quiet.includes(event)).map((event) => ({ name: event, cells: stepsOf(cellOf(state, event)) }));
     const otherwise = fsm[state].otherwise;
     rows.push({ name: '*any other event*', cells: ignored(state, otherwise) ? [state, 'ignored'] : stepsOf(otherwise) });
     const said = quiet.length === 0 ? '' : `\nIgnored: ${quiet.join(', ')}.\n`;
