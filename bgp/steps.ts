@@ -129,7 +129,9 @@ function perform(draft: Draft, machine: MachineDraft, step: Step, event: FsmEven
       return;
     }
     case 'notifyHoldTimerExpired':
-      notify(draft, machine, errorCodes.holdTimerExpired, 0, undefined, `nothing heard for ${machine.negotiated?.holdTimeSeconds ?? openHoldSeconds} s`);
+      notify(draft, machine, errorCodes.holdTimerExpired, 0, undefined, from === 'OpenConfirm'
+        ? `nothing but its OPEN heard for ${agreed(machine).holdTimeSeconds} s (it may not hear us: is our TTL too low for its ttl-security?)`
+        : `nothing heard for ${machine.negotiated?.holdTimeSeconds ?? openHoldSeconds} s`);
       return;
     case 'notifyFsmError': {
       const { inOpenSent, inOpenConfirm, inEstablished } = errorSubcodes.finiteStateMachine;

@@ -26,6 +26,7 @@ describe('the Hold Timer', () => {
     bench.nowMs += 6000;
     const out = bench.give({ type: 'tick' });
     assert.deepEqual(out, ['OpenConfirm→Idle', '1 NOTIFICATION 4/0', 'close 1']);
+    assert.match(bench.state.lastError?.text ?? '', /^Hold Timer Expired \(4\/0\): nothing but its OPEN heard for 6 s .*ttl-security/);
   });
 
   for (const message of [keepalive, endOfRib]) {
