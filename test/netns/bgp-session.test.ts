@@ -20,8 +20,11 @@ interface Case {
   readonly there?: Partial<Neighbor>;
   /** What our LAST ERROR says when no session comes up; otherwise one does. */
   readonly refused?: RegExp;
-  /** A router that can't do its part: GoBGP sets the least TTL on a connection only some time after it accepted it. */
-  readonly not?: RouterKind;
+  /**
+   * Routers set the least TTL on a connection after they accepted it. Our first words may be heard before that, so that we believe in a
+   * session for a Hold Time; the router does not.
+   */
+  readonly deaf?: true;
 }
 
 const ebgp = 65010;
@@ -42,7 +45,7 @@ const cases: readonly Case[] = [
   { name: 'no MD5 key there', family: 4, asn: ebgp, here: { md5: 'correct' }, refused: silence },
   { name: 'TTL security at both ends', family: 4, asn: ebgp, here: { ttlSecurity: true }, there: { ttlSecurity: true } },
   { name: 'TTL security at both ends', family: 6, asn: ebgp, here: { ttlSecurity: true }, there: { ttlSecurity: true } },
-  { name: 'TTL security there, TTL 64 here', family: 4, asn: ebgp, here: { multihop: 64 }, there: { ttlSecurity: true }, refused: /nothing but its OPEN .*ttl-security|no OPEN .*TTL|no answer.*TTL/, not: 'gobgp' },
+  { name: 'TTL security there, TTL 64 here', family: 4, asn: ebgp, here: { multihop: 64 }, there: { ttlSecurity: true }, refused: /Hold Timer Expired|no OPEN .*TTL|no answer.*TTL/, deaf: true },
   { name: 'TTL security here, TTL 64 there', family: 4, asn: ebgp, here: { ttlSecurity: true }, there: { multihop: 64 }, refused: tooFar },
   { name: 'TTL security here, TTL 64 there', family: 6, asn: ebgp, here: { ttlSecurity: true }, there: { multihop: 64 }, refused: tooFar },
   { name: 'both dial', family: 4, asn: routerAsn, here: { listen: true }, there: { passive: false } },
@@ -164,12 +167,12 @@ for (const kind of Object.keys(programs) as RouterKind[]) {
       });
     });
 
-    for (const [index, { name, family, refused, not }] of cases.entries()) {
-      if (refused === undefined || not === kind) continue;
+    for (const [index, { name, family, refused, deaf }] of cases.entries()) {
+      if (refused === undefined) continue;
       it(`${name}, IPv${family}: no session, and the reason is seen`, async () => {
         await waitFor('the reason', 20_000, () => refused.test(ring.of(index).lastError ?? '')).catch(() => undefined);
         assert.match(ring.of(index).lastError ?? '', refused);
-        assert.equal(ring.of(index).established, 0);
+        if (deaf !== true) assert.equal(ring.of(index).established, 0);
         assert.ok(!(await ring.router.established()).includes(addressOf(index)));
       });
     }
@@ -211,7 +214,11 @@ for (const kind of Object.keys(programs) as RouterKind[]) {
 
     it('those that have no session still have none', async () => {
       const established = await ring.router.established();
-      for (const [index, { refused, not }] of cases.entries()) if (refused !== undefined && not !== kind) assert.ok(!established.includes(addressOf(index)) && ring.of(index).established === 0, cases[index]!.name);
+      for (const [index, { name, refused, deaf }] of cases.entries()) {
+        if (refused === undefined) continue;
+        assert.ok(!established.includes(addressOf(index)), name);
+        if (deaf !== true) assert.equal(ring.of(index).established, 0, name);
+      }
     });
   });
 }
