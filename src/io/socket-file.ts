@@ -30,7 +30,7 @@ export async function listenOnFile(server: Server, options: SocketFileOptions): 
   if (Buffer.byteLength(path) > pathLimit) throw new SocketFileError(`the socket path ${path} is longer than ${pathLimit} bytes`);
   const gid = options.group === undefined ? undefined : findGroup(options.group);
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    makeFolder(dirname(path));
   } catch (error) {
     throw new SocketFileError(`cannot make the folder ${dirname(path)} for the socket: ${reason(error)}`);
   }
@@ -66,6 +66,19 @@ export async function listenOnFile(server: Server, options: SocketFileOptions): 
       // gone already
     }
   };
+}
+
+/** With its parents. Not by `recursive`, which goes round for ever where a parent exists and takes no folder (/proc; Node 20). */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, 0o755);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return;
+    if (code !== 'ENOENT' || dirname(path) === path) throw error;
+    makeFolder(dirname(path));
+    mkdirSync(path, 0o755);
+  }
 }
 
 /** Removes a socket file on which nobody listens any more. */
