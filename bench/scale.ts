@@ -4,7 +4,7 @@ import { asn } from '../src/demo/addresses.ts';
 import { BirdTor } from '../src/demo/tor-bird.ts';
 import { FrrTor } from '../src/demo/tor-frr.ts';
 import type { TorPlan } from '../src/demo/tor.ts';
-import { isInstalled } from '../src/demo/tor.ts';
+import { isInstalled } from '../src/demo/tor-kinds.ts';
 import { sleep, waitFor } from '../src/demo/processes.ts';
 import type { Row } from './results.ts';
 import { median } from './results.ts';

@@ -1,4 +1,5 @@
 import { accessSync, constants, rmSync, writeFileSync } from 'node:fs';
+import { makeFolder } from './folder.ts';
 import { missingPrograms } from './namespaces.ts';
 import { plotRows, plotStalls, plotText } from './plot.ts';
 import { abort, isAborted, killAll } from './processes.ts';
@@ -9,7 +10,7 @@ import type { RunResult } from './run.ts';
 import { runBaseline, runWithLandfall } from './run.ts';
 import { plotSvg } from './svg.ts';
 import type { TorKind } from './tor.ts';
-import { isInstalled, makeFolder } from './tor.ts';
+import { isInstalled } from './tor-kinds.ts';
 import type { Mode } from './topology.ts';
 
 export interface DemoOptions {

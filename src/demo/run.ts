@@ -10,7 +10,7 @@ import type { MoveReport } from './report.ts';
 import { reportMove } from './report.ts';
 import { Stage } from './stage.ts';
 import type { Peering, Tor, TorKind } from './tor.ts';
-import { createTor } from './tor.ts';
+import { createTor } from './tor-kinds.ts';
 import type { Mode, Topology } from './topology.ts';
 import { buildTopology } from './topology.ts';
 

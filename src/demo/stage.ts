@@ -45,10 +45,10 @@ export class Stage {
     const { namespaces, vms } = this.topology;
     const scripts: Script<never>[] = [];
     this.#hypervisor = new Script(namespaces, 'hv', 'hypervisor', (event) => this.#moved(event as HypervisorEvent));
-    scripts.push(this.#hypervisor as Script<never>);
+    scripts.push(this.#hypervisor);
     if (options.client) {
       this.#client = new Script(namespaces, 'client', 'client', (event) => this.#visited(event as ClientEvent));
-      scripts.push(this.#client as Script<never>, new Script<never>(namespaces, `vm${vms[0]?.index}`, 'guest'));
+      scripts.push(this.#client, new Script<never>(namespaces, `vm${vms[0]?.index}`, 'guest'));
     }
     for (const vm of vms) await plug(this.topology, vm, node);
     await Promise.all(scripts.map((script) => script.started()));

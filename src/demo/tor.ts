@@ -1,13 +1,6 @@
-import { chmodSync, mkdirSync, mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { NodeName } from './addresses.ts';
 import { asn, linkOf, nodeNames } from './addresses.ts';
-import { findProgram } from './processes.ts';
 import type { Topology } from './topology.ts';
-import { BirdTor } from './tor-bird.ts';
-import { EmbeddedTor } from './tor-embedded.ts';
-import { FrrTor } from './tor-frr.ts';
 
 export type TorKind = 'frr' | 'bird' | 'embedded';
 
@@ -75,28 +68,4 @@ export function planTor(topology: Topology, index: number, peering: Peering): To
     peering,
     neighbors,
   };
-}
-
-/** A router of `kind`, not started yet; its files go to a folder of its own below `folder`. */
-export function createTor(kind: TorKind, topology: Topology, index: number, peering: Peering, folder: string): Tor {
-  const plan = planTor(topology, index, peering);
-  const own = join(folder, `${plan.namespace}-${kind}`);
-  mkdirSync(own, { recursive: true });
-  if (kind === 'frr') return new FrrTor(topology.namespaces, plan, own);
-  if (kind === 'bird') return new BirdTor(topology.namespaces, plan, own);
-  return new EmbeddedTor(topology.namespaces, plan, own);
-}
-
-/** True when the programs of a router are on this machine. */
-export function isInstalled(kind: TorKind): boolean {
-  if (kind === 'embedded') return true;
-  const needed = kind === 'frr' ? ['zebra', 'bgpd', 'vtysh'] : ['bird', 'birdc'];
-  return needed.every((program) => findProgram(program) !== undefined);
-}
-
-/** A new folder for configurations, logs and sockets. Others may enter it: FRR runs as a user of its own. */
-export function makeFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), `landfall-demo-${process.pid}-`));
-  chmodSync(folder, 0o755);
-  return folder;
 }

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { ip, type Prefix } from '../../net/ip.ts';
 import { Namespaces, removeLeftovers } from '../../src/demo/namespaces.ts';
 import { Daemon, findProgram, killAll, must, sleep, stopAll, waitFor } from '../../src/demo/processes.ts';
-import { makeFolder } from '../../src/demo/tor.ts';
+import { makeFolder } from '../../src/demo/folder.ts';
 import type { DrivenSession, Order, Said } from './session-driver.ts';
 import { createRouter, familiesOf, routerAsn, type Neighbor, type Router, type RouterKind } from './session-router.ts';
 

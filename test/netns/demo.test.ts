@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Daemon, landfallCommand, run, sleep, waitFor } from '../../src/demo/processes.ts';
 import { needs } from './lab.ts';
 
@@ -11,6 +13,16 @@ interface Report {
   readonly ok: boolean;
   readonly tor: string;
   readonly landfall: { readonly moves: { readonly timeline: { event: string }[]; readonly probes: Record<string, { sent: number; lost: number }> }[]; readonly streams: { alive: boolean }[] };
+}
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+
+/** What a user gets by installing: nobody may be able to read the checkout. Returns the program. */
+function install(target: string): string {
+  const listed = execFileSync('npm', ['ls', '--omit=dev', '--all', '--parseable'], { cwd: root, encoding: 'utf8', timeout: 30_000 }).split('\n');
+  const packages = listed.filter((path) => path.includes('/node_modules/')).map((path) => relative(root, path));
+  for (const path of ['package.json', 'dist', 'native/build', ...packages]) cpSync(join(root, path), join(target, path), { recursive: true });
+  return join(target, 'dist/src/cli.js');
 }
 
 describe('the demo', function () {
@@ -32,7 +44,8 @@ describe('the demo', function () {
     it(`runs ${name}`, async () => {
       const json = join(folder, `${tor}.json`);
       const svg = join(folder, `${tor}.svg`);
-      const done = await run([...wrap, ...landfallCommand(), 'demo', '--migrations', '2', '--json', json, '--svg', svg, ...options], { timeoutMs: 80_000 });
+      const program = wrap.length === 0 ? landfallCommand() : [process.execPath, install(join(folder, 'lib'))];
+      const done = await run([...wrap, ...program, 'demo', '--migrations', '2', '--json', json, '--svg', svg, ...options], { timeoutMs: 80_000 });
       assert.equal(done.status, 0, `${done.stdout}\n${done.stderr}`);
       const report = JSON.parse(readFileSync(json, 'utf8')) as Report;
       assert.deepEqual([report.ok, report.tor, report.landfall.moves.length], [true, tor, 2]);

@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs';
 import type { NodeName, Vm } from '../../src/demo/addresses.ts';
 import { hostPrefix, nodeNames } from '../../src/demo/addresses.ts';
 import { expectedSessions, findWrongPaths } from '../../src/demo/checks.ts';
+import { makeFolder } from '../../src/demo/folder.ts';
 import type { HypervisorCommand } from '../../src/demo/hypervisor.ts';
 import { RouteWatch } from '../../src/demo/kernel-routes.ts';
 import { removeLeftovers } from '../../src/demo/namespaces.ts';
@@ -12,7 +13,7 @@ import { killAll, sleep, stopAll, waitFor } from '../../src/demo/processes.ts';
 import { Script } from '../../src/demo/script.ts';
 import { Stage } from '../../src/demo/stage.ts';
 import type { Peering, Tor, TorKind } from '../../src/demo/tor.ts';
-import { createTor, isInstalled, makeFolder } from '../../src/demo/tor.ts';
+import { createTor, isInstalled } from '../../src/demo/tor-kinds.ts';
 import type { Mode, Topology } from '../../src/demo/topology.ts';
 import { buildTopology } from '../../src/demo/topology.ts';
 
@@ -138,7 +139,7 @@ export class Lab {
   async #wrongPrefixes(node: NodeName, where: ReadonlyMap<Vm, NodeName>): Promise<string[]> {
     if (!this.nodes[node].alive) return [`landfall on node ${node} has ended: ${this.nodes[node].tail}`];
     const items = (await this.nodes[node].prefixes()).filter((item) => item.state !== 'withdrawn');
-    const shown = new Map(items.map((item) => [item.prefix as string, item]));
+    const shown = new Map(items.map((item) => [item.prefix, item]));
     const problems: string[] = [];
     const expected = new Set<string>();
     for (const [vm, place] of where) {
