@@ -21,6 +21,12 @@ for (const { kind, mode } of rooms) {
     let lab: Lab;
     const on = (node: NodeName): Promise<void> => lab.agree(allOn(node, [lab.vm]));
 
+    /** How many frames from its uplink node a took for reflections. */
+    const reflections = async (): Promise<number> => {
+      const { items } = JSON.parse((await lab.nodes.a.cli(['show', 'ignored', '-o', 'json'])).stdout) as { items: { verdict: string; port?: string; count: number }[] };
+      return items.filter((item) => item.verdict === 'reflection' && item.port === 'up0').reduce((sum, item) => sum + item.count, 0);
+    };
+
     before(async function () {
       needs(this, kind);
       lab = await Lab.start({ mode, tors: [kind] });
@@ -117,6 +123,7 @@ for (const { kind, mode } of rooms) {
         const frame = garpFrame(lab.vm.mac, lab.vm.ipv4);
         await lab.sendFrames('hv', cableOf(lab.vm, 'a'), [frame]);
         await sleep(200);
+        const before = await reflections(); // a RARP is the same wherever it is sent: quick moves leave some
         await lab.withoutUpdate(async () => {
           await lab.sendFrames('hv', cableOf(lab.vm, 'a'), [frame]);
           for (const wait of [0.4, 50, 850]) {
@@ -124,9 +131,7 @@ for (const { kind, mode } of rooms) {
             await lab.sendFrames('tor', 'sw-a', [frame]);
           }
         });
-        const ignored = JSON.parse((await lab.nodes.a.cli(['show', 'ignored', '-o', 'json'])).stdout) as { items: { verdict: string; port?: string; count: number }[] };
-        const heard = ignored.items.filter((item) => item.verdict === 'reflection' && item.port === 'up0').reduce((sum, item) => sum + item.count, 0);
-        assert.equal(heard, 3, 'reflections counted');
+        assert.equal((await reflections()) - before, 3, 'reflections counted');
         await on('a');
       });
 
