@@ -24,7 +24,6 @@ const shell = '(/io/|^native/|^src/(cli|daemon|log)\\.ts$|^src/(commands|demo|pr
 
 /** The one file that imports each third-party package, so that swapping a package is a change to one file. */
 const importers = {
-  'cli-table3': '^src/views/table\\.ts$',
   commander: '^src/cli\\.ts$',
   'ipaddr.js': '^net/ip\\.ts$',
   pcap: '^garp/io/capture-file\\.ts$',

@@ -31,7 +31,7 @@ const imports = [
   ['no-node-built-ins-in-the-core', 'bgp/planted-built-in.ts', "import { readFileSync } from 'node:fs';\nexport const text = readFileSync('x');\n"],
   ['product-knows-no-tests', 'src/planted-test.ts', "export * from '../test/planted.ts';\n"],
   ['', 'test/planted.ts', 'export const planted = 1;\n'],
-  ...['cli-table3', 'commander', 'ipaddr.js', 'pcap', 'pino', 'raw-socket', 'yaml', 'zod'].map((name) => [
+  ...['commander', 'ipaddr.js', 'pcap', 'pino', 'raw-socket', 'yaml', 'zod'].map((name) => [
     `one-importer-${name.replace(/\W/g, '-')}`,
     `src/demo/planted-${name.replace(/\W/g, '-')}.ts`,
     `import * as it from '${name}';\nexport { it };\n`,
