@@ -164,6 +164,7 @@ describe('following the kernel', () => {
 
 describe('following the VLANs of ports', () => {
   const bridge: RtnetlinkContent = { type: 'link', link: { ifindex: 1, name: 'br0', kind: 'bridge', vlanFiltering: true, up: true, carrier: true } };
+  const otherBridge: RtnetlinkContent = { type: 'link', link: { ifindex: 3, name: 'br1', kind: 'bridge', vlanFiltering: true, up: true, carrier: true } };
   const plain: RtnetlinkContent = { type: 'link', link: { ifindex: 1, name: 'br0', kind: 'bridge', up: true, carrier: true } };
   const port = (pvid: number | undefined, ...vlans: [number, number][]): RtnetlinkContent => (
     { type: 'bridgePort', ifindex: 2, master: 1, vlans: pvid === undefined ? { vlans } : { pvid, vlans } });
@@ -208,7 +209,8 @@ describe('following the VLANs of ports', () => {
     ['the port leaves and comes back', [link(2, 'vnet0'), link(2, 'vnet0', 1)], 'none: all (3)'],
     ['... with the VLANs of a new port', [link(2, 'vnet0'), link(2, 'vnet0', 1), access], '100: 100-100 (4)'],
     ['the port moves to a bridge that does not filter', [link(3, 'br1'), link(2, 'vnet0', 3), { ...access, master: 3 } as RtnetlinkContent], 'none: all (2)'],
-    ['late news of the bridge that it left', [link(3, 'br1'), link(2, 'vnet0', 3), access], 'none: all (2)'],
+    ['late news of the bridge that it left', [otherBridge, link(2, 'vnet0', 3), access], 'none: all (2)'],
+    ['the port moves to another bridge that filters', [otherBridge, link(2, 'vnet0', 3), { ...access, master: 3 } as RtnetlinkContent], '100: 100-100 (3)'],
     ['a new port under an old ifindex', [{ type: 'linkGone', ifindex: 2 }, link(2, 'vnet9', 1)], 'none: all (2)'],
   ];
   for (const [name, events, expected] of rows) {
