@@ -13,7 +13,8 @@ import { fingerprint, isReflection, rememberLocal } from './reflection.ts';
 import { handle } from './handovers.ts';
 import { countIgnored, type Refusal } from './ignored.ts';
 import { isTagged, sendProbe, wasAsked } from './probing.ts';
-import { hasLivePort, type Watch } from './watching.ts';
+import type { Watch } from './watch.ts';
+import { hasLivePort } from './watching.ts';
 import { note, type World } from './world.ts';
 
 /** Where and what: one announcement, placed. */

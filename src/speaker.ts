@@ -22,7 +22,8 @@ import { takeFrame } from './intake.ts';
 import { flushRoutes, stepPeer } from './peering.ts';
 import { portGone, takeBridgeChange } from './ports.ts';
 import { searchIfDue } from './probing.ts';
-import { hasLivePort, watchesOf } from './watching.ts';
+import { watchesOf } from './watch.ts';
+import { hasLivePort } from './watching.ts';
 import { note, type Input, type Output, type Peer, type World } from './world.ts';
 
 export interface SpeakerOptions {

@@ -1,29 +1,12 @@
-import type { WatchConfig } from '../config/config.ts';
 import { isOwnAddress } from '../bridge/fdb.ts';
 import { isRunning } from '../bridge/changes.ts';
 import type { Mac } from '../net/mac.ts';
 import { missingBridges, portFor, unlistedPorts, doublyListedPorts } from '../bridge/locate.ts';
-import type { WatchedBridge } from '../bridge/ports.ts';
-import { compileWatch, type WatchRules } from '../identity/watch-rules.ts';
 import { bindingsOf } from '../identity/bindings.ts';
 import type { Endpoint } from '../routes/handover.ts';
 import { prefixContains, type IpAddress } from '../net/ip.ts';
 import { printable } from '../net/printable.ts';
 import type { World } from './world.ts';
-
-/** One entry of `watch` in the shape that the bridge room asks with. */
-export interface Watch extends WatchedBridge {
-  readonly config: WatchConfig;
-  readonly rules: WatchRules;
-  readonly vrf: string;
-}
-
-export function watchesOf(configs: readonly WatchConfig[]): Watch[] {
-  return configs.map((config) => ({
-    bridge: config.bridge, local: config.ports.local, uplink: config.ports.uplink, vrf: config.vrf, config, rules: compileWatch(config),
-    ...(config.vlans === undefined ? {} : { vlans: config.vlans }),
-  }));
-}
 
 /** True if some watch of the VRF may announce the address at all. */
 export function insidePrefixes(world: World, vrf: string, address: IpAddress): boolean {

@@ -16,7 +16,7 @@ import type { PreferenceOptions } from '../routes/preference.ts';
 import type { Deadlines } from '../net/deadlines.ts';
 import type { IpAddress } from '../net/ip.ts';
 import type { Now } from '../net/time.ts';
-import type { Watch } from './watching.ts';
+import type { Watch } from './watch.ts';
 import type { IgnoredLog } from './ignored.ts';
 
 /** What comes from outside into the one deterministic object. */
