@@ -1,7 +1,7 @@
 import type { Now } from '../net/time.ts';
 
 /** 2020-01-01T00:00:00Z in milliseconds since 1970: where the clock part of a sequence starts to count. */
-export const epochMs = Date.UTC(2020, 0, 1);
+export const epochMs = 1_577_836_800_000;
 
 /** A sequence stays in 1…2147483647, so that every profile's formula fits into 32 bits and nothing wraps. */
 export const highestSequence = 2147483647;

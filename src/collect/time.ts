@@ -2,6 +2,7 @@ import type { Now } from '../../net/time.ts';
 
 /** RFC 3339 in UTC with milliseconds. */
 export function timeText(wallMs: number): string {
+  // eslint-disable-next-line no-restricted-globals -- turns a number into text and reads no clock
   return new Date(wallMs).toISOString();
 }
 
