@@ -1,6 +1,6 @@
 import { locate, type Place } from '../bridge/locate.ts';
 import { isOwnAddress } from '../bridge/fdb.ts';
-import { speaksBeforeVm } from '../bridge/ports.ts';
+import { letsIn, speaksBeforeVm } from '../bridge/ports.ts';
 import { parseAnnouncement, type Announcement, type CapturedFrame } from '../garp/announcement.ts';
 import { admit, type AdmitRules, type Verdict } from '../identity/admit.ts';
 import { identify, isKnownMac } from '../identity/bindings.ts';
@@ -38,6 +38,11 @@ export function takeFrame(world: World, frame: CapturedFrame): void {
   if (place === undefined) return;
   world.counters.frames += 1;
   const watch = world.watches[place.watch] as Watch;
+  // The capture sees what the bridge then drops: a VM behind an access port that tags itself into another VLAN is not in it.
+  if (!letsIn(link, vlan)) {
+    refuse(world, place, { verdict: 'wrong_vlan', kind: parsed.kind, reason: `the bridge lets no frame of VLAN ${vlan} in from this port`, vlan, ...(parsed.mac ? { mac: parsed.mac } : {}) });
+    return;
+  }
   if (parsed.type === 'ignored') {
     refuse(world, place, { verdict: parsed.verdict, kind: parsed.kind, reason: parsed.reason, vlan, ...(parsed.mac ? { mac: parsed.mac } : {}), ...(parsed.address ? { address: parsed.address } : {}) });
     return;

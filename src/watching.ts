@@ -1,7 +1,7 @@
 import { isOwnAddress } from '../bridge/fdb.ts';
 import { isRunning } from '../bridge/changes.ts';
 import type { Mac } from '../net/mac.ts';
-import { missingBridges, portFor, unlistedPorts, doublyListedPorts } from '../bridge/locate.ts';
+import { missingBridges, portFor, unlistedPorts, unsupportedBridges, doublyListedPorts } from '../bridge/locate.ts';
 import { bindingsOf } from '../identity/bindings.ts';
 import type { Endpoint } from '../routes/handover.ts';
 import { prefixContains, type IpAddress } from '../net/ip.ts';
@@ -43,6 +43,9 @@ export function watchWarnings(world: World): string[] {
   const warnings: string[] = [];
   for (const name of missingBridges(world.bridges, world.watches)) {
     warnings.push(`bridge ${name} does not exist (yet): nothing is heard there; create it or change watch[].bridge`);
+  }
+  for (const { bridge, kind } of unsupportedBridges(world.bridges, world.watches)) {
+    warnings.push(`${printable(bridge)} is of kind ${printable(kind)}, not a Linux bridge: nothing is heard there; watch a Linux bridge`);
   }
   for (const port of unlistedPorts(world.bridges, world.watches)) {
     warnings.push(`port ${printable(port.link.name)} is on ${printable(port.bridge)} and in neither ports.local nor ports.uplink: its VM is never announced; add it to one of them`);

@@ -174,6 +174,15 @@ describe('VLANs', () => {
     });
   }
 
+  it('a VM behind an access port can\'t tag itself into another watched VLAN', () => {
+    const fabric = new Fabric();
+    const node = fabric.addNode(1, inVlan, { links: [{ ...tap, pvid: 200, vlans: [[200, 200]] }] });
+    fabric.run(3000);
+    fabric.frame(node, 7, rarpFrame(vmMac), tag(100));
+    assert.equal(state(node), undefined);
+    assert.deepEqual(verdicts(node), ['wrong_vlan']);
+  });
+
   it('untagged frames belong to the port\'s own VLAN', () => {
     const fabric = new Fabric();
     const node = fabric.addNode(1, inVlan, { links: [{ ...tap, pvid: 100 }] });
