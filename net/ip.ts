@@ -73,7 +73,10 @@ function formatIpv6(bytes: Uint8Array, offset: number): IpAddress {
 
 /** 4 or 16 octets in network order. */
 export function ipToBytes(address: IpAddress): Uint8Array {
-  if (isIpv4(address)) return Uint8Array.from(address.split('.'), Number);
+  if (isIpv4(address)) {
+    const value = ipv4ToNumber(address);
+    return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
+  }
   return ipv6ToBytes(address);
 }
 
@@ -143,7 +146,18 @@ export function ipv4FromNumber(value: number): IpAddress {
 
 /** The unsigned 32-bit number of an IPv4 address. */
 export function ipv4ToNumber(address: IpAddress): number {
-  return address.split('.').reduce((sum, octet) => sum * 256 + Number(octet), 0);
+  let value = 0;
+  let octet = 0;
+  for (let i = 0; i < address.length; i++) {
+    const code = address.charCodeAt(i);
+    if (code === 0x2e) {
+      value = value * 256 + octet;
+      octet = 0;
+    } else {
+      octet = octet * 10 + (code - 0x30);
+    }
+  }
+  return value * 256 + octet;
 }
 
 /** Reads `address/length`. @returns `undefined` if it is no prefix, or `{ hostBits: true }`-like cases: host bits must be zero. */
