@@ -6,7 +6,7 @@ import { forgetPort as forgetRate } from '../identity/rate.ts';
 import { prefixAddress } from '../net/ip.ts';
 import { keyPrefix } from '../routes/loc-rib.ts';
 import { handle } from './handovers.ts';
-import { discover } from './probing.ts';
+import { discover, isTagged, sendProbe } from './probing.ts';
 import { note, type World } from './world.ts';
 
 /** The kernel told something about links, forwarding databases or addresses: what it means for the VMs behind the ports. */
@@ -36,6 +36,7 @@ function takeBridgeEvent(world: World, event: BridgeEvent, first: boolean): void
         level: place.role === 'unlisted' ? 'warn' : 'debug', room: 'bridge', publish: 'capture',
         event: place.role === 'unlisted' ? 'port.unlisted' : 'port.added', fields: { port: event.port.name, bridge: event.bridge, role: place.role },
       });
+      if (!first && place.role === 'local') askTheDeparted(world, ifindex);
       return;
     case 'portGone':
     case 'portMoved':
@@ -51,7 +52,19 @@ function takeBridgeEvent(world: World, event: BridgeEvent, first: boolean): void
       return;
     case 'carrierBack':
       world.carrierDeadlines.set(ifindex, undefined);
+      if (place?.role === 'local') askTheDeparted(world, ifindex);
       return;
+  }
+}
+
+/**
+ * A guest that restarts gets a new port (another veth, a tap made again) and may say nothing there. So a port that comes within the
+ * grace of others that went is asked for their VMs: an answer claims, and it was no departure.
+ */
+function askTheDeparted(world: World, ifindex: number): void {
+  for (const [key, h] of world.locRib.handovers) {
+    if (h.state !== 'leaving' || h.source !== 'port-gone' || h.endpoint === undefined) continue;
+    sendProbe(world, key, h.address, { ...h.endpoint, ifindex, tagged: isTagged(world, ifindex, h.endpoint.vlan) });
   }
 }
 
