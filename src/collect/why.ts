@@ -64,7 +64,7 @@ export function collectWhy(world: World, vrf: string, address: IpAddress): WhyIt
     if (h !== undefined && isAnnounced) return `${prefix} is announced as ${h.state} (${h.source}).`;
     if (!inside) return `${prefix} is not announced: it is outside watch.prefixes.`;
     if (!free) return `${prefix} is not announced: it is ${excluded}.`;
-    if (h?.state === 'manual') return `${prefix} is not announced: an operator withdrew it.`;
+    if (h?.state === 'manual' && h.manual?.mode === 'withdraw') return `${prefix} is not announced: an operator withdrew it.`;
     if (!bound && holders.length === 0 && world.config.identity.mode === 'strict') return `${prefix} is not announced: no binding names it, and identity.mode is strict.`;
     if (h === undefined || (h.state === 'withdrawn' && h.sequence === 0)) return `${prefix} is not announced: this node has heard no evidence that its VM runs here.`;
     if (h.state === 'withdrawn') return `${prefix} is not announced: withdrawn (${h.source}).`;
