@@ -2,6 +2,7 @@ import { matchesPattern } from '../bridge/ports.ts';
 import { type IpAddress, type Prefix, isLinkLocal, isUnusable, makePrefix, parseIp, prefixContains, prefixLength } from '../net/ip.ts';
 import { parseMac } from '../net/mac.ts';
 import { printable } from '../net/printable.ts';
+import { parseNetwork } from './values.ts';
 import type { FoundBridge, HostFacts, Platform } from './host-facts.ts';
 
 /** The names that a platform gives to the ports of its guests. */
@@ -69,7 +70,7 @@ function bgpSection({ gateway, speakers, addresses }: HostFacts): string[] {
 
 /** Bridges with guests first; else all that have ports. */
 function bestBridges({ bridges, guests }: HostFacts): FoundBridge[] {
-  const sane = bridges.filter(({ name }) => isName(name));
+  const sane = bridges.filter(({ name }, i) => isName(name) && bridges.findIndex((other) => other.name === name) === i);
   const withGuests = sane.filter((bridge) => bridge.ports.some((port) => port.kind === 'guest') || guests.some((guest) => guest.bridge === bridge.name));
   const chosen = withGuests.length > 0 ? withGuests : sane.filter((bridge) => bridge.ports.length > 0);
   return (chosen.length > 0 ? chosen : sane).slice(0, 8);
@@ -102,7 +103,7 @@ function networksOf(bridge: FoundBridge | undefined, { addresses, gateway }: Hos
     const ip = usable(address);
     return ip === undefined ? [] : [{ ip, prefix: makePrefix(ip, Number(cidr.split('/')[1])) }];
   });
-  const prefixes = [...new Set(own.map(({ prefix }) => prefix))].filter((prefix) => prefixLength(prefix) > 0);
+  const prefixes = [...new Set(own.map(({ prefix }) => prefix))].filter((prefix) => prefixLength(prefix) > 0 && !('error' in parseNetwork(prefix)));
   const router = usable(gateway?.address);
   const exclude = [...own.map(({ ip }) => ip), ...(router === undefined ? [] : [router])].filter((ip) => prefixes.some((prefix) => prefixContains(prefix, ip)));
   return { prefixes, exclude: [...new Set(exclude)] };
