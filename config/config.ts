@@ -55,6 +55,8 @@ export interface PeerConfig {
   readonly nextHop: NextHops;
   readonly profile: Profile;
   readonly vrf: string;
+  /** Does a RARP here move the addresses that this peer's routes give its MAC? Mode learn only. */
+  readonly bindings: 'learn' | 'none';
   /** What we send to it at most; undefined: no limit. */
   readonly maxPrefixes?: number;
 }

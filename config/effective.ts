@@ -99,6 +99,7 @@ function makePeer(draft: Draft, peer: DraftPeer): PeerConfig {
     nextHop: nextHopOf(draft, peer),
     profile: profileOf(draft, peer) ?? 'sequence',
     vrf: peer.vrf,
+    bindings: peer.bindings ?? (peer.asn === draft.bgp.asn ? 'learn' : 'none'),
     maxPrefixes: peer.maxPrefixes,
   });
 }

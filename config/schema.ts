@@ -106,6 +106,7 @@ const peer = z.strictObject({
   nextHop: nextHop.prefault({}).describe('Wins over `bgp.nextHop`.'),
   routes: z.strictObject({ profile: profile.optional().describe('Wins over `routes.profile`.') }).prefault({}).describe('Wins over `routes`.'),
   vrf: vrf.prefault('default').describe('Which watched bridges this peer hears of.'),
+  bindings: z.enum(['learn', 'none']).optional().describe('Mode learn: whether the routes of this peer tell which addresses a MAC has, so that a RARP alone moves a VM that this node never heard. Default: `learn` on iBGP, `none` on eBGP.'),
   maxPrefixes: whole(1, 1_000_000).optional().describe('What we send at most: warned of at 80 %, no more is added at the limit, so the session lives.'),
   nodeSelector: nodeSelector.optional().describe('This peer only on nodes with all of these labels, so one file serves a whole fleet.'),
 });

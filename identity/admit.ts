@@ -4,7 +4,8 @@ import { type IpAddress, isUnusable } from '../net/ip.ts';
 import type { Mac } from '../net/mac.ts';
 import { printable } from '../net/printable.ts';
 import { type BindingOptions, type BindingTable, type Claimant, bindingsOf, holdersOf, isKnownMac, learnedOwner } from './bindings.ts';
-import { type LearnLimits, defaultLearnLimits, hasRoom } from './learned.ts';
+import { routePairOf } from './from-routes.ts';
+import { type LearnLimits, type LearnedPair, defaultLearnLimits, hasRoom } from './learned.ts';
 import { type WatchRules, findPrefix, isWatchedVlan } from './watch-rules.ts';
 
 /** Every verdict on a frame, in the words of `show ignored`, `show why` and the metrics. */
@@ -26,8 +27,10 @@ export interface AdmitRules {
   readonly bindings: BindingTable;
   /** An address of this node itself. */
   readonly isOwnAddress: (address: IpAddress) => boolean;
-  /** False if the MAC has no live local port here and no valid route from any peer: then its learned addresses are free. */
-  readonly isAlive: (mac: Mac, vlan: number) => boolean;
+  /** Is the owner of a learned pair seen behind a live local port of this node? */
+  readonly livesHere: (pair: LearnedPair) => boolean;
+  /** Does a peer show another node's claim for an address of this MAC? */
+  readonly livesElsewhere: (mac: Mac) => boolean;
   /** Default: those of `learned.ts`. */
   readonly limits?: LearnLimits;
 }
@@ -88,21 +91,37 @@ function admitOwner(rules: AdmitRules, claim: Claim, address: IpAddress, inside:
     if (mine !== undefined) return { verdict: 'accepted', reason: `binding ${printable(mine.vm)}; ${inside}`, learns: false };
     return refuseStranger(holders, claim);
   }
+  return identity.mode === 'strict' ? refuse('no_binding', noBinding(bindingsOf(bindings, claim.vrf, claim.mac, claim.vlan))) : admitLearned(rules, claim, address, inside);
+}
+
+/**
+ * Mode learn, and no binding names the address. What this node heard itself counts for most, then the word of other nodes' routes; an
+ * owner whose MAC lives nowhere gives way.
+ */
+function admitLearned(rules: AdmitRules, claim: Claim, address: IpAddress, inside: string): Admission {
+  const { bindings, identity } = rules;
   const owner = learnedOwner(bindings, claim.vrf, address);
-  if (owner !== undefined && owner.mac === claim.mac && owner.vlan === claim.vlan && identity.mode === 'learn') {
-    return { verdict: 'accepted', reason: `learned pair; ${inside}`, learns: true };
-  }
-  if (identity.mode === 'strict') return refuse('no_binding', noBinding(bindingsOf(bindings, claim.vrf, claim.mac, claim.vlan)));
+  if (owner !== undefined && owner.mac === claim.mac && owner.vlan === claim.vlan) return accept(`learned pair; ${inside}`);
+  const route = routePairOf(bindings.routes, claim.vrf, address);
+  const told = route !== undefined && route.mac === claim.mac;
   // Ordinary ARP is evidence for pairs that are known, it makes none.
-  if (claim.kind === 'arp') return refuse('no_binding', 'ordinary ARP of a pair that is not known');
-  const replaces = owner !== undefined && (identity.onConflict === 'newest' || !rules.isAlive(owner.mac, owner.vlan));
-  if (owner !== undefined && !replaces) return refuse('conflict', `learned for ${owner.mac} in VLAN ${owner.vlan}, which is alive`);
+  if (claim.kind === 'arp' && !told) return refuse('no_binding', 'ordinary ARP of a pair that is not known');
+  const keeps = identity.onConflict === 'keep';
+  if (owner !== undefined && keeps && (rules.livesHere(owner) || (!told && rules.livesElsewhere(owner.mac)))) {
+    return refuse('conflict', `learned for ${owner.mac} in VLAN ${owner.vlan}, which is alive`);
+  }
+  if (route?.stands === true && !told && keeps) return refuse('conflict', `node ${route.node} claims it for ${route.mac}`);
   if (!hasRoom(bindings.learned, claim.port.ifindex, rules.limits ?? defaultLearnLimits)) {
     return refuse('table_full', 'no room for more learned pairs of this port');
   }
-  if (owner === undefined) return { verdict: 'accepted', reason: `first heard; ${inside}`, learns: true };
-  const why = identity.onConflict === 'newest' ? 'onConflict is newest' : 'which lives nowhere';
-  return { verdict: 'accepted', reason: `takes over from ${owner.mac} in VLAN ${owner.vlan}, ${why}; ${inside}`, learns: true };
+  if (told) return accept(`told by the route of node ${route.node}; ${inside}`);
+  if (owner === undefined) return accept(`first heard; ${inside}`);
+  return accept(`takes over from ${owner.mac} in VLAN ${owner.vlan}, ${keeps ? 'which lives nowhere' : 'onConflict is newest'}; ${inside}`);
+}
+
+/** A pair that no binding says: to be remembered. */
+function accept(reason: string): Admission {
+  return { verdict: 'accepted', reason, learns: true };
 }
 
 /** The address is bound, but not to this MAC in this VLAN. */

@@ -1,6 +1,7 @@
 import type { IpAddress } from '../net/ip.ts';
 import type { Mac } from '../net/mac.ts';
 import { printable } from '../net/printable.ts';
+import { type RoutePair, type RoutePairs, emptyRoutePairs, routePairsOf } from './from-routes.ts';
 import { type LearnedPair, type LearnedPairs, emptyLearnedPairs, forgetPair, learnedOf, ownerOf } from './learned.ts';
 
 /** One binding as the configuration or the bindings file gives it. */
@@ -15,7 +16,7 @@ export interface BindingOptions {
   readonly origin?: 'config' | 'file';
 }
 
-/** Who may claim what: the bindings that were given, and the pairs that were learned. */
+/** Who may claim what: the bindings that were given, the pairs that were learned, and those that other nodes' routes tell of. */
 export interface BindingTable {
   /** By VRF and MAC. A MAC has several where it is bound in several VLANs, or in the configuration and in the file. */
   readonly byMac: ReadonlyMap<string, readonly BindingOptions[]>;
@@ -23,10 +24,16 @@ export interface BindingTable {
   readonly byAddress: ReadonlyMap<string, readonly BindingOptions[]>;
   /** Changed only by the functions of `learned.ts`. */
   readonly learned: LearnedPairs;
+  /** Changed only by the functions of `from-routes.ts`; empty unless the mode is `learn`. */
+  readonly routes: RoutePairs;
 }
 
 /** A table with these bindings; what was learned before stays, unless a binding now gives its address to somebody. */
-export function makeBindingTable(bindings: readonly BindingOptions[], learned: LearnedPairs = emptyLearnedPairs()): BindingTable {
+export function makeBindingTable(
+  bindings: readonly BindingOptions[],
+  learned: LearnedPairs = emptyLearnedPairs(),
+  routes: RoutePairs = emptyRoutePairs(),
+): BindingTable {
   const byMac = new Map<string, BindingOptions[]>();
   const byAddress = new Map<string, BindingOptions[]>();
   for (const binding of bindings) {
@@ -36,7 +43,7 @@ export function makeBindingTable(bindings: readonly BindingOptions[], learned: L
       forgetPair(learned, binding.vrf, address);
     }
   }
-  return { byMac, byAddress, learned };
+  return { byMac, byAddress, learned, routes };
 }
 
 /** What identification needs of a sighting. */
@@ -50,7 +57,7 @@ export interface Claimant {
 export interface Identification {
   /** The addresses meant, without repetition: each is to be admitted by itself. The one that was heard comes first. */
   readonly addresses: readonly IpAddress[];
-  /** True if the MAC is bound or learned in this VLAN. */
+  /** True if the MAC is bound or learned in this VLAN, or a received route tells its address. */
   readonly known: boolean;
   /** The VM's name, if a binding gives one. */
   readonly vm?: string;
@@ -77,6 +84,11 @@ export function identify(table: BindingTable, sighting: Claimant): Identificatio
     known = true;
     all.add(pair.address);
   }
+  // A route has no VLAN: the VLAN in which the MAC is heard is taken for it, and admission sees to prefixes and bindings.
+  for (const pair of inherited(table, vrf, mac)) {
+    known = true;
+    all.add(pair.address);
+  }
   const heardIsIts = address !== undefined && all.has(address);
   const addresses: IpAddress[] = address === undefined ? [] : [address];
   if (address === undefined || heardIsIts) {
@@ -84,6 +96,11 @@ export function identify(table: BindingTable, sighting: Claimant): Identificatio
   }
   const base = { addresses, known, candidate: address !== undefined && !heardIsIts };
   return vm === undefined ? base : { ...base, vm };
+}
+
+/** What the routes of other nodes give a MAC: never over a binding. */
+function inherited(table: BindingTable, vrf: string, mac: Mac): RoutePair[] {
+  return routePairsOf(table.routes, vrf, mac).filter((pair) => holdersOf(table, vrf, pair.address).length === 0);
 }
 
 /** The bindings of a MAC that hold in this VLAN. */
@@ -104,11 +121,11 @@ export function isShared(table: BindingTable, vrf: string, address: IpAddress): 
   return holders.length > 1 && holders.some((holder) => holder.mac !== (holders[0] as BindingOptions).mac);
 }
 
-/** True if the MAC has a binding, or a learned pair, in this VLAN: the limit on announcements is not for such. */
+/** True if the MAC has a binding or a learned pair in this VLAN, or another node's route: the limit on announcements is not for such. */
 export function isKnownMac(table: BindingTable, vrf: string, mac: Mac, vlan: number): boolean {
   if (bindingsOf(table, vrf, mac, vlan).length > 0) return true;
   for (const pair of learnedOf(table.learned, vrf, mac)) if (pair.vlan === vlan) return true;
-  return false;
+  return inherited(table, vrf, mac).length > 0;
 }
 
 /** One line of `show bindings`. */
@@ -118,12 +135,12 @@ export interface BindingEntry {
   readonly vlan?: number;
   readonly vrf: string;
   readonly ips: readonly IpAddress[];
-  readonly origin: 'config' | 'file' | 'learned';
+  readonly origin: 'config' | 'file' | 'learned' | 'route';
   /** Monotonic milliseconds; learned pairs only. */
   readonly lastHeardMs?: number;
 }
 
-/** All bindings, then all learned pairs (one entry per endpoint). */
+/** All bindings, then all learned pairs (one entry per endpoint), then what routes tell (one entry per MAC). */
 export function listBindings(table: BindingTable): BindingEntry[] {
   const entries: BindingEntry[] = [];
   for (const bindings of table.byMac.values()) {
@@ -137,6 +154,12 @@ export function listBindings(table: BindingTable): BindingEntry[] {
     const { mac, vlan, vrf } = pairs[0] as LearnedPair;
     const lastHeardMs = pairs.reduce((latest, pair) => Math.max(latest, pair.lastHeardMs), -Infinity);
     entries.push({ mac, vlan, vrf, ips: pairs.map((pair) => pair.address), origin: 'learned', lastHeardMs });
+  }
+  const elsewhere = new Map<string, RoutePair[]>();
+  for (const pair of table.routes.pairs.values()) push(elsewhere, macKey(pair.vrf, pair.mac), pair);
+  for (const pairs of elsewhere.values()) {
+    const { mac, vrf } = pairs[0] as RoutePair;
+    entries.push({ mac, vrf, ips: pairs.map((pair) => pair.address), origin: 'route' });
   }
   return entries;
 }

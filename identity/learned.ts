@@ -123,7 +123,7 @@ export function expirePairs(
   learned: LearnedPairs,
   nowMs: number,
   learnedForMs: number,
-  isAlive: (mac: Mac, vlan: number) => boolean,
+  isAlive: (pair: LearnedPair) => boolean,
   most = 1000,
 ): LearnedPair[] {
   const writable = learned as Writable;
@@ -131,7 +131,7 @@ export function expirePairs(
   for (const pair of learned.pairs.values()) {
     if (nowMs - pair.lastHeardMs < learnedForMs || most-- <= 0) break;
     remove(writable, pair);
-    if (isAlive(pair.mac, pair.vlan)) insert(writable, { ...pair, lastHeardMs: nowMs });
+    if (isAlive(pair)) insert(writable, { ...pair, lastHeardMs: nowMs });
     else gone.push(pair);
   }
   return gone;

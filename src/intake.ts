@@ -14,7 +14,7 @@ import { handle } from './handovers.ts';
 import { countIgnored, type Refusal } from './ignored.ts';
 import { isTagged, sendProbe, wasAsked } from './probing.ts';
 import type { Watch } from './watch.ts';
-import { hasLivePort } from './watching.ts';
+import { livesHere } from './watching.ts';
 import { note, type World } from './world.ts';
 
 /** Where and what: one announcement, placed. */
@@ -183,7 +183,8 @@ export function rulesOf(world: World, watch: Watch): AdmitRules {
     identity: world.config.identity,
     bindings: world.bindings,
     isOwnAddress: (address) => isOwnAddress(world.bridges, address),
-    isAlive: (mac, vlan) => hasLivePort(world, mac, vlan) || (world.rivalMacs.get(`${watch.vrf}|${mac}`) ?? 0) > 0,
+    livesHere: (pair) => livesHere(world, pair),
+    livesElsewhere: (mac) => (world.rivalMacs.get(`${watch.vrf}|${mac}`) ?? 0) > 0,
   };
 }
 

@@ -12,6 +12,7 @@ import { addressKey, keyPrefix, type AddressKey } from '../routes/loc-rib.ts';
 import { addLine } from '../routes/migrations.ts';
 import { preferenceOf, type Level } from '../routes/preference.ts';
 import { handle, peersOf, showsNewer } from './handovers.ts';
+import { rebind } from './route-bindings.ts';
 import { insidePrefixes } from './watching.ts';
 import { note, type Peer, type World } from './world.ts';
 
@@ -69,6 +70,7 @@ function sessionDown(world: World, peer: Peer): void {
   peer.resend = false;
   for (const prefix of held.keys()) {
     const key = addressKey(peer.config.vrf, prefixAddress(prefix));
+    rebind(world, peer.config.vrf, prefix);
     if (!rivalVisible(world, peer.config.vrf, prefix)) world.rivals.delete(key);
   }
 }
@@ -84,12 +86,14 @@ function receive(world: World, peer: Peer, update: UpdateMessage): void {
       if (before === undefined) continue;
       peer.adjIn.routes.delete(prefix);
       countMac(world, peer, before, -1);
+      rebind(world, peer.config.vrf, prefix);
       weigh(world, peer, prefix, before, undefined);
     } else {
       const received = classify(change.route, world.config.routes.globalAdmin, world.routerId, world.now);
       if (!keepReceived(peer.adjIn, received)) continue;
       if (before !== undefined) countMac(world, peer, before, -1);
       countMac(world, peer, received, 1);
+      rebind(world, peer.config.vrf, prefix);
       weigh(world, peer, prefix, before, received);
     }
   }

@@ -23,7 +23,7 @@ import { flushRoutes, stepPeer } from './peering.ts';
 import { portGone, takeBridgeChange } from './ports.ts';
 import { searchIfDue } from './probing.ts';
 import { watchesOf } from './watch.ts';
-import { hasLivePort } from './watching.ts';
+import { livesHere } from './watching.ts';
 import { note, type Input, type Output, type Peer, type World } from './world.ts';
 
 export interface SpeakerOptions {
@@ -153,7 +153,7 @@ export class Speaker {
     }
     if (this.expireAtMs <= monotonicMs) {
       this.expireAtMs = monotonicMs + expireEveryMs;
-      expirePairs(world.bindings.learned, monotonicMs, world.config.identity.learnedForMs, (mac, vlan) => hasLivePort(world, mac, vlan));
+      expirePairs(world.bindings.learned, monotonicMs, world.config.identity.learnedForMs, (pair) => livesHere(world, pair));
       for (const [key, until] of world.asked) if (until < monotonicMs) world.asked.delete(key);
     }
   }

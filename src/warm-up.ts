@@ -33,7 +33,7 @@ export function warmUp(config: Config, now: Now): number {
         ...config.bgp, nextHop: { ipv4: routerId, ipv6: ip('2001:db8::2') },
         peers: [{
           name: 'warm-up', address: ip('192.0.2.2'), asn: peerAsn, port: 179, families: ['ipv4-unicast', 'ipv6-unicast'],
-          timers: { holdSeconds: 90, keepaliveSeconds: 30, connectRetrySeconds: 5 }, ttlSecurity: false, nextHop: {}, profile: peer?.profile ?? 'sequence', vrf: 'default',
+          timers: { holdSeconds: 90, keepaliveSeconds: 30, connectRetrySeconds: 5 }, ttlSecurity: false, nextHop: {}, profile: peer?.profile ?? 'sequence', vrf: 'default', bindings: 'none',
         }],
       },
       watch: [{ bridge: 'br', ports: { local: ['tap*'], uplink: ['up*'] }, announcements: ['garp', 'rarp', 'na'], prefixes: ['203.0.113.0/24', '2001:db8::/64'] as Prefix[], exclude: [], vrf: 'default' }],

@@ -1,8 +1,8 @@
 import { isOwnAddress } from '../bridge/fdb.ts';
 import { isRunning } from '../bridge/changes.ts';
-import type { Mac } from '../net/mac.ts';
-import { missingBridges, portFor, unlistedPorts, unsupportedBridges, doublyListedPorts } from '../bridge/locate.ts';
+import { locate, missingBridges, portFor, unlistedPorts, unsupportedBridges, doublyListedPorts } from '../bridge/locate.ts';
 import { bindingsOf } from '../identity/bindings.ts';
+import type { LearnedPair } from '../identity/learned.ts';
 import type { Endpoint } from '../routes/handover.ts';
 import { prefixContains, type IpAddress } from '../net/ip.ts';
 import { printable } from '../net/printable.ts';
@@ -32,10 +32,15 @@ export function isPortAlive(world: World, ifindex: number): boolean {
   return link !== undefined && isRunning(link);
 }
 
-/** The bridges see the MAC behind a port that lives. */
-export function hasLivePort(world: World, mac: Mac, vlan: number): boolean {
+/**
+ * The MAC of a learned pair lives on this node: the port where it was heard last is there, or the bridges see it behind another local
+ * one. An uplink's entry outlives the VM by minutes, so it counts only where no routes tell of VMs elsewhere.
+ */
+export function livesHere(world: World, { mac, vlan, ifindex }: LearnedPair): boolean {
+  if (locate(world.bridges, world.watches, ifindex, vlan)?.role === 'local' && isPortAlive(world, ifindex)) return true;
   const seen = portFor(world.bridges, world.watches, mac, vlan);
-  return seen !== undefined && isPortAlive(world, seen.port.ifindex);
+  if (seen === undefined || !isPortAlive(world, seen.port.ifindex)) return false;
+  return seen.role === 'local' || world.config.bgp.receive === 'none';
 }
 
 /** What is wrong with bridges and ports, each with its cure, for `status` and the log. */

@@ -127,7 +127,7 @@ export interface BindingItem {
   vlan?: number;
   vrf: string;
   ips: string[];
-  origin: 'config' | 'file' | 'learned';
+  origin: 'config' | 'file' | 'learned' | 'route';
   lastSeen?: string;
   port?: string;
 }

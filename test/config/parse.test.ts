@@ -15,7 +15,7 @@ describe('config: defaults', () => {
         asn: 65010, listen: { enabled: false, port: 179 }, nextHop: {}, gracefulRestart: { enabled: true, restartTimeSeconds: 60 }, receive: 'vm-prefixes',
         peers: [{
           name: 'tor-a', address: '192.0.2.1', asn: 65010, port: 179, families: ['ipv4-unicast'], timers: { holdSeconds: 9, keepaliveSeconds: 3, connectRetrySeconds: 5 },
-          ttlSecurity: false, nextHop: {}, profile: 'sequence', vrf: 'default',
+          ttlSecurity: false, nextHop: {}, profile: 'sequence', vrf: 'default', bindings: 'learn',
         }],
       },
       watch: [{
@@ -90,6 +90,7 @@ describe('config: every key arrives', () => {
     ['peer.password env', { bgp: peer(', password: {env: BGP_KEY}') }, (c) => c.bgp.peers[0]?.password, { env: 'BGP_KEY' }],
     ['peer.ttlSecurity', { bgp: peer(', ttlSecurity: true') }, (c) => c.bgp.peers[0]?.ttlSecurity, true],
     ['peer.multihop', { bgp: peer(', multihop: 2') }, (c) => c.bgp.peers[0]?.multihop, 2],
+    ['peer.bindings', { bgp: peer(', bindings: none') }, (c) => c.bgp.peers[0]?.bindings, 'none'],
     ['peer.maxPrefixes', { bgp: peer(', maxPrefixes: 1000') }, (c) => c.bgp.peers[0]?.maxPrefixes, 1000],
     ['peer.routes.profile wins', { bgp: peer(', routes: {profile: sequence}'), routes: '{profile: window}' }, (c) => c.bgp.peers[0]?.profile, 'sequence'],
     ['routes.profile', { routes: '{profile: window}' }, (c) => c.bgp.peers[0]?.profile, 'window'],

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { type Claim, admit } from '../../identity/admit.ts';
 import { identify, makeBindingTable } from '../../identity/bindings.ts';
+import { setRoutePair } from '../../identity/from-routes.ts';
 import { learn } from '../../identity/learned.ts';
 import { type Prefix, ip } from '../../net/ip.ts';
+import type { Mac } from '../../net/mac.ts';
 import { type RulesWish, bindings, claim, db, ownAddress, pair, rules, stranger, web } from './fixtures.ts';
 
 function verdict(wish: RulesWish, by: Partial<Claim>, address: string | undefined): string {
@@ -83,6 +85,10 @@ describe('admit, strict', () => {
 });
 
 describe('admit, learn', () => {
+  const told = (mac: Mac, stands = true, table = makeBindingTable(bindings)): ReturnType<typeof makeBindingTable> => {
+    setRoutePair(table.routes, 'default', ip('203.0.113.50'), { vrf: 'default', address: ip('203.0.113.50'), mac, node: ip('192.0.2.2'), stands });
+    return table;
+  };
   const known = (): ReturnType<typeof makeBindingTable> => {
     const learned = makeBindingTable(bindings);
     learn(learned.learned, pair(db, '203.0.113.50'), 0);
@@ -98,6 +104,14 @@ describe('admit, learn', () => {
     ['the same MAC in another VLAN', { mode: 'learn', table: known(), alive: [db] }, { mac: db, vlan: 200 }, '203.0.113.50', `conflict: learned for ${db} in VLAN 100, which is alive`],
     ['ordinary ARP makes no pair', { mode: 'learn', watch: { announcements: ['any-arp'] } }, { kind: 'arp', mac: stranger }, '203.0.113.50', 'no_binding: ordinary ARP of a pair that is not known'],
     ['ordinary ARP of a learned pair', { mode: 'learn', table: known(), watch: { announcements: ['any-arp'] } }, { kind: 'arp', mac: db }, '203.0.113.50', `accepted and learned: learned pair; ${inside}`],
+    ['told by a route', { mode: 'learn', table: told(stranger) }, { mac: stranger }, '203.0.113.50', `accepted and learned: told by the route of node 192.0.2.2; ${inside}`],
+    ['ordinary ARP of a pair that a route tells', { mode: 'learn', table: told(stranger), watch: { announcements: ['any-arp'] } }, { kind: 'arp', mac: stranger }, '203.0.113.50', `accepted and learned: told by the route of node 192.0.2.2; ${inside}`],
+    ['a second MAC, another node claims it', { mode: 'learn', table: told(db) }, { mac: stranger }, '203.0.113.50', `conflict: node 192.0.2.2 claims it for ${db}`],
+    ['a second MAC, another node gives it up', { mode: 'learn', table: told(db, false) }, { mac: stranger }, '203.0.113.50', `accepted and learned: first heard; ${inside}`],
+    ['a second MAC, another node claims it, newest wins', { mode: 'learn', onConflict: 'newest', table: told(db) }, { mac: stranger }, '203.0.113.50', `accepted and learned: first heard; ${inside}`],
+    ['a route against a pair that lives here', { mode: 'learn', table: told(stranger, true, known()), alive: [db] }, { mac: stranger }, '203.0.113.50', `conflict: learned for ${db} in VLAN 100, which is alive`],
+    ['a route against a pair that lived here once', { mode: 'learn', table: told(stranger, true, known()), elsewhere: [db] }, { mac: stranger }, '203.0.113.50', `accepted and learned: told by the route of node 192.0.2.2; ${inside}`],
+    ['no route against a pair that lives elsewhere', { mode: 'learn', table: known(), elsewhere: [db] }, { mac: stranger }, '203.0.113.50', `conflict: learned for ${db} in VLAN 100, which is alive`],
     ['no room', { mode: 'learn', limits: { perPort: 0, perMac: 1, inAll: 1, pinAfterMs: 0 } }, { mac: stranger }, '203.0.113.50', 'table_full: no room for more learned pairs of this port'],
   ]);
 

@@ -30,6 +30,7 @@ export interface RulesWish {
   table?: BindingTable;
   watch?: Partial<WatchOptions>;
   alive?: readonly Mac[];
+  elsewhere?: readonly Mac[];
   limits?: AdmitRules['limits'];
 }
 
@@ -39,7 +40,8 @@ export function rules(wish: RulesWish = {}): AdmitRules {
     identity: { mode: wish.mode ?? 'strict', onConflict: wish.onConflict ?? 'keep' },
     bindings: wish.table ?? makeBindingTable(bindings),
     isOwnAddress: (address) => address === ownAddress,
-    isAlive: (mac) => wish.alive?.includes(mac) ?? false,
+    livesHere: ({ mac }) => wish.alive?.includes(mac) ?? false,
+    livesElsewhere: (mac) => wish.elsewhere?.includes(mac) ?? false,
   };
   return wish.limits === undefined ? base : { ...base, limits: wish.limits };
 }

@@ -128,7 +128,7 @@ describe('forgetPair and expirePairs', () => {
     learn(learned, pair(db, '203.0.113.51'), 10);
     learn(learned, pair(stranger, '203.0.113.52'), 500);
     assert.deepEqual(expirePairs(learned, 999, 1000, () => false), []);
-    assert.deepEqual(addresses(expirePairs(learned, 1010, 1000, (mac) => mac === web)), ['203.0.113.51']);
+    assert.deepEqual(addresses(expirePairs(learned, 1010, 1000, ({ mac }) => mac === web)), ['203.0.113.51']);
     assert.deepEqual([...learned.pairs.values()].map(({ address, lastHeardMs }) => [address, lastHeardMs]), [['203.0.113.52', 500], ['203.0.113.50', 1010]]);
   });
 

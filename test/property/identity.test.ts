@@ -73,7 +73,7 @@ describe('identify and admit', () => {
         const compiled = compileWatch({ bridge: 'b', vrf: 'default', ...others, ...(vlans === undefined ? {} : { vlans }) });
         const rules = {
           watch: compiled, identity: { mode, onConflict }, bindings: table, limits: small,
-          isOwnAddress: (of: IpAddress) => of === '10.0.0.1', isAlive: (of: Mac) => living.includes(of),
+          isOwnAddress: (of: IpAddress) => of === '10.0.0.1', livesHere: ({ mac: of }: { mac: Mac }) => living.includes(of), livesElsewhere: () => false,
         };
         let now = 0;
         for (const [by, spoken] of heard) {

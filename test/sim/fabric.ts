@@ -22,7 +22,7 @@ export function baseConfig(node: number, more: (config: Config) => Config = (con
       gracefulRestart: { enabled: false, restartTimeSeconds: 60 }, receive: 'vm-prefixes',
       peers: [{
         name: 'tor', address: ip('192.0.2.254'), asn: 65010, port: 179, families: ['ipv4-unicast', 'ipv6-unicast'],
-        timers: { holdSeconds: 9, keepaliveSeconds: 3, connectRetrySeconds: 1 }, ttlSecurity: false, nextHop: {}, profile: 'sequence', vrf: 'default',
+        timers: { holdSeconds: 9, keepaliveSeconds: 3, connectRetrySeconds: 1 }, ttlSecurity: false, nextHop: {}, profile: 'sequence', vrf: 'default', bindings: 'learn',
       }],
     },
     watch: [{
