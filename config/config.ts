@@ -61,8 +61,8 @@ export interface PeerConfig {
   readonly maxPrefixes?: number;
 }
 
-/** The profiles that exist so far (`ladder` and `prepend` are refused by name until they do). */
-export type Profile = 'sequence' | 'window';
+/** How the newest claim wins at a router. */
+export type Profile = 'sequence' | 'ladder' | 'window' | 'prepend';
 
 /** VLAN ids with both ends, `[200, 210]`; one id is `[100, 100]`. */
 export type VlanRange = readonly [number, number];
@@ -90,6 +90,10 @@ export interface RoutesConfig {
   readonly normal: LevelConfig;
   readonly elevated: LevelConfig;
   readonly leaving: LevelConfig;
+  /** Profile `ladder`: one community for each step, the lowest first. */
+  readonly ladder: { readonly communities: readonly string[] };
+  /** Profile `prepend`: how often our ASN stands before a normal route. */
+  readonly prepend: number;
   readonly noExport: boolean;
 }
 

@@ -54,6 +54,8 @@ export function makeConfig(draft: Draft, node: NodeFacts, fileBindings: readonly
       normal: level(routes.normal, 100),
       elevated: level(routes.elevated, 200),
       leaving: level(routes.leaving, 50),
+      ladder: { communities: routes.ladder.communities ?? Array.from({ length: ladderSteps }, (_, step) => defaultCommunity(bgp.asn, 200 + step)) },
+      prepend: routes.prepend,
       noExport: routes.noExport,
     },
     migration: {
@@ -79,8 +81,10 @@ export function makeConfig(draft: Draft, node: NodeFacts, fileBindings: readonly
   });
 }
 
+const ladderSteps = 8;
+
 /** With a 4-byte ASN only a large community can name it. */
-function defaultCommunity(asn: number, n: number): string {
+export function defaultCommunity(asn: number, n: number): string {
   return asn > 0xffff ? `${asn}:9:${n}` : `${asn}:${n}`;
 }
 

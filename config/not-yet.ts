@@ -18,8 +18,6 @@ export type OffValue =
   | { readonly keys: Readonly<Record<string, OffValue>>; readonly ignored: readonly string[] };
 
 export const notYet: readonly NotYet[] = [
-  { path: 'routes.ladder', feature: 'profile ladder' },
-  { path: 'routes.prepend', feature: 'profile prepend' },
   { path: 'migration.flap', feature: 'the rule against flapping addresses' },
   { path: 'identity.unverifiedPorts', feature: 'the choice about ports without a mark', off: { value: 'allow' } },
   { path: 'identity.bindings[].port', feature: 'binding a MAC to a port' },
@@ -42,9 +40,6 @@ export const notYet: readonly NotYet[] = [
   { path: 'telemetry.bmp', feature: 'BMP', off: { empty: true } },
   { path: 'telemetry.history.file', feature: 'keeping the history in a file' },
 ];
-
-/** Profiles that are in the design and not in this version. */
-export const profilesNotYet: readonly string[] = ['ladder', 'prepend'];
 
 export function findNotYet(path: string): NotYet | undefined {
   return notYet.find((entry) => entry.path === path);

@@ -68,11 +68,16 @@ On iBGP, with the nodes as clients of their ToRs, the default \`sequence\` is ri
 | profile | the newest claim wins by | fits |
 | --- | --- | --- |
 | \`sequence\` | iBGP: LOCAL_PREF from the claim; eBGP: MED from the claim | (a) one AS, nodes as route-reflector clients, no inbound LOCAL_PREF policy; (b) eBGP with all nodes in one AS *and* all ToRs of the prefix in one AS. Not a Clos with an AS per ToR: MED stops at the first ToR |
+| \`ladder\` | one of eight communities, which routers map to LOCAL_PREF 200 to 207: a claim takes one step above the highest rival in sight | an AS per ToR, any number of moves. Every eBGP router maps the communities, each ToR also on its sessions towards the spines |
 | \`window\` | LOCAL_PREF, MED and community *elevated* for \`migration.elevatedFor\`, then *normal* | small fixed preference plans; on eBGP every router maps the communities to LOCAL_PREF. A second move within the window ties and is reported |
+| \`prepend\` | AS_PATH: a fresh claim has no prepends, a normal one \`routes.prepend\`, a leaving one twice as many | several ASes and no router configuration. A second move within \`elevatedFor\` ties and is reported |
 
-\`elevatedFor\` must be longer than the Hold Time and \`gracefulRestart.restartTime\` together: the route of a node that died can stand that long.
-With a 2-byte ASN the levels have the communities \`<asn>:100\`, \`:200\` and \`:50\`; a 4-byte ASN does not fit into one, so the defaults are the large
-communities \`<asn>:9:100\`, \`:9:200\` and \`:9:50\`.
+What the configuration alone can't tell, the received routes do: \`landfall status\` warns when the profile of a peer can't order two nodes on the
+fabric that it sees there. See [Which of two claims wins](handover.md#which-of-two-claims-wins).
+
+Except in \`sequence\`, \`elevatedFor\` must be longer than the Hold Time and \`gracefulRestart.restartTime\` together: the route of a node that died can
+stand that long. With a 2-byte ASN the levels have the communities \`<asn>:100\`, \`:200\` and \`:50\`, and the steps of the ladder \`<asn>:200\` to \`:207\`; a
+4-byte ASN does not fit into one, so the defaults are the large communities \`<asn>:9:100\` and so on.
 
 ## Bindings
 
@@ -96,7 +101,6 @@ export function makeReference(): string {
     'These keys are part of the design. They are refused until their feature exists; the values in the last column are accepted, for they ask for nothing.', '',
     '| key | what | accepted |', '| --- | --- | --- |',
     ...notYet.map(({ path, feature, off }) => `| \`${path}\` | ${feature} | ${off === undefined ? '-' : `\`${offText(off)}\``} |`),
-    '| `routes.profile` | profiles ladder and prepend | - |',
     '',
   ].join('\n');
 }

@@ -5,7 +5,6 @@ import {
   type Parsed, checkAsn, checkCommunity, parseDuration, parseFileMode, parseHostAddress, parseAddress, parseNetwork, parseUnicastMac, parseVlans, quote,
 } from './values.ts';
 import { nearest } from './errors.ts';
-import { profilesNotYet } from './not-yet.ts';
 
 // The YAML, key by key. `title` is the kind of value in the documentation, `description` the sentence beside it; both go into the JSON
 // Schema too. What depends on more than one key is checked in `checks/`.
@@ -86,7 +85,7 @@ const password = z.strictObject({
 }, { error: (issue) => (issue.code === 'invalid_type' && issue.input !== null ? 'a password in plain text is refused; write {credential: NAME} (systemd), {file: /path} or {env: NAME}, which say where it is' : undefined) })
   .refine((value) => Object.keys(value).length === 1, { error: 'needs exactly one of credential, file and env' });
 
-const profile = z.enum(['sequence', 'window']).meta({ title: 'profile' });
+const profile = z.enum(['sequence', 'ladder', 'window', 'prepend']).meta({ title: 'profile' });
 
 const peer = z.strictObject({
   name: vrf.describe('The name in commands, logs and metric labels.'),
@@ -158,7 +157,7 @@ const watch = z.strictObject({
 const level = (localPref: number, med: number, n: number, when: string) => z.strictObject({
   localPref: whole(0, 0xffffffff).prefault(localPref).describe('On iBGP, in profile window.'),
   med: whole(0, 0xffffffff).prefault(med).describe('On eBGP and iBGP, in profile window.'),
-  communities: communities.optional().describe(`Standard (\`65010:${n}\`) or large ones. Default: \`<bgp.asn>:${n}\`, with a 4-byte ASN the large \`<bgp.asn>:9:${n}\`.`),
+  communities: communities.optional().describe(`In profiles window and prepend; of \`leaving\` in every profile. Standard (\`65010:${n}\`) or large ones. Default: \`<bgp.asn>:${n}\`, with a 4-byte ASN the large \`<bgp.asn>:9:${n}\`.`),
 }).prefault({}).describe(when);
 
 const routes = z.strictObject({
@@ -167,12 +166,16 @@ const routes = z.strictObject({
   normal: level(100, 100, 100, 'A VM that has settled.'),
   elevated: level(200, 0, 200, 'A VM that has just arrived.'),
   leaving: level(50, 200, 50, 'A VM that seems to have left, from the first sign until the withdraw.'),
+  ladder: z.strictObject({
+    communities: communities.min(2, { error: 'needs at least two steps: a claim takes one step above its rival' }).optional().describe('Profile ladder: the steps, the lowest first, which routers map to LOCAL_PREF 200, 201, and so on. Default: `<bgp.asn>:200` to `<bgp.asn>:207`, with a 4-byte ASN the large `<bgp.asn>:9:200` to `:9:207`.'),
+  }).prefault({}),
+  prepend: whole(1, 20).prefault(3).describe('Profile prepend: our ASN before a normal route, twice as often before a leaving one. Above the longest AS path between two ToRs.'),
   noExport: z.boolean().prefault(false).describe('Adds the community NO_EXPORT (RFC 1997). The route then ends at the first eBGP router.'),
 }).prefault({});
 
 const migration = z.strictObject({
   firstEvidence: z.enum(['auto', 'rarp', 'any']).prefault('auto').describe('Which ports must show a RARP first while another node\'s claim stands: `auto` a veth, `rarp` all, `any` none.'),
-  elevatedFor: duration('1s', '24h').prefault('90s').describe('Profile window: how long a claim stays elevated. Longer than Hold Time and restart time together.'),
+  elevatedFor: duration('1s', '24h').prefault('90s').describe('Profiles window, prepend and ladder: how long a claim stays elevated, or on its step. Longer than Hold Time and restart time together.'),
   debounce: duration('0ms', '60s').prefault('1500ms').describe('Repeats of one announcement within this time count once.'),
   withdrawOn: z.array(z.enum(['uplink-announcement', 'remote-claim', 'port-gone'])).min(1, { error: 'lists no sign, so no route would ever leave' }).prefault(['uplink-announcement', 'remote-claim', 'port-gone']).describe('Which signs make the source leave.'),
   withdrawAfter: duration('0ms', '10m').prefault('2s').describe('A leaving route whose port is gone, or whose VM answers no probe, goes after this time at the latest.'),
@@ -298,9 +301,6 @@ function sayInWords(issue: z.core.$ZodRawIssue): string {
 }
 
 function oneOf(input: unknown, values: readonly string[]): string {
-  if (typeof input === 'string' && profilesNotYet.includes(input) && values.includes('sequence')) {
-    return `profile ${input} does not exist in this version; use one of ${values.join(', ')}`;
-  }
   const close = typeof input === 'string' ? nearest(input, values) : undefined;
   const hint = close === undefined ? '' : `; did you mean ${quote(close)}?`;
   return values.length === 1 ? `must be ${quote(values[0] as string)}` : `must be one of ${values.join(', ')}${hint}`;

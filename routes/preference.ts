@@ -1,31 +1,52 @@
-import type { Community, LargeCommunity } from '../bgp/route.ts';
+import type { AsPathSegment, Community, LargeCommunity } from '../bgp/route.ts';
 import { highestSequence } from './claim.ts';
 
 /** How much we want routers to prefer a claim. `leaving` is better than nothing and worse than any claim. */
 export type Level = 'elevated' | 'normal' | 'leaving';
 
-/** `sequence`: the order is the claim's sequence itself. `window`: three fixed levels, the newest claim elevated for a time. */
-export type Profile = 'sequence' | 'window';
+/**
+ * How the newest claim wins at a router. `sequence`: by the claim's sequence itself. `ladder`: by one of a few steps, each a community
+ * that routers map to LOCAL_PREF. `window`: three fixed levels, the newest claim elevated for a time. `prepend`: the same by the
+ * length of AS_PATH, without any router's help.
+ */
+export type Profile = 'sequence' | 'ladder' | 'window' | 'prepend';
 
-/** What one level says in profile `window`; in `sequence` only its communities of `leaving` count. */
-export interface LevelPreference {
-  readonly localPref: number;
-  readonly med: number;
+/** Standard and large communities that are put on a route together. */
+export interface CommunitySet {
   readonly communities: readonly Community[];
   readonly largeCommunities: readonly LargeCommunity[];
+}
+
+/** What one level says in profile `window`. Of `leaving` the communities count in every profile; of all levels in `prepend`. */
+export interface LevelPreference extends CommunitySet {
+  readonly localPref: number;
+  readonly med: number;
 }
 
 export interface PreferenceOptions {
   readonly levels: Readonly<Record<Level, LevelPreference>>;
+  /** Profile `ladder`: a set for each step, the lowest first. */
+  readonly ladder: readonly CommunitySet[];
+  /** Profile `prepend`: how often our ASN is prepended to a normal route; twice as often to a leaving one. */
+  readonly prepend: number;
+  readonly localAsn: number;
   readonly noExport: boolean;
 }
 
+/** What of a claim decides how much routers shall prefer it. */
+export interface Rank {
+  readonly level: Level;
+  readonly sequence: number;
+  /** Profile `ladder`: 0 is the lowest step. */
+  readonly step: number;
+}
+
 /** The attributes that routers compare, for one claim at one level. */
-export interface Preference {
+export interface Preference extends CommunitySet {
   readonly localPref: number;
   readonly med: number;
-  readonly communities: readonly Community[];
-  readonly largeCommunities: readonly LargeCommunity[];
+  /** Before the session's own AS, which each eBGP route gets. */
+  readonly asPath: readonly AsPathSegment[];
 }
 
 /** RFC 8326 section 3: every router that knows it puts such a route last. */
@@ -33,24 +54,52 @@ export const gracefulShutdown: Community = 0xffff0000;
 /** RFC 1997. */
 export const noExport: Community = 0xffffff01;
 
-/** MED of a leaving route in profile `sequence`: above every claim's. */
+/** MED of a leaving route except in profile `window`: above every claim's. */
 export const worstMed = 4294967295;
 
+/** LOCAL_PREF of the lowest step of profile `ladder`, on iBGP and in the routers' mapping. */
+export const ladderLocalPref = 200;
+
 /**
- * LOCAL_PREF, MED and communities of a claim. LOCAL_PREF is for iBGP peers (the encoder leaves it out elsewhere), MED orders the
- * claims on eBGP. In profile `sequence` `elevated` and `normal` are the same on the wire: a claim that settles sends nothing.
+ * LOCAL_PREF, MED, AS_PATH and communities of a claim. LOCAL_PREF is for iBGP peers (the encoder leaves it out elsewhere). MED orders
+ * the claims where routers compare it: in `sequence` it is what decides on eBGP, in `ladder` and `prepend` it breaks ties. `elevated`
+ * and `normal` are the same on the wire in `sequence`, and in `ladder` at the same step: a claim that settles then sends nothing.
  */
-export function preferenceOf(profile: Profile, level: Level, sequence: number, options: PreferenceOptions): Preference {
-  const configured = options.levels[level];
-  const extra = level === 'leaving' ? [gracefulShutdown] : [];
+export function preferenceOf(profile: Profile, { level, sequence, step }: Rank, options: PreferenceOptions): Preference {
+  const { localPref, med, communities, largeCommunities } = options.levels[level];
+  const leaving = level === 'leaving';
+  const extra = leaving ? [gracefulShutdown] : [];
   if (options.noExport) extra.push(noExport);
-  if (profile === 'window') {
-    return { ...configured, communities: [...configured.communities, ...extra] };
+  const common = { asPath: [], communities: [...communities, ...extra], largeCommunities };
+  const orderedMed = leaving ? worstMed : highestSequence - sequence;
+  switch (profile) {
+    case 'window':
+      return { ...common, localPref, med };
+    case 'sequence':
+      if (leaving) return { ...common, localPref: 0, med: worstMed };
+      return { asPath: [], localPref: sequence, med: orderedMed, communities: extra, largeCommunities: [] };
+    case 'ladder': {
+      const rung = leaving ? undefined : options.ladder[step];
+      if (rung === undefined) return { ...common, localPref, med: orderedMed };
+      return { asPath: [], localPref: ladderLocalPref + step, med: orderedMed, communities: [...rung.communities, ...extra], largeCommunities: rung.largeCommunities };
+    }
+    case 'prepend':
+      return { ...common, localPref, med: orderedMed, asPath: prepended(options, prependsOf(level, options.prepend)) };
   }
-  if (level === 'leaving') {
-    return { ...configured, localPref: 0, med: worstMed, communities: [...configured.communities, ...extra] };
-  }
-  return { localPref: sequence, med: highestSequence - sequence, communities: extra, largeCommunities: [] };
+}
+
+/** How often profile `prepend` puts our ASN before a route of a level, besides the once that every eBGP route has it. */
+export function prependsOf(level: Level, prepend: number): number {
+  return level === 'elevated' ? 0 : level === 'normal' ? prepend : 2 * prepend;
+}
+
+function prepended({ localAsn }: PreferenceOptions, times: number): AsPathSegment[] {
+  return times === 0 ? [] : [{ type: 'AS_SEQUENCE', asns: new Array<number>(times).fill(localAsn) }];
+}
+
+/** True if elevated and normal are the same on the wire, for claims of one step. */
+export function settlesSilently(profile: Profile): boolean {
+  return profile === 'sequence' || profile === 'ladder';
 }
 
 /** True for a received route of a node that is giving the address up. */

@@ -3,6 +3,7 @@ import { isNewer } from '../routes/adj-rib-in.ts';
 import { stepHandover, type Handover, type HandoverEvent, type HandoverVerdict } from '../routes/handover.ts';
 import { addressKey, findOrAdd, store, type AddressKey } from '../routes/loc-rib.ts';
 import { addLine, openMigration, type Migration } from '../routes/migrations.ts';
+import { rankClaim } from './ladder.ts';
 import { isPortAlive, vmOf } from './watching.ts';
 import { sendProbe } from './probing.ts';
 import { note, type Peer, type World } from './world.ts';
@@ -28,6 +29,7 @@ export function handle(world: World, vrf: string, address: IpAddress, event: Han
     store(world.locRib, key, before, after);
     if (after.state !== before.state || after.sequence !== before.sequence || after.gone !== before.gone) {
       world.dirty.add(key);
+      rankClaim(world, key, before, after, peersOf(world, vrf));
       chronicle(world, key, before, after, event);
     }
   }
@@ -96,7 +98,7 @@ function chronicle(world: World, key: AddressKey, before: Handover, after: Hando
   } else if (after.state === 'leaving' && before.state !== 'leaving') {
     startLeaving(world, key, before, after, event, vm);
   } else if (after.state === 'normal' && open !== undefined) {
-    addLine(open, now, 'settled', world.config.bgp.peers.some((peer) => peer.profile === 'window') ? 'normal route sent where the profile is window' : 'nothing to send in profile sequence');
+    addLine(open, now, 'settled', world.config.bgp.peers.every((peer) => peer.profile === 'sequence') ? 'nothing to send in profile sequence' : 'normal route sent where the profile has one');
     open.result = 'settled';
   }
   if (after.state === 'withdrawn' && before.state !== 'withdrawn') {

@@ -12,6 +12,7 @@ export type LogEvent =
   | 'api.closed' | 'api.failed' | 'api.listening' | 'api.refused' | 'api.request'
   | 'bridge.changed' | 'bridge.resync'
   | 'capture.closed' | 'capture.dropped' | 'capture.failed' | 'capture.opened'
+  | 'claim.unordered'
   | 'config.loaded' | 'config.refused' | 'config.warning'
   | 'daemon.failed' | 'daemon.ready' | 'daemon.started' | 'daemon.stopped' | 'daemon.stopping' | 'daemon.warning'
   | 'frame.accepted' | 'frame.ignored' | 'frame.malformed'

@@ -10,9 +10,10 @@ import { encodeClaimMarks } from '../routes/claim-communities.ts';
 import type { Handover } from '../routes/handover.ts';
 import { addressKey, keyPrefix, type AddressKey } from '../routes/loc-rib.ts';
 import { addLine } from '../routes/migrations.ts';
-import { preferenceOf, type Level } from '../routes/preference.ts';
+import { preferenceOf, settlesSilently, type Level } from '../routes/preference.ts';
 import { handle, peersOf, showsNewer } from './handovers.ts';
 import { rebind } from './route-bindings.ts';
+import { keepAbove } from './ladder.ts';
 import { insidePrefixes } from './watching.ts';
 import { note, type Peer, type World } from './world.ts';
 
@@ -132,6 +133,7 @@ function weigh(world: World, peer: Peer, prefix: Prefix, before: ReceivedRoute |
   const h = world.locRib.handovers.get(key);
   if (h === undefined) return;
   chronicleReceived(world, key, peer, h, before, after);
+  if (peer.config.profile === 'ladder') keepAbove(world, key, h, after, peersOf(world, vrf));
   if (showsNewer(world, peer, h) && world.config.migration.withdrawOn.includes('remote-claim')) {
     handle(world, vrf, address, { type: 'RemoteNewer', peer: peer.config.name });
   } else if (wasVisible && !visible) {
@@ -223,17 +225,18 @@ export function wantedRoute(world: World, peer: Peer, prefix: Prefix, shared: Ma
     peer.noNextHop.add(familyOf(prefix));
     return undefined;
   }
-  const onWire = peer.config.profile === 'sequence' && level === 'elevated' ? 'normal' : level;
-  const key = `${onWire} ${h.sequence} ${h.endpoint?.mac} ${nextHop}`;
+  const step = peer.config.profile === 'ladder' ? world.steps.get(addressKey(h.vrf, h.address)) ?? 0 : 0;
+  const onWire = level === 'elevated' && settlesSilently(peer.config.profile) ? 'normal' : level;
+  const key = `${onWire} ${h.sequence} ${step} ${h.endpoint?.mac} ${nextHop}`;
   let attributes = shared.get(key);
   if (attributes === undefined) {
-    const preference = preferenceOf(peer.config.profile, level, h.sequence, world.preference);
+    const preference = preferenceOf(peer.config.profile, { level, sequence: h.sequence, step }, world.preference);
     const marks = encodeClaimMarks(world.config.routes.globalAdmin, {
       segment: world.segments.get(h.vrf) ?? 0, sequence: h.sequence, node: world.routerId,
       ...(h.endpoint === undefined ? {} : { mac: h.endpoint.mac }),
     });
     attributes = {
-      origin: 'IGP', asPath: [], nextHop, med: preference.med, localPref: preference.localPref,
+      origin: 'IGP', asPath: preference.asPath, nextHop, med: preference.med, localPref: preference.localPref,
       communities: preference.communities, largeCommunities: [...preference.largeCommunities, ...marks],
     };
     shared.set(key, attributes);

@@ -16,7 +16,7 @@ import { newAdjRibOut } from '../routes/adj-rib-out.ts';
 import { dueEvent } from '../routes/handover.ts';
 import { keyPrefix, newLocRib } from '../routes/loc-rib.ts';
 import { addLine, newMigrationLog } from '../routes/migrations.ts';
-import type { LevelPreference } from '../routes/preference.ts';
+import type { CommunitySet, LevelPreference } from '../routes/preference.ts';
 import { handle } from './handovers.ts';
 import { takeFrame } from './intake.ts';
 import { flushRoutes, stepPeer } from './peering.ts';
@@ -57,14 +57,15 @@ export class Speaker {
       bindings: makeBindingTable(config.identity.bindings), rates: emptyRateLimits(), locRib: newLocRib(),
       preference: {
         levels: { elevated: levelOf(config.routes.elevated), normal: levelOf(config.routes.normal), leaving: levelOf(config.routes.leaving) },
-        noExport: config.routes.noExport,
+        ladder: config.routes.ladder.communities.map((text) => communitiesOf([text])),
+        prepend: config.routes.prepend, localAsn: config.bgp.asn, noExport: config.routes.noExport,
       },
       segments: new Map(vrfs.map((vrf, i) => [vrf, i])),
       // The clock makes ids of different lives of the process differ.
       migrations: newMigrationLog(config.telemetry.history.keep, Math.floor(now.wallMs / 1000) % 1_000_000 * 1000),
       ignored: new Map(), portSince: new Map(), carrierDeadlines: new Deadlines(), rarpHeard: new Set(), asked: new Map(),
-      rivals: new Map(), rivalMacs: new Map(), recentLocal: new Map(), search: { asked: [], rounds: 0 }, discoveryEndsMs: Infinity,
-      counters: { frames: 0, framesByVerdict: {}, unresolvedRoutes: 0, reflections: 0, futures: 0 },
+      rivals: new Map(), steps: new Map(), rivalMacs: new Map(), recentLocal: new Map(), search: { asked: [], rounds: 0 }, discoveryEndsMs: Infinity,
+      counters: { frames: 0, framesByVerdict: {}, unresolvedRoutes: 0, reflections: 0, futures: 0, unordered: 0 },
       startedAt: now, now, dirty: new Set(), writing: new Set(), outputs: [],
     };
   }
@@ -223,16 +224,20 @@ function newPeer(config: Config, peer: PeerConfig, routerId: IpAddress, now: Now
   };
 }
 
-/** A level's communities as numbers; the configuration has been checked, so a text that can't be read is our own mistake. */
 function levelOf(level: LevelConfig): LevelPreference {
+  return { localPref: level.localPref, med: level.med, ...communitiesOf(level.communities) };
+}
+
+/** Communities as numbers; the configuration has been checked, so a text that can't be read is our own mistake. */
+function communitiesOf(texts: readonly string[]): CommunitySet {
   const communities: number[] = [];
   const largeCommunities: LargeCommunity[] = [];
-  for (const text of level.communities) {
+  for (const text of texts) {
     const large = text.split(':').length === 3 ? parseLargeCommunity(text) : undefined;
     const standard = large === undefined ? parseCommunity(text) : undefined;
     if (large !== undefined && 'value' in large) largeCommunities.push(large.value);
     else if (standard !== undefined && 'value' in standard) communities.push(standard.value);
     else assert(false, `community ${text} passed the configuration check`);
   }
-  return { localPref: level.localPref, med: level.med, communities, largeCommunities };
+  return { communities, largeCommunities };
 }

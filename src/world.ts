@@ -91,6 +91,8 @@ export interface World {
   readonly asked: Map<AddressKey, number>;
   /** Addresses for which a rival's standing claim is visible at some peer. */
   readonly rivals: Map<AddressKey, Now>;
+  /** Profile `ladder`: the step of each claim that stands, where it is not the lowest. */
+  readonly steps: Map<AddressKey, number>;
   /** `vrf|mac` → how many routes of rivals name the MAC, over all peers. */
   readonly rivalMacs: Map<string, number>;
   /** Bytes of announcements heard from local ports, with their time: told again through an uplink they are reflections. */
@@ -117,6 +119,8 @@ export interface Counters {
   unresolvedRoutes: number;
   reflections: number;
   futures: number;
+  /** Claims that a router could not tell from a rival's, by the rules of its profile. */
+  unordered: number;
 }
 
 export function note(world: World, n: Note): void {

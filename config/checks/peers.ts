@@ -1,7 +1,7 @@
 import { familyOf } from '../../net/ip.ts';
-import { nextHopOf, profileOf, selects, timersOf, type Labels } from '../effective.ts';
+import { nextHopOf, selects, timersOf, type Labels } from '../effective.ts';
 import type { Draft, DraftPeer } from '../schema.ts';
-import { formatDuration } from '../values.ts';
+import { checkProfile, checkProfiles } from './profiles.ts';
 import type { Report } from './report.ts';
 
 type Findings = Pick<Report, 'error' | 'warn'>;
@@ -17,6 +17,7 @@ export function checkPeers(draft: Draft, labels: Labels, report: Report): void {
     checkPeer(draft, peer, index, selects(peer.nodeSelector, labels) ? report : report.errorsOnly());
   }
   checkSelected(draft, labels, report);
+  checkProfiles(draft, labels, report);
   checkCommunitiesOfExport(draft, report);
 }
 
@@ -43,30 +44,6 @@ function checkTimers(draft: Draft, peer: DraftPeer, index: number, report: Findi
     report.error(path, `a keepalive every ${keepaliveSeconds}s can't hold a session whose Hold Time is ${holdSeconds}s; use ${Math.max(1, Math.floor(holdSeconds / 3))}s`);
   } else if (keepaliveSeconds * 3 > holdSeconds) {
     report.warn(path, `more than a third of the Hold Time (${holdSeconds}s): one lost keepalive may end the session; use ${Math.max(1, Math.floor(holdSeconds / 3))}s (RFC 4271 section 4.4)`);
-  }
-}
-
-const ebgpNeedsProfile =
-  'an eBGP peer needs a profile, which says how the newest claim wins. Set routes.profile (here or at the top): ' +
-  'sequence (MED from the claim) holds only where all nodes are in one AS and all ToRs of the prefix in one AS; ' +
-  'window (communities that routers map to LOCAL_PREF) fits fabrics with an AS per ToR and a small fixed preference plan, and needs that mapping on every ' +
-  'eBGP router. Later versions will have ladder (an AS per ToR, many moves in short time) and prepend (no router configuration)';
-
-const sequenceOnEbgp =
-  'profile sequence on eBGP works by MED: it holds only if all nodes share one AS and all ToRs of the prefix share one AS (then they compare MED). ' +
-  'In a Clos with an AS per ToR, MED stops at the first ToR: use window';
-
-function checkProfile(draft: Draft, peer: DraftPeer, index: number, report: Findings): void {
-  const path = ['bgp', 'peers', index] as const;
-  const ebgp = peer.asn !== draft.bgp.asn;
-  const profile = profileOf(draft, peer);
-  if (profile === undefined) report.error([...path, 'asn'], ebgpNeedsProfile);
-  if (ebgp && profile === 'sequence') report.warn([...path, 'asn'], sequenceOnEbgp);
-  if (profile !== 'window') return;
-  const restartSeconds = draft.bgp.gracefulRestart.enabled ? draft.bgp.gracefulRestart.restartTime : 0;
-  const leastMs = (timersOf(draft, peer).holdSeconds + restartSeconds) * 1000;
-  if (draft.migration.elevatedFor <= leastMs) {
-    report.error(['migration', 'elevatedFor'], `${formatDuration(draft.migration.elevatedFor)} is too short for profile window at peer ${peer.name}: it must exceed Hold Time + restartTime, ${formatDuration(leastMs)}, for a dead node's old route can stand that long`);
   }
 }
 

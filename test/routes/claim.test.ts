@@ -5,7 +5,7 @@ import { macFromBytes, parseMac, type Mac } from '../../net/mac.ts';
 import type { Now } from '../../net/time.ts';
 import { clockSequence, epochMs, futureAfterSeconds, highestSequence, isFuture, nextSequence } from '../../routes/claim.ts';
 import { decodeClaimMarks, encodeClaimMarks } from '../../routes/claim-communities.ts';
-import { preferenceOf, gracefulShutdown, isLeaving, noExport, type PreferenceOptions } from '../../routes/preference.ts';
+import { preferenceOf, gracefulShutdown, isLeaving, noExport, type Level, type PreferenceOptions } from '../../routes/preference.ts';
 
 const now: Now = { monotonicMs: 0, wallMs: Date.UTC(2026, 10, 25), wallTrusted: true };
 
@@ -60,33 +60,52 @@ describe('claim marks in large communities', () => {
 
 describe('preference', () => {
   const level = (localPref: number, med: number, community: number) => ({ localPref, med, communities: [community], largeCommunities: [] });
-  const options: PreferenceOptions = { levels: { elevated: level(200, 0, 1), normal: level(100, 100, 2), leaving: level(50, 200, 3) }, noExport: false };
+  const options: PreferenceOptions = { levels: { elevated: level(200, 0, 1), normal: level(100, 100, 2), leaving: level(50, 200, 3) }, ladder: [0, 1, 2].map((n) => ({ communities: [200 + n], largeCommunities: [] })), prepend: 3, localAsn: 65010, noExport: false };
 
   it('orders claims by sequence in profile sequence, on LOCAL_PREF and on MED', () => {
-    const older = preferenceOf('sequence', 'normal', 100, options);
-    const newer = preferenceOf('sequence', 'elevated', 101, options);
-    const leaving = preferenceOf('sequence', 'leaving', 101, options);
+    const older = preferenceOf('sequence', { level: 'normal', sequence: 100, step: 0 }, options);
+    const newer = preferenceOf('sequence', { level: 'elevated', sequence: 101, step: 0 }, options);
+    const leaving = preferenceOf('sequence', { level: 'leaving', sequence: 101, step: 0 }, options);
     assert.ok(newer.localPref > older.localPref && older.localPref > leaving.localPref);
     assert.ok(newer.med < older.med && older.med < leaving.med);
     assert.deepEqual([leaving.localPref, leaving.med], [0, 4294967295]);
   });
 
   it('sends the same for elevated and normal in profile sequence', () => {
-    assert.deepEqual(preferenceOf('sequence', 'elevated', 9, options), preferenceOf('sequence', 'normal', 9, options));
+    assert.deepEqual(preferenceOf('sequence', { level: 'elevated', sequence: 9, step: 0 }, options), preferenceOf('sequence', { level: 'normal', sequence: 9, step: 0 }, options));
   });
 
   it('has three levels in profile window', () => {
-    assert.deepEqual((['elevated', 'normal', 'leaving'] as const).map((l) => preferenceOf('window', l, 9, options).localPref), [200, 100, 50]);
+    assert.deepEqual((['elevated', 'normal', 'leaving'] as const).map((l) => preferenceOf('window', { level: l, sequence: 9, step: 0 }, options).localPref), [200, 100, 50]);
+  });
+
+  it('has a community and a LOCAL_PREF for each step in profile ladder, and one step sends the same at both levels', () => {
+    const at = (level: Level, step: number) => preferenceOf('ladder', { level, sequence: 9, step }, options);
+    assert.deepEqual([0, 1, 2].map((step) => [at('elevated', step).communities, at('elevated', step).localPref]), [[[200], 200], [[201], 201], [[202], 202]]);
+    assert.deepEqual(at('elevated', 1), at('normal', 1));
+    assert.deepEqual([at('leaving', 2).communities, at('leaving', 2).localPref], [[3, gracefulShutdown], 50]);
+  });
+
+  it('prepends nothing to a fresh claim, N to a normal one and 2N to a leaving one in profile prepend', () => {
+    const path = (level: Level) => preferenceOf('prepend', { level, sequence: 9, step: 0 }, options).asPath.flatMap(({ asns }) => asns);
+    assert.deepEqual([path('elevated'), path('normal'), path('leaving')], [[], [65010, 65010, 65010], new Array(6).fill(65010)]);
+  });
+
+  it('orders claims by MED as a last resort in ladder and prepend', () => {
+    for (const profile of ['ladder', 'prepend'] as const) {
+      const med = (level: Level, sequence: number) => preferenceOf(profile, { level, sequence, step: 0 }, options).med;
+      assert.ok(med('elevated', 10) < med('elevated', 9) && med('normal', 1) < med('leaving', 10));
+    }
   });
 
   it('marks what leaves with GRACEFUL_SHUTDOWN, and nothing else', () => {
-    for (const profile of ['sequence', 'window'] as const) {
-      assert.ok(isLeaving(preferenceOf(profile, 'leaving', 9, options).communities));
-      assert.ok(!preferenceOf(profile, 'elevated', 9, options).communities.includes(gracefulShutdown));
+    for (const profile of ['sequence', 'ladder', 'window', 'prepend'] as const) {
+      assert.ok(isLeaving(preferenceOf(profile, { level: 'leaving', sequence: 9, step: 0 }, options).communities));
+      assert.ok(!preferenceOf(profile, { level: 'elevated', sequence: 9, step: 0 }, options).communities.includes(gracefulShutdown));
     }
   });
 
   it('adds no-export where asked', () => {
-    assert.ok(preferenceOf('sequence', 'normal', 9, { ...options, noExport: true }).communities.includes(noExport));
+    assert.ok(preferenceOf('sequence', { level: 'normal', sequence: 9, step: 0 }, { ...options, noExport: true }).communities.includes(noExport));
   });
 });

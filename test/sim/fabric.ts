@@ -33,6 +33,7 @@ export function baseConfig(node: number, more: (config: Config) => Config = (con
       globalAdmin: 65010, noExport: false,
       normal: { localPref: 100, med: 100, communities: ['65010:100'] }, elevated: { localPref: 200, med: 0, communities: ['65010:200'] },
       leaving: { localPref: 50, med: 200, communities: ['65010:50'] },
+      ladder: { communities: [200, 201, 202, 203, 204, 205, 206, 207].map((n) => `65010:${n}`) }, prepend: 3,
     },
     migration: {
       firstEvidence: 'auto', elevatedForMs: 90_000, debounceMs: 1500, withdrawOn: ['uplink-announcement', 'remote-claim', 'port-gone'],
