@@ -44,3 +44,85 @@ export function orderTrouble(profile: Profile, rival: ReceivedRoute, options: Pr
         : undefined;
   }
 }
+
+/** What is known of one session before any route comes. */
+export interface RouterView {
+  readonly profile: Profile;
+  readonly ibgp: boolean;
+  readonly peerAsn: number;
+  readonly localAsn: number;
+}
+
+export type FindingCode = 'med_not_compared' | 'local_pref_changed' | 'path_too_long' | 'no_step' | 'no_level' | 'rival_hidden' | 'slow_router';
+
+/** Why a profile can't order two nodes at this router, or not in time, with the cure; each is said once in the life of a session. */
+export interface Finding {
+  readonly code: FindingCode;
+  readonly text: string;
+}
+
+/** What a session has shown of its router, so far. */
+export interface FabricEvidence {
+  readonly findings: Map<FindingCode, Finding>;
+  /** It sends our own routes back to us. */
+  reflectsOwn: boolean;
+  /** It withdrew a rival after our newer claim: it prefers ours, and shows us nothing but what it prefers. */
+  hidesLosers: boolean;
+  /** It has shown another node's claim. */
+  showsRivals: boolean;
+  /** It passes routes on that have our AS in their path: nodes in one AS see each other. */
+  showsOwnAs: boolean;
+  /** From the last byte of a claim to the router's answer to it, the longest seen, in milliseconds. */
+  slowestAnswerMs?: number;
+}
+
+export function newFabricEvidence(): FabricEvidence {
+  return { findings: new Map(), reflectsOwn: false, hidesLosers: false, showsRivals: false, showsOwnAs: false };
+}
+
+/** A router that takes longer to answer a claim than this, in milliseconds, holds UPDATEs back. */
+export const slowAnswerMs = 1000;
+
+/**
+ * The path by which the router itself has a route, as far as it shows: without the router's own AS in front. Empty where the router
+ * writes its AS over others (as-override), so that nothing can be told.
+ */
+export function pathAtRouter(asPath: readonly AsPathSegment[], peerAsn: number): number[] {
+  const asns = asnsOf(asPath);
+  let from = 0;
+  while (asns[from] === peerAsn) from += 1;
+  return asns.slice(from);
+}
+
+/** What one received route says against the profile of its session. Future and foreign routes say nothing here. */
+export function judgeRoute(view: RouterView, received: ReceivedRoute, options: PreferenceOptions): Finding | undefined {
+  if (received.leaving || (received.kind !== 'rival' && received.kind !== 'own')) return undefined;
+  const { attributes } = received.route;
+  const node = received.marks.node ?? 'another node';
+  if (view.ibgp) return view.profile === 'sequence' ? judgeLocalPref(received) : undefined;
+  if (received.kind === 'own') return undefined;
+  const path = pathAtRouter(attributes.asPath, view.peerAsn);
+  switch (view.profile) {
+    case 'sequence':
+      if (path.length === 0 || path[0] === view.localAsn) return undefined;
+      return { code: 'med_not_compared', text: `${node}'s routes reach this router from AS ${path[0]}, ours from AS ${view.localAsn}: it does not compare their MED, so profile sequence can't order the two nodes; use ladder, or prepend where routers can't be configured` };
+    case 'prepend': {
+      const hops = path.length - prependsIn(attributes.asPath);
+      if (hops <= options.prepend) return undefined;
+      return { code: 'path_too_long', text: `${node} is ${hops} ASes away from this router: a normal claim of ours with ${options.prepend} prepends would win over its fresh one; set routes.prepend: ${hops} on every node` };
+    }
+    case 'ladder':
+      if (stepOf(attributes, options.ladder) !== undefined) return undefined;
+      return { code: 'no_step', text: `${node}'s claim comes without a step of the ladder: that node has another profile, or a router on the way strips communities (send-community); profile ladder can't order the two nodes` };
+    case 'window':
+      if (levelShown('window', received, options) !== undefined) return undefined;
+      return { code: 'no_level', text: `${node}'s claim comes without the community of a level: that node has another profile, or a router on the way strips communities (send-community); profile window can't order the two nodes` };
+  }
+}
+
+function judgeLocalPref({ route, marks, kind }: ReceivedRoute): Finding | undefined {
+  const { localPref } = route.attributes;
+  if (localPref === undefined || marks.sequence === undefined || localPref === marks.sequence) return undefined;
+  const whose = kind === 'own' ? 'our own claim' : `${marks.node ?? 'another node'}'s claim`;
+  return { code: 'local_pref_changed', text: `${whose} comes with LOCAL_PREF ${localPref}, not with its sequence ${marks.sequence}: an inbound policy rewrites LOCAL_PREF${kind === 'own' ? '' : ', or that node has another profile'}, and profile sequence can't order two nodes; remove the policy, or use window with it` };
+}

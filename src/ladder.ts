@@ -4,6 +4,7 @@ import { orderTrouble } from '../routes/fabric.ts';
 import type { Handover } from '../routes/handover.ts';
 import { stepAbove, stepOf } from '../routes/ladder.ts';
 import type { AddressKey } from '../routes/loc-rib.ts';
+import { observeDeparture } from './fabric.ts';
 import { note, type Peer, type World } from './world.ts';
 
 /**
@@ -16,6 +17,7 @@ export function rankClaim(world: World, key: AddressKey, before: Handover, after
     noteUnordered(world, after, peers);
   } else if (after.state === 'normal' || after.state === 'withdrawn') {
     world.steps.delete(key);
+    observeDeparture(world, before, after, peers);
   }
 }
 

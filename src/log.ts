@@ -15,6 +15,7 @@ export type LogEvent =
   | 'claim.unordered'
   | 'config.loaded' | 'config.refused' | 'config.warning'
   | 'daemon.failed' | 'daemon.ready' | 'daemon.started' | 'daemon.stopped' | 'daemon.stopping' | 'daemon.warning'
+  | 'fabric.finding'
   | 'frame.accepted' | 'frame.ignored' | 'frame.malformed'
   | 'handover.refused' | 'handover.transition'
   | 'identity.learned' | 'identity.refused'

@@ -11,6 +11,8 @@ import type { Handover } from '../routes/handover.ts';
 import { addressKey, keyPrefix, type AddressKey } from '../routes/loc-rib.ts';
 import { addLine } from '../routes/migrations.ts';
 import { preferenceOf, settlesSilently, type Level } from '../routes/preference.ts';
+import { newFabricEvidence } from '../routes/fabric.ts';
+import { observeRoute } from './fabric.ts';
 import { handle, peersOf, showsNewer } from './handovers.ts';
 import { rebind } from './route-bindings.ts';
 import { keepAbove } from './ladder.ts';
@@ -32,6 +34,7 @@ export function stepPeer(world: World, peer: Peer, input: SessionInput): void {
       case 'established':
         peer.adjIn = newAdjRibIn();
         peer.adjOut = newAdjRibOut();
+        peer.fabric = newFabricEvidence();
         peer.resend = true;
         peer.endOfRibDue = true;
         break;
@@ -130,6 +133,7 @@ function weigh(world: World, peer: Peer, prefix: Prefix, before: ReceivedRoute |
   if (visible && !wasVisible) world.rivals.set(key, world.now);
   if (!visible && wasVisible) world.rivals.delete(key);
 
+  observeRoute(world, peer, prefix, before, after);
   const h = world.locRib.handovers.get(key);
   if (h === undefined) return;
   chronicleReceived(world, key, peer, h, before, after);

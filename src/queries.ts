@@ -3,6 +3,7 @@ import { listBindings } from '../identity/bindings.ts';
 import { portFor } from '../bridge/locate.ts';
 import { hostPrefix, isHostPrefix, parseIp, parsePrefix, prefixAddress, type IpAddress } from '../net/ip.ts';
 import type { ApiRequest } from './backend.ts';
+import { fabricWarnings } from './fabric.ts';
 import { collectMigration, collectMigrations } from './collect/migrations.ts';
 import { collectPeers, collectReceived } from './collect/peers.ts';
 import { collectPrefixes } from './collect/prefixes.ts';
@@ -93,7 +94,7 @@ function collectStatus(world: World, facts: ProcessFacts): StatusItem {
       },
     }),
     capture: { frames: facts.capture.received, dropped: facts.capture.dropped },
-    warnings: [...facts.warnings, ...watchWarnings(world), ...speakerWarnings(world)],
+    warnings: [...facts.warnings, ...watchWarnings(world), ...speakerWarnings(world), ...fabricWarnings(world)],
   };
 }
 

@@ -13,6 +13,7 @@ import { prefixAddress, type IpAddress } from '../net/ip.ts';
 import type { Now } from '../net/time.ts';
 import { newAdjRibIn } from '../routes/adj-rib-in.ts';
 import { newAdjRibOut } from '../routes/adj-rib-out.ts';
+import { newFabricEvidence } from '../routes/fabric.ts';
 import { dueEvent } from '../routes/handover.ts';
 import { keyPrefix, newLocRib } from '../routes/loc-rib.ts';
 import { addLine, newMigrationLog } from '../routes/migrations.ts';
@@ -220,7 +221,7 @@ function newPeer(config: Config, peer: PeerConfig, routerId: IpAddress, now: Now
   };
   return {
     config: peer, ibgp: peer.asn === config.bgp.asn, session: { ...createSession(options), sinceMs: now.wallMs }, adjIn: newAdjRibIn(), adjOut: newAdjRibOut(),
-    resend: false, endOfRibDue: false, noNextHop: new Set(),
+    resend: false, endOfRibDue: false, noNextHop: new Set(), fabric: newFabricEvidence(),
   };
 }
 

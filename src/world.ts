@@ -9,6 +9,7 @@ import type { BindingTable } from '../identity/bindings.ts';
 import type { RateLimits } from '../identity/rate.ts';
 import type { AdjRibIn } from '../routes/adj-rib-in.ts';
 import type { AdjRibOut } from '../routes/adj-rib-out.ts';
+import type { FabricEvidence } from '../routes/fabric.ts';
 import type { Endpoint } from '../routes/handover.ts';
 import type { AddressKey, LocRib } from '../routes/loc-rib.ts';
 import type { Migration, MigrationLog } from '../routes/migrations.ts';
@@ -60,6 +61,8 @@ export interface Peer {
   endOfRibDue: boolean;
   /** Families whose routes can't be sent for want of a next hop, said once. */
   readonly noNextHop: Set<string>;
+  /** What this session has shown of its router and the fabric behind it. */
+  fabric: FabricEvidence;
 }
 
 /** All that the speaker remembers. Functions of `src/` take it and change it; nothing else does. */

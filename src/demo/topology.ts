@@ -97,7 +97,8 @@ async function buildClient(namespaces: Namespaces): Promise<void> {
   ]);
 }
 
-async function buildNode({ namespaces, mode }: Topology, node: NodeName): Promise<void> {
+/** The bridge of a node, with the gateway addresses in mode l3. */
+export async function buildNode({ namespaces, mode }: Topology, node: NodeName): Promise<void> {
   const ns = nodeNamespace(node);
   const address = mode === 'l3' ? vlan.gateway : vlanAddressOf(node);
   await namespaces.ip(ns, [
@@ -146,7 +147,8 @@ async function stretchVlan({ namespaces }: Topology): Promise<void> {
   }
 }
 
-async function buildVm(namespaces: Namespaces, vm: Vm): Promise<void> {
+/** The network card of a VM in a namespace of its own, and the bridge in `hv` that its cables to the nodes are attached to. */
+export async function buildVm(namespaces: Namespaces, vm: Vm): Promise<void> {
   const ns = `vm${vm.index}`;
   await namespaces.create(ns);
   await namespaces.ip('hv', [

@@ -1,0 +1,113 @@
+import { hostPrefix, prefixAddress, type Prefix } from '../net/ip.ts';
+import type { ReceivedRoute } from '../routes/adj-rib-in.ts';
+import { highestSequence } from '../routes/claim.ts';
+import { asnsOf, judgeRoute, orderTrouble, slowAnswerMs, type Finding } from '../routes/fabric.ts';
+import type { Handover } from '../routes/handover.ts';
+import { addressKey } from '../routes/loc-rib.ts';
+import { note, type Peer, type World } from './world.ts';
+
+/** How long routers may take to agree, in milliseconds, before what one shows and another does not is a finding. */
+const settledAfterMs = 30_000;
+
+/** Learns from one received change what its router shows and what it keeps to itself. */
+export function observeRoute(world: World, peer: Peer, prefix: Prefix, before: ReceivedRoute | undefined, after: ReceivedRoute | undefined): void {
+  const { fabric, config } = peer;
+  const key = addressKey(config.vrf, prefixAddress(prefix));
+  const h = world.locRib.handovers.get(key);
+  const claims = h !== undefined && (h.state === 'elevated' || h.state === 'normal') && peer.adjOut.sent.has(prefix);
+  const reflected = claims && after?.kind === 'own' && after.marks.sequence === h.sequence && before?.marks.sequence !== h.sequence;
+  const beaten = claims && before?.kind === 'rival' && after === undefined && (before.marks.sequence as number) < h.sequence;
+  if (after?.kind === 'own') fabric.reflectsOwn = true;
+  if (beaten) fabric.hidesLosers = true;
+  if (after?.kind === 'rival') {
+    fabric.showsRivals = true;
+    if (asnsOf(after.route.attributes.asPath).includes(world.config.bgp.asn)) fabric.showsOwnAs = true;
+  }
+  if (after !== undefined) {
+    const found = judgeRoute({ profile: config.profile, ibgp: peer.ibgp, peerAsn: config.asn, localAsn: world.config.bgp.asn }, after, world.preference);
+    if (found !== undefined) report(world, peer, found);
+  }
+  const claimedAtMs = world.migrations.open.get(key)?.announcedAtMs;
+  if ((reflected || beaten) && claimedAtMs !== undefined) timeAnswer(world, peer, world.now.monotonicMs - claimedAtMs);
+}
+
+function timeAnswer(world: World, peer: Peer, ms: number): void {
+  peer.fabric.slowestAnswerMs = Math.max(peer.fabric.slowestAnswerMs ?? 0, ms);
+  if (ms < slowAnswerMs) return;
+  report(world, peer, { code: 'slow_router', text: `this router took ${(ms / 1000).toFixed(1)} s to answer a claim: it holds UPDATEs back (MRAI); set advertisement-interval 0 towards the nodes and in the fabric` });
+}
+
+/** An address that was heard through an uplink and left here without any router having shown the newer claim. */
+export function observeDeparture(world: World, before: Handover, after: Handover, peers: readonly Peer[]): void {
+  if (before.state !== 'leaving' || after.state !== 'withdrawn' || before.source !== 'uplink' || world.config.bgp.receive === 'none') return;
+  const prefix = hostPrefix(after.address);
+  const established = peers.filter((peer) => peer.session.negotiated !== undefined);
+  if (established.some((peer) => peer.adjIn.routes.get(prefix)?.kind === 'rival')) return;
+  for (const peer of established) report(world, peer, { code: 'rival_hidden', text: `${prefix} was heard through an uplink, and no router has shown another node's claim: routers hide it (same AS at both nodes, no reflection), or the VM went to a node without landfall` });
+}
+
+function report(world: World, peer: Peer, finding: Finding): void {
+  if (peer.fabric.findings.has(finding.code)) return;
+  peer.fabric.findings.set(finding.code, finding);
+  note(world, {
+    level: 'warn', room: 'routes', peer: peer.config.name, event: 'fabric.finding', publish: 'peer', fields: { finding: finding.code, text: finding.text },
+  });
+}
+
+/**
+ * Where the chosen profiles can't order two nodes on this fabric, in words: for `status`, before a migration finds out. Findings
+ * about the fabric stand until their session ends; the others as long as they are true.
+ */
+export function fabricWarnings(world: World): string[] {
+  const warnings: string[] = [];
+  for (const peer of world.peers.values()) {
+    const say = (text: string): void => { warnings.push(`${peer.config.name}: ${text}`); };
+    for (const { text } of peer.fabric.findings.values()) say(text);
+    for (const text of atClaims(world, peer)) say(text);
+    const hidden = hiddenRival(world, peer);
+    if (hidden !== undefined) say(hidden);
+  }
+  const top = world.preference.ladder.length - 1;
+  let atTop = 0;
+  for (const step of world.steps.values()) if (step === top) atTop += 1;
+  if (atTop > 0) warnings.push(`${atTop} claims stand on the top of the ladder: their next move ties until they settle (migration.elevatedFor without a rival in sight)`);
+  for (const h of world.locRib.handovers.values()) {
+    if (h.sequence < highestSequence) continue;
+    warnings.push(`${hostPrefix(h.address)} has the highest sequence there is: no later claim can be newer; find the node that made it, and clear it there`);
+    break;
+  }
+  return warnings;
+}
+
+/** What one peer shows against addresses that we claim: the first of each kind. */
+function atClaims(world: World, peer: Peer): string[] {
+  const found = new Map<string, string>();
+  for (const [prefix, received] of peer.adjIn.routes) {
+    if (received.kind !== 'foreign' && received.kind !== 'rival') continue;
+    const h = world.locRib.handovers.get(addressKey(peer.config.vrf, prefixAddress(prefix)));
+    if (h === undefined || (h.state !== 'elevated' && h.state !== 'normal')) continue;
+    const { attributes } = received.route;
+    if (received.kind === 'foreign') {
+      found.set('foreign', found.get('foreign') ?? `${prefix}, which we claim, also comes without landfall's marks (next hop ${attributes.nextHop}${attributes.med === undefined && !peer.ibgp ? ', without MED, which beats every MED' : ''}): routers may prefer it whatever we send; remove that route`);
+      continue;
+    }
+    const trouble = orderTrouble(peer.config.profile, received, world.preference);
+    if (trouble !== undefined) found.set('order', found.get('order') ?? `${prefix}: ${trouble}`);
+  }
+  return [...found.values()];
+}
+
+/** A standing rival that another peer has shown for a while and this one, which has nothing of ours to prefer, has not. */
+function hiddenRival(world: World, peer: Peer): string | undefined {
+  const { config, session } = peer;
+  if (session.negotiated === undefined || world.now.wallMs - session.sinceMs < settledAfterMs) return undefined;
+  for (const other of world.peers.values()) {
+    if (other === peer || other.config.vrf !== config.vrf || other.ibgp !== peer.ibgp) continue;
+    for (const [prefix, { kind, leaving, since }] of other.adjIn.routes) {
+      if (kind !== 'rival' || leaving || world.now.monotonicMs - since.monotonicMs < settledAfterMs) continue;
+      if (peer.adjIn.routes.has(prefix) || peer.adjOut.sent.has(prefix) || !session.negotiated.families.includes(prefix.includes(':') ? 'ipv6-unicast' : 'ipv4-unicast')) continue;
+      return `${other.config.name} shows ${prefix} of another node and this router does not: it hides rivals (NX-OS disable-peer-as-check, Junos advertise-peer-as; on iBGP make the nodes route-reflector clients), so claims here can't follow what they can't see`;
+    }
+  }
+  return undefined;
+}
