@@ -91,6 +91,10 @@ verb(program, 'probe <ip>', 'ICMP echo at up to 1 kHz; each gap with start and l
   .addOption(new Option('--duration <duration>', 'end after this time (default: on Ctrl-C)').argParser(duration))
   .action(does(async (options, own: { interval: number; count?: number; duration?: number }, ip) =>
     (await import('./commands/probe.ts')).probe(options, { address: ip as string, intervalMs: own.interval, count: own.count, durationMs: own.duration })));
+verb(program, 'decode [file]', 'BGP messages or frames, from pcap, pcapng, MRT or lines of hex, as a JSON object a line; - reads standard input')
+  .option('--as4', 'AS numbers of 4 octets where no OPEN tells')
+  .option('--filter <expression>', 'only packets of a capture that pass, in libpcap\'s language (needs the package pcap)')
+  .action(does(async (options, own: { as4?: true; filter?: string }, file) => (await import('./commands/decode.ts')).decode(options, own, file)));
 verb(program, 'demo', 'a VM moves between two nodes under a TCP connection, with a router in between')
   .addOption(new Option('--vms <n>', 'VMs that move together').argParser(count))
   .addOption(new Option('--migrations <n>', 'moves').argParser(count))

@@ -1,11 +1,4 @@
-/** One packet of a capture file. */
-export interface CaptureFilePacket {
-  readonly bytes: Uint8Array;
-  /** Milliseconds since 1970-01-01 UTC, as recorded. */
-  readonly timestampMs: number;
-  /** libpcap's name: `LINKTYPE_ETHERNET`, `LINKTYPE_LINUX_SLL`, … */
-  readonly linkType: string;
-}
+import { type CapturedPacket, linkTypes } from '../wire/captured-packet.ts';
 
 /** What we use of the `pcap` package. */
 interface Pcap {
@@ -25,31 +18,34 @@ async function loadPcap(): Promise<Pcap> {
     return module.default ?? module;
   } catch (error) {
     throw new Error(
-      'Capture files can\'t be read: the optional package "pcap" is not installed or does not load. ' +
+      'A filter can\'t be used: the optional package "pcap" is not installed or does not load. ' +
         'It needs libpcap-dev and a C++ compiler; then run `npm install pcap`.',
       { cause: error },
     );
   }
 }
 
+/** The package's names of link types that differ from ours by more than their spelling. */
+const linkTypeOf: Readonly<Record<string, number>> = {
+  LINKTYPE_NULL: linkTypes.null, LINKTYPE_ETHERNET: linkTypes.ethernet, LINKTYPE_RAW: linkTypes.raw, LINKTYPE_LINUX_SLL: linkTypes.sll,
+};
+
 /**
- * Reads a capture file (pcap or pcapng) whole, in the order of the file.
- * @param options filter: in libpcap's language. maxPackets: default 1,000,000; a file with more is an error, for all of it is held in memory.
- * @throws Error with a sentence: package missing, file unreadable, no capture file, too many packets.
+ * The packets of a capture file that pass a filter in libpcap's language, in the order of the file and numbered from 1 among themselves.
+ * Everything else about capture files needs no package: `garp/wire/capture-format.ts`.
+ * @param options maxPackets: default 1,000,000; a file with more that pass is an error, for all of them are held in memory.
+ * @throws Error with a sentence: package missing, file unreadable, no capture file, no filter, too many packets.
  */
-export async function readCaptureFile(
-  path: string,
-  options: { readonly filter?: string; readonly maxPackets?: number } = {},
-): Promise<CaptureFilePacket[]> {
+export async function readCaptureFile(path: string, options: { readonly filter: string; readonly maxPackets?: number }): Promise<CapturedPacket[]> {
   const pcap = await loadPcap();
   const limit = options.maxPackets ?? 1_000_000;
   let session: ReturnType<Pcap['createOfflineSession']>;
   try {
-    session = pcap.createOfflineSession(path, options.filter === undefined ? {} : { filter: options.filter });
+    session = pcap.createOfflineSession(path, { filter: options.filter });
   } catch (error) {
     throw new Error(`The capture file ${path} can't be read: ${(error as Error).message}`, { cause: error });
   }
-  const packets: CaptureFilePacket[] = [];
+  const packets: CapturedPacket[] = [];
   let tooMany = false;
   await new Promise<void>((resolve) => {
     session.on('packet', ({ buf, header, link_type }) => {
@@ -57,12 +53,14 @@ export async function readCaptureFile(
         tooMany = true;
         return;
       }
-      // Both buffers are used again for the next packet. The header is in host order: seconds, microseconds, octets kept.
+      // Both buffers are used again for the next packet. The header is in host order: seconds, microseconds, octets kept, octets on the wire.
       const fields = new DataView(header.buffer, header.byteOffset, header.byteLength);
       packets.push({
+        number: packets.length + 1,
         bytes: Uint8Array.prototype.slice.call(buf, 0, fields.getUint32(8, true)),
+        originalLength: fields.getUint32(12, true),
         timestampMs: fields.getUint32(0, true) * 1000 + fields.getUint32(4, true) / 1000,
-        linkType: link_type,
+        linkType: linkTypeOf[link_type] ?? -1,
       });
     });
     session.on('complete', resolve);
