@@ -9,6 +9,8 @@ export interface Link {
   readonly ifindex: number;
   readonly name: string;
   readonly mac?: Mac;
+  /** The kernel drew the MAC at random: nobody chose it, so it marks nothing. */
+  readonly randomMac?: true;
   /** The ifindex of the bridge (IFLA_MASTER) that it is a port of; or of a bond, a VRF, a team: see {@link isBridge}. */
   readonly master?: number;
   /** IFLA_IFALIAS: written by the administrator or libvirt, may hold anything. */
@@ -175,13 +177,14 @@ export type PortMark = { readonly from: 'alias'; readonly mac: Mac } | { readonl
 
 /**
  * The mark of a port. An administrator writes `mac=52:54:00:aa:00:01` (alone, or as one word among others) into the alias; libvirt gives a
- * tap the guest's MAC with the first octet replaced by fe. A tap that got its MAC at random starts with fe too in one case of 64.
+ * tap the guest's MAC with the first octet replaced by fe. A tap that got its MAC at random starts with fe too in one case of 64; the
+ * kernel tells the two apart.
  */
-export function portMark(link: Pick<Link, 'alias' | 'kind' | 'mac'>): PortMark | undefined {
+export function portMark(link: Pick<Link, 'alias' | 'kind' | 'mac' | 'randomMac'>): PortMark | undefined {
   const alias = link.alias?.slice(0, 256).split(/[\s,;]+/).find((word) => word.startsWith('mac='));
   const mac = alias === undefined ? undefined : parseMac(alias.slice(4));
   if (mac !== undefined) return { from: 'alias', mac };
-  if (portKind(link) === 'tap' && link.mac?.startsWith('fe:')) return { from: 'tap', lastFive: link.mac.slice(3) };
+  if (portKind(link) === 'tap' && link.mac?.startsWith('fe:') && link.randomMac !== true) return { from: 'tap', lastFive: link.mac.slice(3) };
   return undefined;
 }
 

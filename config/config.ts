@@ -112,6 +112,11 @@ export interface IdentityConfig {
   readonly mode: 'strict' | 'learn';
   readonly onConflict: 'keep' | 'newest';
   readonly learnedForMs: number;
+  /** An address that was not heard for so long is asked for. */
+  readonly learnedIdleForMs: number;
+  readonly unverifiedPorts: 'allow' | 'refuse';
+  /** Addresses that several MACs claim in turn. */
+  readonly shared: readonly IpAddress[];
   readonly bindingsFile?: string;
   /** Those of the YAML and of the bindings file together. */
   readonly bindings: readonly BindingConfig[];
@@ -124,5 +129,7 @@ export interface BindingConfig {
   readonly vlan?: number;
   readonly vrf: string;
   readonly ips: readonly IpAddress[];
+  /** Pattern of port names. */
+  readonly port?: string;
   readonly origin?: 'config' | 'file';
 }

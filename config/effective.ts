@@ -71,6 +71,9 @@ export function makeConfig(draft: Draft, node: NodeFacts, fileBindings: readonly
       mode: identity.mode,
       onConflict: identity.onConflict,
       learnedForMs: identity.learnedFor,
+      learnedIdleForMs: identity.learnedIdleFor,
+      unverifiedPorts: identity.unverifiedPorts,
+      shared: [...new Set(identity.shared)],
       bindingsFile: identity.bindingsFile,
       bindings: [...identity.bindings.map((binding) => makeBinding(binding, 'config')), ...fileBindings.map((binding) => makeBinding(binding, 'file'))],
     }),
@@ -109,7 +112,7 @@ function makePeer(draft: Draft, peer: DraftPeer): PeerConfig {
 }
 
 function makeBinding(binding: DraftBinding, origin: 'config' | 'file'): BindingConfig {
-  return compact({ vm: binding.vm, mac: binding.mac, vlan: binding.vlan, vrf: binding.vrf, ips: [...new Set(binding.ips)], origin });
+  return compact({ vm: binding.vm, mac: binding.mac, vlan: binding.vlan, vrf: binding.vrf, ips: [...new Set(binding.ips)], port: binding.port, origin });
 }
 
 /** What is left when keys without a value are taken out. */

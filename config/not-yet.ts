@@ -19,8 +19,6 @@ export type OffValue =
 
 export const notYet: readonly NotYet[] = [
   { path: 'migration.flap', feature: 'the rule against flapping addresses' },
-  { path: 'identity.unverifiedPorts', feature: 'the choice about ports without a mark', off: { value: 'allow' } },
-  { path: 'identity.bindings[].port', feature: 'binding a MAC to a port' },
   { path: 'watch[].gateway', feature: 'announcing the gateway to a VM that has landed' },
   {
     path: 'stragglers',

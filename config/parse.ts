@@ -73,12 +73,12 @@ export function parseConfig(text: string, options: ParseOptions): ParseResult {
     const found = [...placeBindings(draft.identity.bindings, ['identity', 'bindings'], report, 'identity.bindings'), ...fromFile.placed];
     checkPeers(draft, labels, report);
     checkWatches(draft, labels, report);
-    checkBindings(found, draft.watch);
+    checkBindings(found, draft.watch, new Set(draft.identity.shared));
     if (fromFile.known) checkIdentity(draft, found.length, report);
     errors.push(...report.errors, ...(fromFile.report?.errors ?? []));
     if (complete) warnings.push(...report.warnings, ...(fromFile.report?.warnings ?? []));
   } else {
-    checkBindings(fromFile.placed, undefined);
+    checkBindings(fromFile.placed, undefined, undefined);
     errors.push(...(fromFile.report?.errors ?? []));
   }
   // What an override makes of the file elsewhere: its mistakes should show here and now, not on the first node it matches.

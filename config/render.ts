@@ -23,7 +23,8 @@ export function renderConfig(config: Config): Record<string, unknown> {
     },
     identity: {
       mode: identity.mode, onConflict: identity.onConflict, learnedFor: durationText(identity.learnedForMs),
-      bindings: identity.bindings.map(({ vm, mac, vlan, vrf, ips }) => prune({ vm, mac, vlan, vrf, ips })),
+      learnedIdleFor: durationText(identity.learnedIdleForMs), unverifiedPorts: identity.unverifiedPorts, shared: identity.shared,
+      bindings: identity.bindings.map(({ vm, mac, vlan, vrf, ips, port }) => prune({ vm, mac, vlan, vrf, ips, port })),
     },
     process: config.process, telemetry: config.telemetry, log: config.log,
     api: prune({ ...config.api, mode: config.api.mode.toString(8).padStart(4, '0') }),

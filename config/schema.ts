@@ -189,6 +189,7 @@ const binding = z.strictObject({
   vlan: whole(0, 4094).optional().describe('0 is untagged. Default: whatever VLAN the MAC is heard on.'),
   vrf: vrf.prefault('default'),
   ips: z.array(hostAddress).min(1, { error: 'needs at least one address' }).max(64, { error: 'at most 64 addresses' }).describe('All addresses, IPv4 and IPv6.'),
+  port: portPattern.optional().describe('Pattern of the names of the ports behind which this MAC may be (`tap101*`); from any other it is refused. Default: any port that is not marked as another guest\'s.'),
 });
 const bindings = z.array(binding).max(65_536, { error: 'at most 65536 bindings' });
 
@@ -196,6 +197,9 @@ const identity = z.strictObject({
   mode: z.enum(['strict', 'learn']).prefault('strict').describe('`strict`: bindings only. `learn`: the first MAC that shows an address inside `watch.prefixes` keeps it.'),
   onConflict: z.enum(['keep', 'newest']).prefault('keep').describe('Mode learn: the same address from another MAC.'),
   learnedFor: duration('1m', '8760h').prefault('24h').describe('Mode learn: how long a pair is remembered.'),
+  learnedIdleFor: duration('1m', '8760h').prefault('30m').describe('Mode learn: an address that was not heard for this time, while its VM was active, is asked for; three times no answer, minute by minute, and it is dropped and withdrawn (the VM has changed its address). Bindings do not age.'),
+  unverifiedPorts: z.enum(['allow', 'refuse']).prefault('allow').describe('Whether a port that bears no mark of its guest may take over an address that another node claims. Marks: `port` in the binding, `mac=…` in the interface alias, libvirt\'s tap MAC.'),
+  shared: z.array(hostAddress).max(1024, { error: 'at most 1024 addresses' }).prefault([]).describe('Addresses that several MACs claim in turn (VRRP, keepalived), in every VRF. Each moves by its own announcement alone, never with a RARP, and the newest counts.'),
   bindingsFile: path.optional().describe('A file with a list of bindings, added to those below.'),
   bindings: bindings.prefault([]).describe('Who may claim what. A RARP carries a MAC and no address: it needs a binding, or a pair learned before.'),
 }).prefault({});

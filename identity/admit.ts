@@ -3,8 +3,9 @@ import type { PortRole } from '../bridge/ports.ts';
 import { type IpAddress, isUnusable } from '../net/ip.ts';
 import type { Mac } from '../net/mac.ts';
 import { printable } from '../net/printable.ts';
-import { type BindingOptions, type BindingTable, type Claimant, bindingsOf, holdersOf, isKnownMac, learnedOwner } from './bindings.ts';
+import { type BindingOptions, type BindingTable, type Claimant, bindingsOf, holdersOf, isKnownMac, isShared, learnedOwner } from './bindings.ts';
 import { routePairOf } from './from-routes.ts';
+import { type ClaimPort, type PortStanding, standingOf } from './ports.ts';
 import { type LearnLimits, type LearnedPair, defaultLearnLimits, hasRoom } from './learned.ts';
 import { type WatchRules, findPrefix, isWatchedVlan } from './watch-rules.ts';
 
@@ -18,6 +19,8 @@ export type Verdict =
 export interface IdentityOptions {
   readonly mode: 'strict' | 'learn';
   readonly onConflict: 'keep' | 'newest';
+  /** May a port that bears no mark of its guest take an address over that another node claims? */
+  readonly unverifiedPorts: 'allow' | 'refuse';
 }
 
 /** All that a verdict depends on. */
@@ -31,6 +34,8 @@ export interface AdmitRules {
   readonly livesHere: (pair: LearnedPair) => boolean;
   /** Does a peer show another node's claim for an address of this MAC? */
   readonly livesElsewhere: (mac: Mac) => boolean;
+  /** Would the claim take the address from another node whose claim stands? Not so where this port holds it already. */
+  readonly takesOver: (claim: Claim, address: IpAddress) => boolean;
   /** Default: those of `learned.ts`. */
   readonly limits?: LearnLimits;
 }
@@ -39,7 +44,7 @@ export interface AdmitRules {
 export interface Claim extends Claimant {
   readonly kind: AnnouncementKind;
   readonly role: PortRole;
-  readonly port: { readonly ifindex: number };
+  readonly port: ClaimPort;
 }
 
 export interface Admission {
@@ -48,6 +53,8 @@ export interface Admission {
   readonly reason: string;
   /** True if an accepted pair is (to be) remembered by `learn`: no binding says it. */
   readonly learns: boolean;
+  /** The frame would count if no other node claimed the address: to be remembered until that node gives it up. */
+  readonly early?: true;
 }
 
 /**
@@ -57,6 +64,8 @@ export interface Admission {
 export function admit(rules: AdmitRules, claim: Claim, address: IpAddress | undefined): Admission {
   const { watch } = rules;
   if (claim.role === 'unlisted') return refuse('wrong_port', 'port is in neither ports.local nor ports.uplink');
+  const port: PortStanding = claim.role === 'local' ? standingOf(rules.bindings, claim) : { standing: 'unmarked' };
+  if (port.standing === 'wrong') return refuse('wrong_port', port.reason);
   if (!isWatchedVlan(watch, claim.vlan)) return refuse('wrong_vlan', `VLAN ${claim.vlan} is not watched on this bridge`);
   if (!watch.kinds.has(claim.kind)) {
     return refuse('not_evidence', `${claim.kind === 'arp' ? 'any-arp' : claim.kind} is not in watch.announcements`);
@@ -67,7 +76,10 @@ export function admit(rules: AdmitRules, claim: Claim, address: IpAddress | unde
   const found = findPrefix(watch, address);
   if (found === undefined) return refuse('outside_prefixes', 'outside watch.prefixes');
   if (found.standing !== 'host') return refuse('excluded', `${found.standing} address of ${found.prefix}`);
-  return admitOwner(rules, claim, address, `inside ${found.prefix}`);
+  const owner = admitOwner(rules, claim, address, `inside ${found.prefix}`);
+  if (owner.verdict !== 'accepted' || port.standing === 'verified' || claim.role !== 'local') return owner;
+  if (rules.identity.unverifiedPorts === 'allow' || !rules.takesOver(claim, address)) return owner;
+  return { ...refuse('wrong_port', 'another node claims the address, and the port bears no mark of its guest (unverifiedPorts)'), early: true };
 }
 
 /** A RARP whose MAC means no address. */
@@ -106,7 +118,8 @@ function admitLearned(rules: AdmitRules, claim: Claim, address: IpAddress, insid
   const told = route !== undefined && route.mac === claim.mac;
   // Ordinary ARP is evidence for pairs that are known, it makes none.
   if (claim.kind === 'arp' && !told) return refuse('no_binding', 'ordinary ARP of a pair that is not known');
-  const keeps = identity.onConflict === 'keep';
+  // Of a shared address the newest claim always is the right one.
+  const keeps = identity.onConflict === 'keep' && !isShared(bindings, claim.vrf, address);
   if (owner !== undefined && keeps && (rules.livesHere(owner) || (!told && rules.livesElsewhere(owner.mac)))) {
     return refuse('conflict', `learned for ${owner.mac} in VLAN ${owner.vlan}, which is alive`);
   }
@@ -116,7 +129,7 @@ function admitLearned(rules: AdmitRules, claim: Claim, address: IpAddress, insid
   }
   if (told) return accept(`told by the route of node ${route.node}; ${inside}`);
   if (owner === undefined) return accept(`first heard; ${inside}`);
-  return accept(`takes over from ${owner.mac} in VLAN ${owner.vlan}, ${keeps ? 'which lives nowhere' : 'onConflict is newest'}; ${inside}`);
+  return accept(`takes over from ${owner.mac} in VLAN ${owner.vlan}, ${keeps ? 'which lives nowhere' : identity.onConflict === 'newest' ? 'onConflict is newest' : 'the address is shared'}; ${inside}`);
 }
 
 /** A pair that no binding says: to be remembered. */

@@ -12,6 +12,8 @@ export interface BindingOptions {
   readonly vlan?: number;
   readonly vrf: string;
   readonly ips: readonly IpAddress[];
+  /** Pattern of the names of the ports behind which the MAC may be (`tap101*`). `undefined`: whatever port. */
+  readonly port?: string;
   /** Default: config. */
   readonly origin?: 'config' | 'file';
 }
@@ -20,10 +22,12 @@ export interface BindingOptions {
 export interface BindingTable {
   /** By VRF and MAC. A MAC has several where it is bound in several VLANs, or in the configuration and in the file. */
   readonly byMac: ReadonlyMap<string, readonly BindingOptions[]>;
-  /** By VRF and address. More than one MAC: the address is shared (VRRP). */
+  /** By VRF and address. */
   readonly byAddress: ReadonlyMap<string, readonly BindingOptions[]>;
   /** Changed only by the functions of `learned.ts`. */
   readonly learned: LearnedPairs;
+  /** Addresses that several MACs claim in turn (VRRP), in every VRF. */
+  readonly shared: ReadonlySet<IpAddress>;
   /** Changed only by the functions of `from-routes.ts`; empty unless the mode is `learn`. */
   readonly routes: RoutePairs;
 }
@@ -33,6 +37,7 @@ export function makeBindingTable(
   bindings: readonly BindingOptions[],
   learned: LearnedPairs = emptyLearnedPairs(),
   routes: RoutePairs = emptyRoutePairs(),
+  shared: Iterable<IpAddress> = [],
 ): BindingTable {
   const byMac = new Map<string, BindingOptions[]>();
   const byAddress = new Map<string, BindingOptions[]>();
@@ -43,7 +48,7 @@ export function makeBindingTable(
       forgetPair(learned, binding.vrf, address);
     }
   }
-  return { byMac, byAddress, learned, routes };
+  return { byMac, byAddress, learned, routes, shared: new Set(shared) };
 }
 
 /** What identification needs of a sighting. */
@@ -115,8 +120,9 @@ export function holdersOf(table: BindingTable, vrf: string, address: IpAddress):
   return table.byAddress.get(addressKey(vrf, address)) ?? [];
 }
 
-/** True if bindings give the address to more than one MAC. */
+/** True if the configuration calls the address shared, or bindings give it to more than one MAC. */
 export function isShared(table: BindingTable, vrf: string, address: IpAddress): boolean {
+  if (table.shared.has(address)) return true;
   const holders = holdersOf(table, vrf, address);
   return holders.length > 1 && holders.some((holder) => holder.mac !== (holders[0] as BindingOptions).mac);
 }

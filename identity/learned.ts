@@ -73,7 +73,10 @@ export function hasRoom(learned: LearnedPairs, ifindex: number, limits: LearnLim
   return learned.pairs.size < limits.inAll || learned.unpinned.size > 0;
 }
 
-export type Heard = Pick<LearnedPair, 'vrf' | 'vlan' | 'mac' | 'address' | 'ifindex'>;
+export interface Heard extends Pick<LearnedPair, 'vrf' | 'vlan' | 'mac' | 'address' | 'ifindex'> {
+  /** The frame named another address of the MAC, or none: this one moves along, and is no younger for it. */
+  readonly unnamed?: true;
+}
 
 /**
  * Remembers a pair that was admitted, or hears it again. Another MAC's (or VLAN's) pair with this address is replaced: `admit` has decided
@@ -90,8 +93,15 @@ export function learn(
   const gone: LearnedPair[] = [];
   const before = ownerOf(learned, heard.vrf, heard.address);
   if (before !== undefined) {
+    const again = before.mac === heard.mac && before.vlan === heard.vlan;
+    if (again && heard.unnamed === true) {
+      // It pushes nobody out, and its place in the order of ages stays.
+      const fits = (learned.byPort.get(heard.ifindex)?.size ?? 0) < limits.perPort;
+      if (before.ifindex !== heard.ifindex && fits) replug(writable, before, heard.ifindex);
+      return { kept: true, gone };
+    }
     remove(writable, before);
-    if (before.mac === heard.mac && before.vlan === heard.vlan) {
+    if (again) {
       // A port that is full does not take the pair over, nor can it make anybody lose it.
       const moves = before.ifindex !== heard.ifindex && hasRoom(learned, heard.ifindex, limits);
       if (moves) gone.push(...makeRoom(writable, heard, limits));
@@ -104,7 +114,8 @@ export function learn(
   }
   if (!hasRoom(learned, heard.ifindex, limits)) return { kept: false, gone };
   gone.push(...makeRoom(writable, heard, limits));
-  insert(writable, { ...heard, firstHeardMs: nowMs, lastHeardMs: nowMs, pinned: false });
+  const { vrf, vlan, mac, address, ifindex } = heard;
+  insert(writable, { vrf, vlan, mac, address, ifindex, firstHeardMs: nowMs, lastHeardMs: nowMs, pinned: false });
   return { kept: true, gone };
 }
 
@@ -113,6 +124,16 @@ export function forgetPair(learned: LearnedPairs, vrf: string, address: IpAddres
   const pair = ownerOf(learned, vrf, address);
   if (pair !== undefined) remove(learned as Writable, pair);
   return pair;
+}
+
+/** The pairs that were not heard for `idleForMs`, the most silent first; `most` of them at most. */
+export function idlePairs(learned: LearnedPairs, nowMs: number, idleForMs: number, most = 1000): LearnedPair[] {
+  const idle: LearnedPair[] = [];
+  for (const pair of learned.pairs.values()) {
+    if (nowMs - pair.lastHeardMs < idleForMs || idle.length >= most) break;
+    idle.push(pair);
+  }
+  return idle;
 }
 
 /**
@@ -153,6 +174,16 @@ function makeRoom(learned: Writable, heard: Heard, limits: LearnLimits): Learned
   if ((learned.byPort.get(heard.ifindex)?.size ?? 0) >= limits.perPort) evict(learned.unpinnedByPort.get(heard.ifindex));
   if (learned.pairs.size >= limits.inAll) evict(learned.unpinned);
   return gone;
+}
+
+/** The same pair behind another port. */
+function replug(learned: Writable, pair: LearnedPair, ifindex: number): void {
+  const key = pairKey(pair.vrf, pair.address);
+  drop(learned.byPort, pair.ifindex, key);
+  drop(learned.unpinnedByPort, pair.ifindex, key);
+  learned.pairs.set(key, { ...pair, ifindex });
+  add(learned.byPort, ifindex, key);
+  if (!pair.pinned) add(learned.unpinnedByPort, ifindex, key);
 }
 
 function insert(learned: Writable, pair: LearnedPair): void {

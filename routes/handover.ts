@@ -54,7 +54,8 @@ export interface Handover {
 export type EvidenceKind = 'garp' | 'rarp' | 'na' | 'arp';
 
 export type HandoverEvent =
-  | { readonly type: 'HeardLocal'; readonly kind: EvidenceKind; readonly endpoint: Endpoint; readonly capturedAtMs: number }
+  /** `shared`: the address is claimed by several MACs in turn, so another port is no conflict. */
+  | { readonly type: 'HeardLocal'; readonly kind: EvidenceKind; readonly endpoint: Endpoint; readonly capturedAtMs: number; readonly shared?: true }
   | { readonly type: 'HeardEarly'; readonly kind: EvidenceKind; readonly endpoint: Endpoint }
   | { readonly type: 'HeardUplink'; readonly kind: EvidenceKind; readonly capturedAtMs: number }
   /** The VM answered a probe of ours through its local port. */
@@ -154,7 +155,7 @@ function claimed(h: Handover, endpoint: Endpoint, source: Source, evidenceAtMs: 
  * speaks with its MAC moves nothing.
  */
 const renew: Cell<'HeardLocal'> = (h, event, c) => {
-  if (h.endpoint !== undefined && event.endpoint.ifindex !== h.endpoint.ifindex && c.portAlive) {
+  if (h.endpoint !== undefined && event.endpoint.ifindex !== h.endpoint.ifindex && c.portAlive && event.shared !== true) {
     return { handover: { ...h, elsewhere: event.endpoint }, verdict: 'conflict' };
   }
   const repeat = event.capturedAtMs - h.claimedAtMs < c.options.debounceMs && event.endpoint.ifindex === h.endpoint?.ifindex;

@@ -27,7 +27,7 @@ export function handle(world: World, vrf: string, address: IpAddress, event: Han
   });
   if (after !== before) {
     store(world.locRib, key, before, after);
-    if (after.state !== before.state || after.sequence !== before.sequence || after.gone !== before.gone) {
+    if (after.state !== before.state || after.sequence !== before.sequence || after.gone !== before.gone || after.endpoint?.mac !== before.endpoint?.mac) {
       world.dirty.add(key);
       rankClaim(world, key, before, after, peersOf(world, vrf));
       chronicle(world, key, before, after, event);

@@ -3,7 +3,7 @@ import { isOwnAddress } from '../bridge/fdb.ts';
 import { letsIn, speaksBeforeVm } from '../bridge/ports.ts';
 import { parseAnnouncement, type Announcement, type CapturedFrame } from '../garp/announcement.ts';
 import { admit, type AdmitRules, type Verdict } from '../identity/admit.ts';
-import { identify, isKnownMac } from '../identity/bindings.ts';
+import { identify, isKnownMac, isShared } from '../identity/bindings.ts';
 import { learn } from '../identity/learned.ts';
 import { takeToken } from '../identity/rate.ts';
 import type { IpAddress } from '../net/ip.ts';
@@ -14,7 +14,7 @@ import { handle } from './handovers.ts';
 import { countIgnored, type Refusal } from './ignored.ts';
 import { isTagged, sendProbe, wasAsked } from './probing.ts';
 import type { Watch } from './watch.ts';
-import { livesHere } from './watching.ts';
+import { claimPort, livesHere, takesOver } from './watching.ts';
 import { note, type World } from './world.ts';
 
 /** Where and what: one announcement, placed. */
@@ -96,7 +96,9 @@ function takeFromLocal(world: World, heard: Heard, bytes: Uint8Array): void {
     }
     return isEarly(world, heard, address)
       ? handle(world, watch.vrf, address, { type: 'HeardEarly', kind, endpoint })
-      : handle(world, watch.vrf, address, { type: 'HeardLocal', kind, endpoint, capturedAtMs });
+      : handle(world, watch.vrf, address, {
+        type: 'HeardLocal', kind, endpoint, capturedAtMs, ...(isShared(world.bindings, watch.vrf, address) ? { shared: true as const } : {}),
+      });
   });
 }
 
@@ -106,6 +108,8 @@ function takeFromLocal(world: World, heard: Heard, bytes: Uint8Array): void {
  */
 function isEarly(world: World, heard: Heard, address: IpAddress): boolean {
   const { firstEvidence } = world.config.migration;
+  // A shared address is claimed by a VM that has been running for long, on a port that may be younger than the other's claim.
+  if (isShared(world.bindings, heard.watch.vrf, address)) return false;
   if (firstEvidence === 'any' || heard.said.kind === 'rarp') return false;
   const rivalSince = world.rivals.get(addressKey(heard.watch.vrf, address));
   if (rivalSince === undefined) return false;
@@ -118,7 +122,7 @@ function isEarly(world: World, heard: Heard, address: IpAddress): boolean {
 /** An ordinary frame of a VM that we do not announce says where to ask. */
 function ask(world: World, heard: Heard, address: IpAddress): void {
   const { watch } = heard;
-  const verdict = admit(rulesOf(world, watch), { ...claimOf(heard), kind: 'answer' }, address).verdict;
+  const verdict = admit(rulesOf(world, watch), { ...claimOf(world, heard), kind: 'answer' }, address).verdict;
   if (verdict !== 'accepted') return;
   const key = addressKey(watch.vrf, address);
   const h = world.locRib.handovers.get(key);
@@ -131,12 +135,13 @@ function forEachAdmitted(world: World, heard: Heard, kind: Announcement['kind'],
   const identified = identify(world.bindings, { mac: said.mac, vlan, vrf: watch.vrf, ...(said.address === undefined ? {} : { address: said.address }) });
   const rules = rulesOf(world, watch);
   if (identified.addresses.length === 0) {
-    const { verdict, reason } = admit(rules, { ...claimOf(heard), kind }, undefined);
+    const { verdict, reason } = admit(rules, { ...claimOf(world, heard), kind }, undefined);
     return refuseHeard(world, heard, verdict, reason);
   }
   for (const address of identified.addresses) {
-    const admission = admit(rules, { ...claimOf(heard), kind }, address);
+    const admission = admit(rules, { ...claimOf(world, heard), kind }, address);
     if (admission.verdict !== 'accepted') {
+      if (admission.early === true) handle(world, watch.vrf, address, { type: 'HeardEarly', kind: kind === 'answer' ? 'arp' : kind, endpoint: heard.endpoint });
       refuseHeard(world, heard, admission.verdict, admission.reason, address);
       continue;
     }
@@ -160,6 +165,7 @@ const reasons: Partial<Record<Verdict, string>> = {
 function remember(world: World, heard: Heard, address: IpAddress): void {
   const { gone } = learn(world.bindings.learned, {
     vrf: heard.watch.vrf, vlan: heard.vlan, mac: heard.said.mac, address, ifindex: heard.endpoint.ifindex,
+    ...(heard.said.address === address ? {} : { unnamed: true as const }),
   }, world.now.monotonicMs);
   for (const pair of gone) {
     // What stood on that pair stands on nothing: the VM is asked, and its silence withdraws it.
@@ -168,10 +174,10 @@ function remember(world: World, heard: Heard, address: IpAddress): void {
   }
 }
 
-function claimOf(heard: Heard) {
+function claimOf(world: World, heard: Heard) {
   const { said, watch, vlan, place } = heard;
   return {
-    mac: said.mac, vlan, vrf: watch.vrf, role: place.role, port: place.port, kind: said.kind,
+    mac: said.mac, vlan, vrf: watch.vrf, role: place.role, port: claimPort(world, place.port), kind: said.kind,
     ...(said.address === undefined ? {} : { address: said.address }),
   };
 }
@@ -183,6 +189,7 @@ export function rulesOf(world: World, watch: Watch): AdmitRules {
     identity: world.config.identity,
     bindings: world.bindings,
     isOwnAddress: (address) => isOwnAddress(world.bridges, address),
+    takesOver: (claim, address) => takesOver(world, claim, address),
     livesHere: (pair) => livesHere(world, pair),
     livesElsewhere: (mac) => (world.rivalMacs.get(`${watch.vrf}|${mac}`) ?? 0) > 0,
   };

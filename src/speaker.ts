@@ -19,6 +19,7 @@ import { keyPrefix, newLocRib } from '../routes/loc-rib.ts';
 import { addLine, newMigrationLog } from '../routes/migrations.ts';
 import type { CommunitySet, LevelPreference } from '../routes/preference.ts';
 import { handle } from './handovers.ts';
+import { lookAtIdle } from './idle.ts';
 import { takeFrame } from './intake.ts';
 import { flushRoutes, stepPeer } from './peering.ts';
 import { portGone, takeBridgeChange } from './ports.ts';
@@ -55,7 +56,7 @@ export class Speaker {
       config, routerId: options.routerId, random: options.random, newConnection: options.newConnection, dryRun: options.dryRun,
       peers: new Map(config.bgp.peers.map((peer) => [peer.name, newPeer(config, peer, options.routerId, now)])),
       sessionDeadlines: new Deadlines(), watches: watchesOf(config.watch), bridges: emptyBridgeState(),
-      bindings: makeBindingTable(config.identity.bindings), rates: emptyRateLimits(), locRib: newLocRib(),
+      bindings: makeBindingTable(config.identity.bindings, undefined, undefined, config.identity.shared), rates: emptyRateLimits(), locRib: newLocRib(),
       preference: {
         levels: { elevated: levelOf(config.routes.elevated), normal: levelOf(config.routes.normal), leaving: levelOf(config.routes.leaving) },
         ladder: config.routes.ladder.communities.map((text) => communitiesOf([text])),
@@ -65,7 +66,7 @@ export class Speaker {
       // The clock makes ids of different lives of the process differ.
       migrations: newMigrationLog(config.telemetry.history.keep, Math.floor(now.wallMs / 1000) % 1_000_000 * 1000),
       ignored: new Map(), portSince: new Map(), carrierDeadlines: new Deadlines(), rarpHeard: new Set(), asked: new Map(),
-      rivals: new Map(), steps: new Map(), rivalMacs: new Map(), recentLocal: new Map(), search: { asked: [], rounds: 0 }, discoveryEndsMs: Infinity,
+      idle: new Map(), rivals: new Map(), steps: new Map(), rivalMacs: new Map(), recentLocal: new Map(), search: { asked: [], rounds: 0 }, discoveryEndsMs: Infinity,
       counters: { frames: 0, framesByVerdict: {}, unresolvedRoutes: 0, reflections: 0, futures: 0, unordered: 0 },
       startedAt: now, now, dirty: new Set(), writing: new Set(), outputs: [],
     };
@@ -156,6 +157,7 @@ export class Speaker {
     if (this.expireAtMs <= monotonicMs) {
       this.expireAtMs = monotonicMs + expireEveryMs;
       expirePairs(world.bindings.learned, monotonicMs, world.config.identity.learnedForMs, (pair) => livesHere(world, pair));
+      lookAtIdle(world);
       for (const [key, until] of world.asked) if (until < monotonicMs) world.asked.delete(key);
     }
   }

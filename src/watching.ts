@@ -1,9 +1,13 @@
 import { isOwnAddress } from '../bridge/fdb.ts';
 import { isRunning } from '../bridge/changes.ts';
+import { portMark } from '../bridge/ports.ts';
 import { locate, missingBridges, portFor, unlistedPorts, unsupportedBridges, doublyListedPorts } from '../bridge/locate.ts';
 import { bindingsOf } from '../identity/bindings.ts';
+import type { Claim } from '../identity/admit.ts';
+import type { ClaimPort } from '../identity/ports.ts';
 import type { LearnedPair } from '../identity/learned.ts';
 import type { Endpoint } from '../routes/handover.ts';
+import { addressKey } from '../routes/loc-rib.ts';
 import { prefixContains, type IpAddress } from '../net/ip.ts';
 import { printable } from '../net/printable.ts';
 import type { World } from './world.ts';
@@ -41,6 +45,25 @@ export function livesHere(world: World, { mac, vlan, ifindex }: LearnedPair): bo
   const seen = portFor(world.bridges, world.watches, mac, vlan);
   if (seen === undefined || !isPortAlive(world, seen.port.ifindex)) return false;
   return seen.role === 'local' || world.config.bgp.receive === 'none';
+}
+
+/** The port with the mark that it bears. */
+export function claimPort(world: World, port: { readonly ifindex: number; readonly name: string }): ClaimPort {
+  const link = world.bridges.links.get(port.ifindex);
+  const mark = link === undefined ? undefined : portMark(link);
+  return { ifindex: port.ifindex, name: port.name, ...(mark === undefined ? {} : { mark }) };
+}
+
+/**
+ * Another node's claim stands, and the VM behind this port does not merely defend its own: the port holds the address, or held it and the
+ * VM there answers us.
+ */
+export function takesOver(world: World, claim: Claim, address: IpAddress): boolean {
+  const key = addressKey(claim.vrf, address);
+  if (!world.rivals.has(key)) return false;
+  const h = world.locRib.handovers.get(key);
+  const own = h?.endpoint?.mac === claim.mac && h.endpoint.ifindex === claim.port.ifindex;
+  return !own || (h.state === 'withdrawn' && claim.kind !== 'answer');
 }
 
 /** What is wrong with bridges and ports, each with its cure, for `status` and the log. */

@@ -92,6 +92,8 @@ export interface World {
   readonly rarpHeard: Set<string>;
   /** Addresses that were asked, with the time until which an answer counts as one. */
   readonly asked: Map<AddressKey, number>;
+  /** Learned addresses that were not heard for long, with the number of questions that went unanswered. */
+  readonly idle: Map<AddressKey, number>;
   /** Addresses for which a rival's standing claim is visible at some peer. */
   readonly rivals: Map<AddressKey, Now>;
   /** Profile `ladder`: the step of each claim that stands, where it is not the lowest. */

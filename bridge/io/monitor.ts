@@ -1,6 +1,7 @@
 import { openNetlinkSocket } from '../../native/index.ts';
 import type { NetlinkSocket, SystemError } from '../../native/index.ts';
 import type { BridgeChange } from '../ports.ts';
+import { withMacOrigin } from './mac-origin.ts';
 import { createFollower } from '../wire/follow.ts';
 import { decodeRtnetlink, encodeDumpRequest, RTNLGRP } from '../wire/rtnetlink.ts';
 
@@ -36,7 +37,7 @@ export function openMonitor(options: MonitorOptions): Monitor {
   let reopening: NodeJS.Timeout | undefined;
   const follower = createFollower({
     request: (dump, sequence) => socket?.send(encodeDumpRequest(dump, sequence)),
-    onChange: options.onChange,
+    onChange: (change) => options.onChange(withMacOrigin(change)),
   });
 
   function open(): void {

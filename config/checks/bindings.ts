@@ -13,10 +13,11 @@ export interface PlacedBinding {
 }
 
 /**
- * One address has one owner, one MAC one binding in a VLAN; both are errors, for nobody could say which was meant. A binding outside the
- * watched prefixes is a warning: one file may serve nodes that watch different networks.
+ * One address has one owner unless it is shared, one MAC one binding in a VLAN; both are errors, for nobody could say which was meant. A
+ * binding outside the watched prefixes is a warning: one file may serve nodes that watch different networks. `shared` undefined: it is not
+ * known which addresses are shared.
  */
-export function checkBindings(bindings: readonly PlacedBinding[], watches: readonly DraftWatch[] | undefined): void {
+export function checkBindings(bindings: readonly PlacedBinding[], watches: readonly DraftWatch[] | undefined, shared: ReadonlySet<IpAddress> | undefined): void {
   const owners = new Map<string, PlacedBinding>();
   const macs = new Map<string, PlacedBinding[]>();
   for (const placed of bindings) {
@@ -28,7 +29,9 @@ export function checkBindings(bindings: readonly PlacedBinding[], watches: reado
     for (const [index, address] of binding.ips.entries()) {
       const owner = owners.get(`${address} ${binding.vrf}`);
       if (owner === placed) report.warn([...path, 'ips', index], `${address} stands here twice`);
-      else if (owner !== undefined) report.error([...path, 'ips', index], `${address} already is ${owner.binding.vm}'s (${owner.name}); an address has one owner in a VRF`);
+      else if (owner !== undefined && shared?.has(address) === false) {
+        report.error([...path, 'ips', index], `${address} already is ${owner.binding.vm}'s (${owner.name}); an address has one owner in a VRF, unless it is in identity.shared`);
+      }
       else owners.set(`${address} ${binding.vrf}`, placed);
     }
   }

@@ -7,7 +7,7 @@ import { peersOf } from '../handovers.ts';
 import { rulesOf } from '../intake.ts';
 import type { WhyItem } from '../views/items.ts';
 import { printable } from '../../net/printable.ts';
-import { isPortAlive, whyNeverAnnounced } from '../watching.ts';
+import { claimPort, isPortAlive, whyNeverAnnounced } from '../watching.ts';
 import type { World } from '../world.ts';
 
 /** One answer for one address: announced, or why not, with every check and what it found. */
@@ -38,7 +38,7 @@ export function collectWhy(world: World, vrf: string, address: IpAddress): WhyIt
   if (mac !== undefined && place !== undefined) {
     const watch = world.watches[place.watch];
     if (watch !== undefined) {
-      const { verdict, reason } = admit(rulesOf(world, watch), { kind: 'garp', mac, vlan: place.vlan, vrf, role: place.role, port: place.port, address }, address);
+      const { verdict, reason } = admit(rulesOf(world, watch), { kind: 'garp', mac, vlan: place.vlan, vrf, role: place.role, port: claimPort(world, place.port), address }, address);
       check('identity', verdict === 'accepted', reason);
     }
   }

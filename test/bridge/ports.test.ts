@@ -77,6 +77,10 @@ describe('port kinds and marks', () => {
   });
 
   const tapMac = parseMac('fe:54:00:aa:00:01') as Mac;
+  it('a MAC that the kernel drew marks nothing', () => {
+    assert.equal(portMark({ kind: 'tun', mac: parseMac('fe:54:00:aa:00:01') as Mac, randomMac: true }), undefined);
+  });
+
   const marks: [string, Parameters<typeof portMark>[0], ReturnType<typeof portMark>][] = [
     ['libvirt tap', { kind: 'tun', mac: tapMac }, { from: 'tap', lastFive: '54:00:aa:00:01' }],
     ['tap with another MAC', { kind: 'tun', mac: vm }, undefined],

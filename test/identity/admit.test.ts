@@ -112,6 +112,8 @@ describe('admit, learn', () => {
     ['a route against a pair that lives here', { mode: 'learn', table: told(stranger, true, known()), alive: [db] }, { mac: stranger }, '203.0.113.50', `conflict: learned for ${db} in VLAN 100, which is alive`],
     ['a route against a pair that lived here once', { mode: 'learn', table: told(stranger, true, known()), elsewhere: [db] }, { mac: stranger }, '203.0.113.50', `accepted and learned: told by the route of node 192.0.2.2; ${inside}`],
     ['no route against a pair that lives elsewhere', { mode: 'learn', table: known(), elsewhere: [db] }, { mac: stranger }, '203.0.113.50', `conflict: learned for ${db} in VLAN 100, which is alive`],
+    ['a shared address, whoever has it', { mode: 'learn', table: makeBindingTable([], known().learned, undefined, [ip('203.0.113.50')]), alive: [db] }, { mac: stranger }, '203.0.113.50', `accepted and learned: takes over from ${db} in VLAN 100, the address is shared; ${inside}`],
+    ['a shared address that another node claims', { mode: 'learn', table: makeBindingTable([], undefined, told(db).routes, [ip('203.0.113.50')]) }, { mac: stranger }, '203.0.113.50', `accepted and learned: first heard; ${inside}`],
     ['no room', { mode: 'learn', limits: { perPort: 0, perMac: 1, inAll: 1, pinAfterMs: 0 } }, { mac: stranger }, '203.0.113.50', 'table_full: no room for more learned pairs of this port'],
   ]);
 

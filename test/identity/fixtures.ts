@@ -29,6 +29,8 @@ export interface RulesWish {
   onConflict?: 'keep' | 'newest';
   table?: BindingTable;
   watch?: Partial<WatchOptions>;
+  unverifiedPorts?: 'allow' | 'refuse';
+  rivalStands?: boolean;
   alive?: readonly Mac[];
   elsewhere?: readonly Mac[];
   limits?: AdmitRules['limits'];
@@ -37,9 +39,10 @@ export interface RulesWish {
 export function rules(wish: RulesWish = {}): AdmitRules {
   const base: AdmitRules = {
     watch: compileWatch({ ...watch, ...wish.watch }),
-    identity: { mode: wish.mode ?? 'strict', onConflict: wish.onConflict ?? 'keep' },
+    identity: { mode: wish.mode ?? 'strict', onConflict: wish.onConflict ?? 'keep', unverifiedPorts: wish.unverifiedPorts ?? 'allow' },
     bindings: wish.table ?? makeBindingTable(bindings),
     isOwnAddress: (address) => address === ownAddress,
+    takesOver: () => wish.rivalStands ?? false,
     livesHere: ({ mac }) => wish.alive?.includes(mac) ?? false,
     livesElsewhere: (mac) => wish.elsewhere?.includes(mac) ?? false,
   };
@@ -47,7 +50,7 @@ export function rules(wish: RulesWish = {}): AdmitRules {
 }
 
 export function claim(wish: Partial<Claim> = {}): Claim {
-  return { kind: 'garp', mac: web, vlan: 100, vrf: 'default', role: 'local', port: { ifindex: 11 }, ...wish };
+  return { kind: 'garp', mac: web, vlan: 100, vrf: 'default', role: 'local', port: { ifindex: 11, name: 'vnet4' }, ...wish };
 }
 
 export function pair(mac: Mac, address: string, more: { vlan?: number; ifindex?: number; vrf?: string } = {}): {

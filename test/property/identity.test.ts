@@ -31,7 +31,7 @@ const claim: fc.Arbitrary<Claim> = fc.record({
   kind: fc.constantFrom('garp' as const, 'rarp' as const, 'na' as const, 'arp' as const),
   mac, vlan, vrf,
   role: fc.constantFrom('local' as const, 'uplink' as const, 'unlisted' as const),
-  port: fc.integer({ min: 1, max: 3 }).map((ifindex) => ({ ifindex })),
+  port: fc.integer({ min: 1, max: 3 }).map((ifindex) => ({ ifindex, name: `vnet${ifindex}` })),
 });
 const options = fc.record({
   prefixes: fc.array(prefix, { maxLength: 4 }),
@@ -72,8 +72,8 @@ describe('identify and admit', () => {
         const { vlans, ...others } = watch;
         const compiled = compileWatch({ bridge: 'b', vrf: 'default', ...others, ...(vlans === undefined ? {} : { vlans }) });
         const rules = {
-          watch: compiled, identity: { mode, onConflict }, bindings: table, limits: small,
-          isOwnAddress: (of: IpAddress) => of === '10.0.0.1', livesHere: ({ mac: of }: { mac: Mac }) => living.includes(of), livesElsewhere: () => false,
+          watch: compiled, identity: { mode, onConflict, unverifiedPorts: 'allow' as const }, bindings: table, limits: small,
+          isOwnAddress: (of: IpAddress) => of === '10.0.0.1', livesHere: ({ mac: of }: { mac: Mac }) => living.includes(of), livesElsewhere: () => false, takesOver: () => false,
         };
         let now = 0;
         for (const [by, spoken] of heard) {

@@ -40,7 +40,7 @@ export function baseConfig(node: number, more: (config: Config) => Config = (con
       withdrawAfterMs: 2000, portGoneGraceMs: 2000, maxPerSecond: 100,
     },
     identity: {
-      mode: 'strict', onConflict: 'keep', learnedForMs: 86_400_000,
+      mode: 'strict', onConflict: 'keep', learnedForMs: 86_400_000, learnedIdleForMs: 1_800_000, unverifiedPorts: 'allow', shared: [],
       bindings: [{ vm: 'shop/web-1', mac: vmMac, vrf: 'default', ips: [vm4, vm6] }],
     },
     process: { scheduling: 'normal' }, telemetry: { history: { keep: 1000 } }, log: { level: 'info', format: 'json' },
