@@ -21,6 +21,7 @@ interface Binary {
   close(watch: Watch): void;
   setScheduling(fifo: boolean, priority: number): void;
   notify(socket: string, text: string): void;
+  clockMaxError(): number;
 }
 
 /** What every function here throws or hands to its callback: `code` is the name of the errno, `syscall` the step that failed. */
@@ -271,4 +272,19 @@ export function notifySupervisor(text: string): boolean {
   if (socket === undefined || socket === '') return false;
   binary().notify(socket, text);
   return true;
+}
+
+/** From this error on the kernel calls its clock unsynchronised, in microseconds (NTP_PHASE_LIMIT). */
+const unsynchronisedError = 16_000_000;
+
+/**
+ * Whether something disciplines the wall clock (adjtimex(2)). By the largest error, not by STA_UNSYNC: that is also set to keep the kernel
+ * from writing the hardware clock. `undefined` where a sandbox forbids the question.
+ */
+export function clockSynchronised(): boolean | undefined {
+  try {
+    return binary().clockMaxError() < unsynchronisedError;
+  } catch {
+    return undefined;
+  }
 }

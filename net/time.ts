@@ -5,6 +5,6 @@
 export interface Now {
   readonly monotonicMs: number;
   readonly wallMs: number;
-  /** False while the system clock is known to be unsynchronised: it then contributes nothing to a sequence. */
+  /** False while the wall clock is known to be unsynchronised or unset: it then contributes nothing to a sequence. */
   readonly wallTrusted: boolean;
 }

@@ -23,7 +23,16 @@ export function nextSequence(highestSeen: number, now: Now): number {
   return now.wallTrusted ? Math.max(seen, clockSequence(now)) : seen;
 }
 
-/** True for a sequence that nobody can have reached honestly: never adopted as "highest seen", whatever it comes from. */
+/** 2024-01-01T00:00:00Z: a clock before it was never set. */
+const neverSetBeforeMs = 1_704_067_200_000;
+
+/**
+ * True for a sequence that nobody can have reached honestly: never adopted as "highest seen", whatever it comes from (a route, the state
+ * file, another speaker, a binding). A clock that is merely unsynchronised is right to within a day; one that was never set can't tell,
+ * so that only the range counts.
+ */
 export function isFuture(sequence: number, now: Now): boolean {
-  return sequence < 1 || sequence > highestSequence || sequence > clockSequence(now) + futureAfterSeconds;
+  if (!Number.isInteger(sequence) || sequence < 1 || sequence > highestSequence) return true;
+  if (!now.wallTrusted && now.wallMs < neverSetBeforeMs) return false;
+  return sequence > clockSequence(now) + futureAfterSeconds;
 }

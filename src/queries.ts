@@ -115,7 +115,7 @@ function speakerWarnings(world: World): string[] {
       if (received.kind === 'future') { warnings.push(`${name}: ${prefix} has a sequence more than a day ahead of our clock (node ${received.marks.node ?? '-'}): not obeyed; check that node's clock`); break; }
     }
   }
-  if (!world.now.wallTrusted) warnings.push('the clock was never set: sequences only follow what was seen; set the clock');
+  if (!world.now.wallTrusted) warnings.push('the clock is not synchronised: it contributes nothing to sequences, which only follow what was seen; run an NTP client');
   return warnings;
 }
 

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
+import { clockSynchronised } from '../../native/index.ts';
 import type { Now } from '../../net/time.ts';
 
 /** How often the kernel is asked whether the clock is synchronised, in milliseconds. */
@@ -25,11 +26,10 @@ export function systemClock(): Clock {
   };
 }
 
-/**
- * A clock that was never set stands before the time at which this kernel was built, or at 1970. (Whether NTP holds it now, only
- * adjtimex tells; a clock that was set once is good to within what sequences need.)
- */
+/** Nothing disciplines the clock; or, where the kernel may not be asked, it was never set: it stands before the kernel was built. */
 function wallTrusted(): boolean {
+  const synchronised = clockSynchronised();
+  if (synchronised === false) return false;
   const year = new Date().getUTCFullYear();
   if (year < 2024) return false;
   try {

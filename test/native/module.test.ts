@@ -4,7 +4,7 @@ import { cpSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { notifySupervisor, openNetlinkSocket, setScheduling } from '../../native/index.ts';
+import { clockSynchronised, notifySupervisor, openNetlinkSocket, setScheduling } from '../../native/index.ts';
 
 const room = fileURLToPath(new URL('../../native/', import.meta.url));
 
@@ -123,6 +123,8 @@ describe('the native module', () => {
       for (const call of calls) { try { call(); console.log('no error'); } catch (error) { console.log(error.code ?? error.name); } }`);
     assert.equal(native.output, 'TypeError\nEINVAL\nEINVAL\nEBADF\nEINVAL\nTypeError\nTypeError\nEINVAL\n');
   }).timeout(30_000);
+
+  it('tells whether the clock is synchronised, as the kernel sees it', () => assert.equal(typeof clockSynchronised(), 'boolean'));
 
   describe('when it is not built', () => {
     let folder: string;

@@ -225,8 +225,9 @@ export class Clos {
     return this.#items(node, ['show', 'received']);
   }
 
+  /** What `status` warns of, but for the clock of this machine. */
   async warnings(node: NodeName): Promise<readonly string[]> {
-    return (await this.#items<StatusItem>(node, ['status']))[0]?.warnings ?? [];
+    return ((await this.#items<StatusItem>(node, ['status']))[0]?.warnings ?? []).filter((text) => !text.startsWith('the clock '));
   }
 
   /** What each router's kernel does with the VM's two addresses: `spine 203.0.113.11/32 via t1`. */

@@ -36,6 +36,22 @@ describe('sequence', () => {
   }
 });
 
+describe('a sequence and a clock that is not to be trusted', () => {
+  const unset: Now = { monotonicMs: 0, wallMs: 1000, wallTrusted: false };
+  const adrift: Now = { ...now, wallTrusted: false };
+
+  it('takes nothing from it: one above what was seen', () => {
+    for (const clock of [unset, adrift]) assert.deepEqual([nextSequence(0, clock), nextSequence(41, clock)], [1, 42]);
+  });
+
+  it('judges the future by it while it can be right, and by the range alone when it was never set', () => {
+    assert.equal(isFuture(clockSequence(now), adrift), false);
+    assert.equal(isFuture(clockSequence(now) + 10 * 365 * 86_400, adrift), true);
+    assert.equal(isFuture(clockSequence(now), unset), false);
+    assert.deepEqual([0, -1, 1.5, NaN, highestSequence + 1, 4294967295].map((sequence) => isFuture(sequence, unset)), [true, true, true, true, true, true]);
+  });
+});
+
 describe('claim marks in large communities', () => {
   it('stand where the field expects them', () => {
     const marks = encodeClaimMarks(65010, { segment: 3, sequence: 217_000_001, mac: parseMac('52:54:00:aa:00:01') as Mac, node: ip('192.0.2.17') });
