@@ -20,6 +20,7 @@ export const events = [
   'ConnectRetryTimer_Expires', // 9
   'HoldTimer_Expires', // 10
   'KeepaliveTimer_Expires', // 11
+  'SendHoldTimer_Expires', // 29, RFC 9687
   'Tcp_CR_Acked', // 16
   'TcpConnectionConfirmed', // 17
   'TcpConnectionFails', // 18
@@ -48,6 +49,7 @@ export type Step =
   /** NOTIFICATION with the error that the event carries. */
   | 'notifyError'
   | 'notifyHoldTimerExpired'
+  | 'notifySendHoldTimerExpired'
   /** Finite State Machine Error, subcode by state (RFC 6608). */
   | 'notifyFsmError'
   /** Cease with the subcode and words that the stop carries. */
@@ -134,6 +136,7 @@ export const transitions: Readonly<Record<FsmState, State>> = {
     AutomaticStop: fail('notifyCease'),
     HoldTimer_Expires: fail('notifyHoldTimerExpired'),
     KeepaliveTimer_Expires: go('OpenConfirm', 'sendKeepalive', 'startKeepaliveTimer'),
+    SendHoldTimer_Expires: fail('notifySendHoldTimerExpired'),
     TcpConnectionFails: fail(),
     NotifMsg: fail(),
     NotifMsgVerErr: go('Idle', 'stopConnectRetryTimer', 'dropTcp', 'dampPeerOscillations'),
@@ -150,6 +153,7 @@ export const transitions: Readonly<Record<FsmState, State>> = {
     AutomaticStop: fail('notifyCease'),
     HoldTimer_Expires: fail('notifyHoldTimerExpired'),
     KeepaliveTimer_Expires: go('Established', 'sendKeepalive', 'startKeepaliveTimer'),
+    SendHoldTimer_Expires: fail('notifySendHoldTimerExpired'),
     TcpConnectionFails: fail(),
     NotifMsg: fail(),
     NotifMsgVerErr: fail(),

@@ -18,6 +18,8 @@ export interface Machine {
   readonly connectRetryAtMs?: number;
   readonly holdAtMs?: number;
   readonly keepaliveAtMs?: number;
+  /** Runs while the kernel holds back what we wrote (RFC 9687). */
+  readonly sendHoldAtMs?: number;
   /** When the absence of the peer's OPEN is worth a word, long before the Hold Timer ends it. */
   readonly silentAtMs?: number;
 }
@@ -37,6 +39,8 @@ export interface SessionState extends SessionView {
   readonly establishedAtMs?: number;
   /** The session was Established in the life of this process: it restarts no more. */
   readonly opened: boolean;
+  /** When damaged UPDATEs were last told of, and how many since. */
+  readonly damageNoted?: { readonly atMs: number; readonly untold: number };
   /** The last error that is more than a failure to connect; see `remember`. */
   readonly fault?: string;
 }
@@ -60,7 +64,7 @@ export interface Carried {
   readonly text?: string;
   readonly open?: OpenMessage;
   readonly update?: UpdateMessage;
-  readonly refresh?: Family;
+  readonly refresh?: Extract<SessionOutput, { readonly family: Family }>;
   readonly cease?: { readonly subcode: number; readonly message?: string; readonly silent?: boolean };
 }
 

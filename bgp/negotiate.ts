@@ -2,14 +2,27 @@ import { families as spoken, type Family } from '../net/ip.ts';
 import { BgpError } from './errors.ts';
 import type { SessionOptions } from './session-contract.ts';
 import { AS_TRANS, afis, bgpVersion, errorCodes, errorSubcodes, safis } from './wire/iana.ts';
-import { standardMaxMessageLength } from './wire/header.ts';
+import { checkRole } from './role.ts';
+import { extendedMaxMessageLength, standardMaxMessageLength } from './wire/header.ts';
 import type { Capability, CodecContext, OpenMessage } from './wire/messages.ts';
+
+/** Send/Receive of RFC 7911 section 4. */
+const addPathReceive = 1;
+const addPathSend = 2;
+const addPathBoth = 3;
 
 /** The OPEN that we send. */
 export function ownOpen(options: SessionOptions, first: boolean): OpenMessage {
   const { gracefulRestart } = options;
   const capabilities: Capability[] = options.families.map((family) => ({ type: 'multiprotocol', afi: afiOf(family), safi: safis.unicast }));
-  capabilities.push({ type: 'routeRefresh' }, { type: 'fourOctetAs', asn: options.localAsn });
+  capabilities.push({ type: 'routeRefresh' }, { type: 'enhancedRouteRefresh' }, { type: 'extendedMessage' }, { type: 'fourOctetAs', asn: options.localAsn });
+  if (options.role !== undefined) capabilities.push({ type: 'role', role: options.role });
+  if (options.extendedNextHop === true) {
+    capabilities.push({ type: 'extendedNextHop', families: [{ afi: afis.ipv4, safi: safis.unicast, nextHopAfi: afis.ipv6 }] });
+  }
+  if (options.addPath === true) {
+    capabilities.push({ type: 'addPath', families: options.families.map((family) => ({ afi: afiOf(family), safi: safis.unicast, sendReceive: addPathReceive })) });
+  }
   if (gracefulRestart !== undefined) {
     capabilities.push({
       type: 'gracefulRestart', restartState: first && gracefulRestart.restarting, notification: false,
@@ -30,6 +43,7 @@ export interface Agreement {
   readonly holdTimeSeconds: number;
   readonly keepaliveSeconds: number;
   readonly routeRefresh: boolean;
+  readonly enhancedRouteRefresh: boolean;
 }
 
 /**
@@ -57,13 +71,34 @@ export function negotiate(options: SessionOptions, open: OpenMessage): Agreement
   if (agreed.length === 0) {
     throw new BgpError(errorCodes.open, unsupportedCapability, `no address family in common: we speak ${options.families.join(' and ')}`, multiprotocolData(options.families));
   }
+  checkRole(options.role, open.capabilities);
   const holdTimeSeconds = Math.min(options.holdSeconds, open.holdTimeSeconds);
   return {
-    context: { fourOctetAs: fourOctet !== undefined, ibgp, maxMessageLength: standardMaxMessageLength },
+    context: contextOf(options, open.capabilities, agreed),
     families: agreed, holdTimeSeconds,
     keepaliveSeconds: Math.min(options.keepaliveSeconds > 0 ? options.keepaliveSeconds : Infinity, holdTimeSeconds / 3),
-    routeRefresh: open.capabilities.some((capability) => capability.type === 'routeRefresh'),
+    routeRefresh: has(open.capabilities, 'routeRefresh'), enhancedRouteRefresh: has(open.capabilities, 'enhancedRouteRefresh'),
   };
+}
+
+function contextOf(options: SessionOptions, theirs: readonly Capability[], families: readonly Family[]): CodecContext {
+  const ibgp = options.peerAsn === options.localAsn;
+  // RFC 7911 section 4: the peer sends them, and we take them.
+  const addPath = options.addPath !== true ? [] : families.filter((family) => theirs.some((capability) => capability.type === 'addPath'
+    && capability.families.some(({ afi, safi, sendReceive }) => afi === afiOf(family) && safi === safis.unicast && (sendReceive === addPathSend || sendReceive === addPathBoth))));
+  const extendedNextHop = options.extendedNextHop === true && theirs.some((capability) => capability.type === 'extendedNextHop'
+    && capability.families.some(({ afi, safi, nextHopAfi }) => afi === afis.ipv4 && safi === safis.unicast && nextHopAfi === afis.ipv6));
+  return {
+    fourOctetAs: has(theirs, 'fourOctetAs'), ibgp, families,
+    maxMessageLength: has(theirs, 'extendedMessage') ? extendedMaxMessageLength : standardMaxMessageLength,
+    ...(extendedNextHop ? { extendedNextHop } : {}), ...(addPath.length > 0 ? { addPath } : {}),
+    // A route server does not put itself into the path (RFC 7947 section 2.2.2.1).
+    ...(ibgp || options.role === 'rs-client' ? {} : { peerAsn: options.peerAsn }),
+  };
+}
+
+function has(capabilities: readonly Capability[], type: Capability['type']): boolean {
+  return capabilities.some((capability) => capability.type === type);
 }
 
 /** RFC 5492 section 5: the capabilities that we need, as they would stand in an OPEN. */

@@ -1,13 +1,16 @@
 import { assert } from '../net/assert.ts';
 import { ByteWriter } from '../net/bytes.ts';
-import { familyOf, isIpv4, type Family, type Prefix } from '../net/ip.ts';
+import { familyOf, isIpv4, isLinkLocal, type Family, type Prefix } from '../net/ip.ts';
+import { onlyToCustomerOut } from './role.ts';
 import type { RouteAttributes, RouteChange } from './route.ts';
 import { prependAsn } from './wire/as-path.ts';
 import { headerLength } from './wire/header.ts';
-import type { CodecContext, MpReach, PathAttributes, UpdateMessage } from './wire/messages.ts';
-import { afiSafiOf, familyOfAfiSafi } from './wire/mp-nlri.ts';
+import type { BgpRole, CodecContext, MpReach, PathAttributes, UpdateMessage } from './wire/messages.ts';
+import { afiSafiOf } from './wire/mp-nlri.ts';
 import { encodedPrefixLength } from './wire/nlri.ts';
 import { encodeAttributes } from './wire/path-attributes.ts';
+
+export { endOfRib, endOfRibFamily, routesOf } from './unpack-updates.ts';
 
 /** What of a session decides how routes are written to it. */
 export interface PackOptions {
@@ -16,6 +19,8 @@ export interface PackOptions {
   /** Those agreed on; changes of others are left out. */
   readonly families: readonly Family[];
   readonly peerType: 'ibgp' | 'ebgp';
+  /** What we are to the peer (RFC 9234). */
+  readonly role?: BgpRole;
 }
 
 /** RFC 4271 section 5.1.5 wants a LOCAL_PREF on each iBGP route; this is what routers assume without one. */
@@ -42,7 +47,9 @@ export function packUpdates(changes: readonly RouteChange[], session: PackOption
     const prefix = change.type === 'announce' ? change.route.prefix : change.prefix;
     const family = familyOf(prefix);
     if (!session.families.includes(family)) continue;
-    if (change.type === 'announce') announced.push(change);
+    // RFC 8950 section 4: not to a peer that never said it would take it.
+    const unheard = change.type === 'announce' && family === 'ipv4-unicast' && !isIpv4(change.route.attributes.nextHop) && session.context.extendedNextHop !== true;
+    if (change.type === 'announce' && !unheard) announced.push(change);
     else withdrawn[family].push(prefix);
   }
   const updates: UpdateMessage[] = [];
@@ -102,7 +109,7 @@ function packGroup(updates: UpdateMessage[], { attributes, family, prefixes }: G
   const writer = new ByteWriter(1024);
   encodeAttributes(writer, build([]).attributes, session.context);
   // MP_REACH_NLRI may grow a second length octet once it holds prefixes.
-  const left = room - writer.length - (family === 'ipv4-unicast' ? 0 : 1);
+  const left = room - writer.length - (isIpv4(attributes.nextHop) ? 0 : 1);
   if (left < largest) return false;
   for (const nlri of split(prefixes, left)) updates.push(build(nlri));
   return true;
@@ -114,7 +121,7 @@ function estimate(a: RouteAttributes): number {
   return 160 + asns + a.communities.length * 4 + a.largeCommunities.length * 12 + (a.clusterList?.length ?? 0) * 4;
 }
 
-function pathAttributes(a: RouteAttributes, { localAsn, peerType }: PackOptions): PathAttributes {
+function pathAttributes(a: RouteAttributes, { localAsn, peerType, role }: PackOptions): PathAttributes {
   const common: { -readonly [Key in keyof PathAttributes]: PathAttributes[Key] } = {
     origin: a.origin,
     asPath: peerType === 'ebgp' ? prependAsn(a.asPath, localAsn) : a.asPath,
@@ -122,6 +129,8 @@ function pathAttributes(a: RouteAttributes, { localAsn, peerType }: PackOptions)
     largeCommunities: a.largeCommunities,
   };
   if (a.med !== undefined) common.med = a.med;
+  const otc = onlyToCustomerOut(a.onlyToCustomer, role, localAsn);
+  if (peerType === 'ebgp' && otc !== undefined) common.onlyToCustomer = otc;
   if (peerType === 'ibgp') {
     common.localPref = a.localPref ?? defaultLocalPref;
     if (a.originatorId !== undefined) common.originatorId = a.originatorId;
@@ -132,10 +141,12 @@ function pathAttributes(a: RouteAttributes, { localAsn, peerType }: PackOptions)
 
 function updateOf(family: Family, a: RouteAttributes, common: PathAttributes, nlri: readonly Prefix[]): UpdateMessage {
   const ipv4 = family === 'ipv4-unicast';
-  assert(isIpv4(a.nextHop) === ipv4, `${family} routes have a next hop of their family`);
-  if (ipv4) return { type: 'UPDATE', withdrawn: [], attributes: { ...common, nextHop: a.nextHop }, nlri };
+  if (ipv4 && isIpv4(a.nextHop)) return { type: 'UPDATE', withdrawn: [], attributes: { ...common, nextHop: a.nextHop }, nlri };
+  assert(!isIpv4(a.nextHop), 'an IPv6 route has an IPv6 next hop');
   const reach: MpReach = { ...afiSafiOf(family), nextHop: a.nextHop, nlri };
-  const mpReach = a.linkLocalNextHop === undefined ? reach : { ...reach, linkLocalNextHop: a.linkLocalNextHop };
+  // Without a global address the link-local one stands in both places, as routers write it and all of them read it.
+  const linkLocalNextHop = a.linkLocalNextHop ?? (isLinkLocal(a.nextHop) ? a.nextHop : undefined);
+  const mpReach = linkLocalNextHop === undefined ? reach : { ...reach, linkLocalNextHop };
   return { type: 'UPDATE', withdrawn: [], attributes: { ...common, mpReach }, nlri: [] };
 }
 
@@ -165,55 +176,4 @@ function* split(prefixes: readonly Prefix[], room: number): Generator<readonly P
     used += length;
   }
   yield from === 0 ? prefixes : prefixes.slice(from);
-}
-
-/** RFC 4724 section 2: all routes of the family have been sent. */
-export function endOfRib(family: Family): UpdateMessage {
-  const attributes = family === 'ipv4-unicast' ? {} : { mpUnreach: { ...afiSafiOf(family), withdrawn: [] } };
-  return { type: 'UPDATE', withdrawn: [], attributes, nlri: [] };
-}
-
-/** The family whose End-of-RIB this is, or `undefined`. */
-export function endOfRibFamily({ withdrawn, attributes, nlri }: UpdateMessage): Family | undefined {
-  if (withdrawn.length > 0 || nlri.length > 0) return undefined;
-  const { mpUnreach, ...others } = attributes;
-  if (Object.keys(others).length > 0) return undefined;
-  if (mpUnreach === undefined) return 'ipv4-unicast';
-  return mpUnreach.withdrawn.length === 0 ? familyOfAfiSafi(mpUnreach) : undefined;
-}
-
-/**
- * What a received UPDATE changes, withdraws first: a prefix that is in both fields is announced (RFC 4271 section 4.3).
- * Routes of one family share their attributes object. Families that landfall does not speak give nothing.
- */
-export function routesOf({ withdrawn, attributes, nlri }: UpdateMessage): RouteChange[] {
-  const changes: RouteChange[] = [];
-  const { mpReach, mpUnreach, nextHop } = attributes;
-  for (const prefix of withdrawn) changes.push({ type: 'withdraw', prefix });
-  for (const prefix of mpUnreach?.withdrawn ?? []) changes.push({ type: 'withdraw', prefix });
-  if (nlri.length > 0 && nextHop !== undefined) {
-    const shared = routeAttributes(attributes, { nextHop });
-    for (const prefix of nlri) changes.push({ type: 'announce', route: { prefix, attributes: shared } });
-  }
-  if (mpReach !== undefined && mpReach.nextHop !== undefined && mpReach.nlri.length > 0) {
-    const { nextHop, linkLocalNextHop } = mpReach;
-    const shared = routeAttributes(attributes, linkLocalNextHop === undefined ? { nextHop } : { nextHop, linkLocalNextHop });
-    for (const prefix of mpReach.nlri) changes.push({ type: 'announce', route: { prefix, attributes: shared } });
-  }
-  return changes;
-}
-
-function routeAttributes(a: PathAttributes, hop: Pick<RouteAttributes, 'nextHop' | 'linkLocalNextHop'>): RouteAttributes {
-  const result: { -readonly [Key in keyof RouteAttributes]: RouteAttributes[Key] } = {
-    ...hop,
-    origin: a.origin ?? 'INCOMPLETE',
-    asPath: a.asPath ?? [],
-    communities: a.communities ?? [],
-    largeCommunities: a.largeCommunities ?? [],
-  };
-  if (a.med !== undefined) result.med = a.med;
-  if (a.localPref !== undefined) result.localPref = a.localPref;
-  if (a.originatorId !== undefined) result.originatorId = a.originatorId;
-  if (a.clusterList !== undefined) result.clusterList = a.clusterList;
-  return result;
 }

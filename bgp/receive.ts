@@ -1,15 +1,17 @@
-import type { Family } from '../net/ip.ts';
 import { BgpError } from './errors.ts';
 import { dialledStays } from './collision.ts';
 import { noteProblem, remember, rememberBeside } from './last-error.ts';
 import type { Draft, MachineDraft } from './machine.ts';
 import { negotiate } from './negotiate.ts';
+import { hasLeaked } from './role.ts';
 import type { ConnectionId } from './session-contract.ts';
 import { beforeOpen, count, run } from './steps.ts';
-import { afis, errorCodes, errorSubcodes, messageTypes, safis } from './wire/iana.ts';
+import { headerLength } from './wire/header.ts';
+import { errorCodes, errorSubcodes, messageTypes } from './wire/iana.ts';
 import { decodeMessage } from './wire/message.ts';
-import type { AfiSafi, Message, NotificationMessage, OpenMessage } from './wire/messages.ts';
-import { describeNotification } from './wire/notification.ts';
+import type { Message, NotificationMessage, OpenMessage, UpdateMessage, UpdateProblem } from './wire/messages.ts';
+import { familyOfAfiSafi } from './wire/mp-nlri.ts';
+import { describeError, describeNotification } from './wire/notification.ts';
 
 /** The machine that a connection belongs to; none once it was dropped. */
 export function machineOf(draft: Draft, connection: ConnectionId): MachineDraft | undefined {
@@ -51,12 +53,13 @@ function takeMessage(draft: Draft, machine: MachineDraft, bytes: Uint8Array): vo
     case 'KEEPALIVE':
       return run(draft, machine, 'KeepAliveMsg');
     case 'UPDATE':
-      return run(draft, machine, 'UpdateMsg', { update: message });
+      return takeUpdate(draft, machine, message);
     case 'ROUTE-REFRESH': {
-      // Of a family that was not agreed on, or a marker of RFC 7313: ignored (RFC 2918 section 4).
-      const family = message.subtype === 0 ? familyOf(message) : undefined;
-      const wanted = family !== undefined && machine.negotiated?.families.includes(family) === true;
-      return run(draft, machine, 'RouteRefreshMsg', wanted ? { refresh: family } : {});
+      // Of a family that was not agreed on, or of an unknown subtype: ignored (RFC 2918 section 4, RFC 7313 section 5).
+      const family = familyOfAfiSafi(message);
+      const type = refreshTypes[message.subtype];
+      const wanted = family !== undefined && type !== undefined && machine.negotiated?.families.includes(family) === true;
+      return run(draft, machine, 'RouteRefreshMsg', wanted ? { refresh: { type, family } } : {});
     }
     case 'NOTIFICATION':
       return takeNotification(draft, machine, message);
@@ -67,9 +70,39 @@ function errorEvent(error: BgpError): 'BGPOpenMsgErr' | 'UpdateMsgErr' | 'BGPHea
   return error.code === errorCodes.open ? 'BGPOpenMsgErr' : error.code === errorCodes.update ? 'UpdateMsgErr' : 'BGPHeaderErr';
 }
 
-function familyOf({ afi, safi }: AfiSafi): Family | undefined {
-  if (safi !== safis.unicast) return undefined;
-  return afi === afis.ipv4 ? 'ipv4-unicast' : afi === afis.ipv6 ? 'ipv6-unicast' : undefined;
+/** What a ROUTE-REFRESH of each subtype says. */
+const refreshTypes = ['refreshRequested', 'refreshBegins', 'refreshEnds'] as const;
+
+/** A damaged UPDATE is told of at most so often, in milliseconds. */
+const tellDamageEveryMs = 10_000;
+
+/** Errors that cost the session nothing are counted and told (RFC 7606 section 8); a leaked route counts as withdrawn (RFC 9234 section 5). */
+function takeUpdate(draft: Draft, machine: MachineDraft, message: UpdateMessage): void {
+  const { options } = draft.state;
+  const { onlyToCustomer } = message.attributes;
+  const update = !hasLeaked(onlyToCustomer, options.role, options.peerAsn) ? message
+    : { ...message, problems: [...(message.problems ?? []), leak(`OTC ${onlyToCustomer}: a route leak`)] };
+  // Elsewhere it is an error of another kind, whatever is in it.
+  if (machine.state === 'Established' && update.problems !== undefined) noteDamage(draft, update.problems);
+  run(draft, machine, 'UpdateMsg', { update });
+}
+
+function leak(text: string): UpdateProblem {
+  return { handling: 'treat-as-withdraw', code: errorCodes.update, subcode: 0, offset: headerLength, text };
+}
+
+function noteDamage({ state, outputs, now }: Draft, problems: readonly UpdateProblem[]): void {
+  const worst = problems.find(({ handling }) => handling === 'treat-as-withdraw') ?? (problems[0] as UpdateProblem);
+  state.damaged = { ...state.damaged, [worst.handling]: state.damaged[worst.handling] + 1 };
+  const { atMs, untold } = state.damageNoted ?? { atMs: -Infinity, untold: 0 };
+  if (now.monotonicMs - atMs < tellDamageEveryMs) {
+    state.damageNoted = { atMs, untold: untold + 1 };
+    return;
+  }
+  state.damageNoted = { atMs: now.monotonicMs, untold: 0 };
+  const more = untold === 0 ? '' : ` (and ${untold} more before it)`;
+  const text = `damaged UPDATE, ${worst.handling}: ${describeError(worst.code, worst.subcode, worst.text)}${more}`;
+  outputs.push({ type: 'note', note: { event: 'session.problem', text } });
 }
 
 function takeNotification(draft: Draft, machine: MachineDraft, notification: NotificationMessage): void {

@@ -21,6 +21,7 @@ export interface RouteAttributes {
   readonly origin: 'IGP' | 'EGP' | 'INCOMPLETE';
   /** As received; for a route of ours what stands before the session's own AS is prepended (normally nothing). */
   readonly asPath: readonly AsPathSegment[];
+  /** Of the family of the route; for IPv4 perhaps IPv6 (RFC 8950). */
   readonly nextHop: IpAddress;
   /** RFC 2545 section 3: the link-local address beside a global IPv6 next hop. */
   readonly linkLocalNextHop?: IpAddress;
@@ -33,6 +34,8 @@ export interface RouteAttributes {
   /** RFC 4456, as received. */
   readonly originatorId?: IpAddress;
   readonly clusterList?: readonly IpAddress[];
+  /** OTC (RFC 9234), as received. */
+  readonly onlyToCustomer?: number;
 }
 
 /** One route: a prefix and its Path Attributes. Routes that share the same `attributes` object share an UPDATE. */
@@ -41,7 +44,10 @@ export interface Route {
   readonly attributes: RouteAttributes;
 }
 
-/** One line of a difference: what a peer lacks, or should forget. */
+/**
+ * One line of a difference: what a peer lacks, or should forget. `pathId` is the peer's name for one of several routes for the prefix
+ * (RFC 7911), where that was agreed on.
+ */
 export type RouteChange =
-  | { readonly type: 'announce'; readonly route: Route }
-  | { readonly type: 'withdraw'; readonly prefix: Prefix };
+  | { readonly type: 'announce'; readonly route: Route; readonly pathId?: number }
+  | { readonly type: 'withdraw'; readonly prefix: Prefix; readonly pathId?: number };

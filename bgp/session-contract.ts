@@ -1,5 +1,5 @@
 import type { Family, IpAddress } from '../net/ip.ts';
-import type { CodecContext, Capability, UpdateMessage, NotificationMessage } from './wire/messages.ts';
+import type { BgpRole, CodecContext, Capability, UpdateMessage, UpdateProblem, NotificationMessage } from './wire/messages.ts';
 
 /** What one session needs to know; built by the daemon from the configuration. Passwords never enter: they are set on the socket. */
 export interface SessionOptions {
@@ -15,6 +15,14 @@ export interface SessionOptions {
   readonly connectRetrySeconds: number;
   /** We never dial; the peer connects to us. */
   readonly passive: boolean;
+  /** How long the peer may take none of what we have to say (RFC 9687). Default: 8 minutes, or twice the Hold Time where that is longer. */
+  readonly sendHoldSeconds?: number;
+  /** Our role towards the peer (RFC 9234); sent, and checked against the peer's. */
+  readonly role?: BgpRole;
+  /** We take, and may send, IPv4 routes with an IPv6 next hop (RFC 8950). */
+  readonly extendedNextHop?: boolean;
+  /** We take several routes for a prefix (RFC 7911). */
+  readonly addPath?: boolean;
   /** Capability 64 is sent; `restarting` sets the R bit in the first OPEN after a start of the process. */
   readonly gracefulRestart?: { readonly restartTimeSeconds: number; readonly restarting: boolean };
 }
@@ -33,8 +41,10 @@ export type SessionInput =
   | { readonly type: 'data'; readonly connection: ConnectionId; readonly bytes: Uint8Array }
   /** TCP failed or was closed by the peer. `error` in words: `ECONNREFUSED`, `closed by peer`. */
   | { readonly type: 'closed'; readonly connection: ConnectionId; readonly error?: string }
-  /** Established only: these messages, in order. */
-  | { readonly type: 'send'; readonly updates: readonly UpdateMessage[] }
+  /** The kernel has not taken all that was written (`unsent`), has taken some more of it, or has it all. */
+  | { readonly type: 'written'; readonly connection: ConnectionId; readonly unsent: boolean }
+  /** Established only: these messages, in order. `refreshing`: they are all routes of these families, as the peer asked (RFC 7313). */
+  | { readonly type: 'send'; readonly updates: readonly UpdateMessage[]; readonly refreshing?: readonly Family[] }
   /** Ask the peer to send its routes of a family again (RFC 2918). */
   | { readonly type: 'refresh'; readonly family: Family }
   /** Some deadline may have passed. Harmless when none has. */
@@ -50,6 +60,8 @@ export type SessionOutput =
   | { readonly type: 'update'; readonly update: UpdateMessage }
   /** The peer asks for our routes of a family again. */
   | { readonly type: 'refreshRequested'; readonly family: Family }
+  /** The peer begins to send all its routes of a family again, or has sent them: what it did not send is gone (RFC 7313). */
+  | { readonly type: 'refreshBegins' | 'refreshEnds'; readonly family: Family }
   /** `transition`, `notification` (direction, code, subcode, text), `error` (text). Becomes logs, events and counters. */
   | { readonly type: 'note'; readonly note: SessionNote };
 
@@ -69,6 +81,8 @@ export interface Negotiated {
   readonly keepaliveSeconds: number;
   readonly remoteIdentifier: IpAddress;
   readonly routeRefresh: boolean;
+  /** RFC 7313. */
+  readonly enhancedRouteRefresh: boolean;
   readonly remoteCapabilities: readonly Capability[];
   readonly localAddress: IpAddress;
   readonly connection: ConnectionId;
@@ -82,6 +96,8 @@ export interface SessionView {
   readonly negotiated?: Negotiated;
   /** By name, kept over later resets until the session is Established again and beyond: `Bad Peer AS (2/2): it says 65011`. */
   readonly lastError?: { readonly text: string; readonly atMs: number };
+  /** UPDATEs with errors that did not cost the session (RFC 7606), by what they did cost. */
+  readonly damaged: Readonly<Record<UpdateProblem['handling'], number>>;
   readonly messages: { readonly sent: Readonly<Record<string, number>>; readonly received: Readonly<Record<string, number>> };
 }
 // session.ts exports:

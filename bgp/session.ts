@@ -1,12 +1,13 @@
-import type { IpAddress } from '../net/ip.ts';
+import type { Family, IpAddress } from '../net/ip.ts';
 import type { Now } from '../net/time.ts';
 import { noteProblem, rememberBeside } from './last-error.ts';
 import { newMachine, type Draft, type MachineDraft, type SessionState } from './machine.ts';
 import { machineOf, takeBytes } from './receive.ts';
 import type { ConnectionId, SessionInput, SessionOptions, SessionOutput } from './session-contract.ts';
-import { encodeCounted, notify, run, startKeepaliveTimer } from './steps.ts';
-import { afis, errorCodes, errorSubcodes, safis } from './wire/iana.ts';
-import type { UpdateMessage } from './wire/messages.ts';
+import { encodeCounted, notify, run, sendHoldSeconds, startKeepaliveTimer } from './steps.ts';
+import { errorCodes, errorSubcodes } from './wire/iana.ts';
+import type { Message, UpdateMessage } from './wire/messages.ts';
+import { afiSafiOf } from './wire/mp-nlri.ts';
 
 export type { SessionState } from './machine.ts';
 export type {
@@ -24,7 +25,7 @@ const writeOctets = 64 * 1024;
 /** A session that waits for `start`. */
 export function createSession(options: SessionOptions): SessionState {
   return {
-    options, fsm: 'Idle', sinceMs: 0, messages: { sent: {}, received: {} }, first: newMachine(true), stopped: true, failures: 0, opened: false,
+    options, fsm: 'Idle', sinceMs: 0, damaged: { 'treat-as-withdraw': 0, 'attribute-discard': 0 }, messages: { sent: {}, received: {} }, first: newMachine(true), stopped: true, failures: 0, opened: false,
   };
 }
 
@@ -70,13 +71,19 @@ export function stepSession(
       run(draft, machine, 'TcpConnectionFails', { text: input.error ?? 'closed by peer' });
       break;
     }
+    case 'written': {
+      const machine = machineOf(draft, input.connection);
+      if (machine === undefined) break;
+      if (input.unsent) machine.sendHoldAtMs = now.monotonicMs + sendHoldSeconds(draft.state.options, machine) * 1000;
+      else delete machine.sendHoldAtMs;
+      break;
+    }
     case 'send':
-      sendUpdates(draft, input.updates);
+      sendUpdates(draft, input.updates, input.refreshing ?? []);
       break;
     case 'refresh':
       if (draft.state.negotiated?.routeRefresh === true && draft.state.negotiated.families.includes(input.family)) {
-        const afi = input.family === 'ipv4-unicast' ? afis.ipv4 : afis.ipv6;
-        const bytes = encodeCounted(draft, draft.state.first, { type: 'ROUTE-REFRESH', afi, safi: safis.unicast, subtype: 0 });
+        const bytes = encodeCounted(draft, draft.state.first, { type: 'ROUTE-REFRESH', ...afiSafiOf(input.family), subtype: 0 });
         draft.outputs.push({ type: 'write', connection: draft.state.negotiated.connection, bytes });
       }
       break;
@@ -91,7 +98,7 @@ export function stepSession(
 export function sessionDeadline({ idleHoldAtMs, first, second }: SessionState): number | undefined {
   let next = idleHoldAtMs;
   for (const machine of [first, second]) {
-    for (const at of [machine?.connectRetryAtMs, machine?.holdAtMs, machine?.keepaliveAtMs, machine?.silentAtMs]) {
+    for (const at of [machine?.connectRetryAtMs, machine?.holdAtMs, machine?.keepaliveAtMs, machine?.silentAtMs, machine?.sendHoldAtMs]) {
       if (at !== undefined && (next === undefined || at < next)) next = at;
     }
   }
@@ -132,9 +139,14 @@ function accept(draft: Draft, connection: ConnectionId, localAddress: IpAddress)
   run(draft, state.second, 'TcpConnectionConfirmed');
 }
 
-function sendUpdates(draft: Draft, updates: readonly UpdateMessage[]): void {
+function sendUpdates(draft: Draft, updates: readonly UpdateMessage[], refreshing: readonly Family[]): void {
   const { first, negotiated } = draft.state;
-  if (negotiated === undefined || updates.length === 0) return;
+  if (negotiated === undefined) return;
+  // RFC 7313 section 4: where all routes begin and end, for a peer that knows the markers.
+  const marked = negotiated.enhancedRouteRefresh ? refreshing.filter((family) => negotiated.families.includes(family)) : [];
+  const markers = (subtype: number): Message[] => marked.map((family) => ({ type: 'ROUTE-REFRESH', ...afiSafiOf(family), subtype }));
+  const messages: readonly Message[] = marked.length === 0 ? updates : [...markers(1), ...updates, ...markers(2)];
+  if (messages.length === 0) return;
   let waiting: Uint8Array[] = [];
   let octets = 0;
   const flush = (): void => {
@@ -143,8 +155,8 @@ function sendUpdates(draft: Draft, updates: readonly UpdateMessage[]): void {
     waiting = [];
     octets = 0;
   };
-  for (const update of updates) {
-    const bytes = encodeCounted(draft, first, update);
+  for (const message of messages) {
+    const bytes = encodeCounted(draft, first, message);
     if (octets + bytes.length > writeOctets) flush();
     waiting.push(bytes);
     octets += bytes.length;
@@ -183,6 +195,7 @@ function runTimers(draft: Draft): void {
       if (rememberBeside(draft, machine, noOpen)) noteProblem(draft, noOpen);
     }
     if (due(machine.holdAtMs)) run(draft, machine, 'HoldTimer_Expires');
+    if (due(machine.sendHoldAtMs)) run(draft, machine, 'SendHoldTimer_Expires');
     if (due(machine.keepaliveAtMs)) run(draft, machine, 'KeepaliveTimer_Expires');
   }
 }

@@ -4,7 +4,7 @@ import { cellOf, type FsmEvent, type Step } from './fsm.ts';
 import { lost, remember } from './last-error.ts';
 import type { Carried, Draft, MachineDraft } from './machine.ts';
 import { negotiate, ownOpen } from './negotiate.ts';
-import type { FsmState, Negotiated } from './session-contract.ts';
+import type { FsmState, Negotiated, SessionOptions } from './session-contract.ts';
 import { Framer } from './wire/framer.ts';
 import { standardMaxMessageLength } from './wire/header.ts';
 import { errorCodes, errorSubcodes } from './wire/iana.ts';
@@ -21,6 +21,13 @@ const fastestKeepaliveSeconds = 1;
 
 /** How OPENs, and all that comes before the peer's, are read and written. */
 export const beforeOpen: CodecContext = { fourOctetAs: true, ibgp: false, maxMessageLength: standardMaxMessageLength };
+
+/** RFC 9687 section 3.2: the least that the Send Hold Timer runs by default, in seconds. */
+const shortestSendHoldSeconds = 480;
+
+export function sendHoldSeconds({ sendHoldSeconds: configured, holdSeconds }: SessionOptions, { negotiated }: Pick<MachineDraft, 'negotiated'>): number {
+  return configured ?? Math.max(shortestSendHoldSeconds, 2 * (negotiated?.holdTimeSeconds ?? holdSeconds));
+}
 
 const order: readonly FsmState[] = ['Idle', 'Active', 'Connect', 'OpenSent', 'OpenConfirm', 'Established'];
 
@@ -98,6 +105,7 @@ function perform(draft: Draft, machine: MachineDraft, step: Step, event: FsmEven
         ...negotiate(options, open), remoteIdentifier: open.bgpIdentifier, remoteCapabilities: open.capabilities,
         localAddress: machine.localAddress, connection: machine.connection,
       };
+      machine.framer = machine.framer.withLimit(machine.negotiated.context.maxMessageLength);
       return;
     }
     case 'sendKeepalive':
@@ -120,7 +128,7 @@ function perform(draft: Draft, machine: MachineDraft, step: Step, event: FsmEven
       draft.outputs.push({ type: 'update', update: carried.update });
       return;
     case 'deliverRefresh':
-      if (carried.refresh !== undefined) draft.outputs.push({ type: 'refreshRequested', family: carried.refresh });
+      if (carried.refresh !== undefined) draft.outputs.push(carried.refresh);
       return;
     case 'notifyError': {
       assert(carried.error !== undefined, `${event} without its error`);
@@ -132,6 +140,9 @@ function perform(draft: Draft, machine: MachineDraft, step: Step, event: FsmEven
       notify(draft, machine, errorCodes.holdTimerExpired, 0, undefined, from === 'OpenConfirm'
         ? `nothing but its OPEN heard for ${agreed(machine).holdTimeSeconds} s (it may not hear us: is our TTL too low for its ttl-security?)`
         : `nothing heard for ${machine.negotiated?.holdTimeSeconds ?? openHoldSeconds} s`);
+      return;
+    case 'notifySendHoldTimerExpired':
+      notify(draft, machine, errorCodes.sendHoldTimerExpired, 0, undefined, `the peer took nothing of what we sent for ${sendHoldSeconds(options, machine)} s`);
       return;
     case 'notifyFsmError': {
       const { inOpenSent, inOpenConfirm, inEstablished } = errorSubcodes.finiteStateMachine;
@@ -190,6 +201,7 @@ function forgetConnection(machine: MachineDraft): void {
   delete machine.holdAtMs;
   delete machine.keepaliveAtMs;
   delete machine.silentAtMs;
+  delete machine.sendHoldAtMs;
   machine.framer = new Framer();
 }
 

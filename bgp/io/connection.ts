@@ -6,6 +6,8 @@ export interface ConnectionEvents {
   data(bytes: Uint8Array): void;
   /** Once, at the end, perhaps from within a call of ours; `error` unless it was we who closed. */
   closed(error?: string): void;
+  /** The kernel has not taken all that was written (true, and again whenever it takes some more), or has it all (false). */
+  written?(unsent: boolean): void;
 }
 
 export interface Connection {
@@ -45,6 +47,13 @@ export function connectionOf(socket: Socket, events: ConnectionEvents): Connecti
   });
   socket.on('error', (error) => finish((error as NodeJS.ErrnoException).code ?? error.message));
   socket.on('close', () => finish('closed'));
+  let unsent = false;
+  /** After a part of what waited has gone out. */
+  const progress = (): void => {
+    if (over || !unsent) return;
+    unsent = socket.writableLength > 0;
+    events.written?.(unsent);
+  };
   socket.resume();
   return {
     write(bytes) {
@@ -53,7 +62,11 @@ export function connectionOf(socket: Socket, events: ConnectionEvents): Connecti
         socket.destroy();
         return finish(`slow reader: more than ${backlogLimit / 1024 / 1024} MiB wait for the peer to read`);
       }
-      socket.write(bytes);
+      socket.write(bytes, progress);
+      if (!unsent && socket.writableLength > 0) {
+        unsent = true;
+        events.written?.(true);
+      }
     },
     close() {
       if (closing) return;

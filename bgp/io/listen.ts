@@ -14,10 +14,14 @@ export interface ListenOptions {
 
 export interface ListenPeer extends TtlOptions {
   readonly address: IpAddress;
+  /** Where the same link-local address is on several, the one that is meant. */
+  readonly interface?: string;
   readonly md5?: Uint8Array;
 }
 
 export interface Accepted {
+  /** The interface on which a link-local address was met. */
+  readonly interface?: string;
   readonly remoteAddress: IpAddress;
   readonly localAddress: IpAddress;
   /** Takes the connection over, before the callback returns; without it the connection is closed. */
@@ -56,7 +60,8 @@ export function listen(options: ListenOptions, onConnection: (accepted: Accepted
     socket.on('error', () => undefined); // until somebody takes it; then `connectionOf` hears it, too
     const remoteAddress = addressOf(socket.remoteAddress);
     const localAddress = addressOf(socket.localAddress);
-    const peer = peers.find((candidate) => candidate.address === remoteAddress);
+    const zone = socket.remoteAddress?.split('%')[1];
+    const peer = peers.find((candidate) => candidate.address === remoteAddress && (zone === undefined || (candidate.interface ?? zone) === zone));
     if (peer === undefined || remoteAddress === undefined || localAddress === undefined || (peer.ttlSecurity && !secured)) {
       socket.destroy();
       return;
@@ -69,7 +74,7 @@ export function listen(options: ListenOptions, onConnection: (accepted: Accepted
     }
     let taken = false;
     onConnection({
-      remoteAddress, localAddress,
+      ...(zone === undefined ? {} : { interface: zone }), remoteAddress, localAddress,
       take(events) {
         taken = true;
         return connectionOf(socket, events);

@@ -59,6 +59,7 @@ export function dial(options: DialOptions, events: DialEvents): Connection {
     clearTimeout(giveUp);
     connection = connectionOf(socket, {
       data: (bytes) => events.data(bytes),
+      written: (unsent) => events.written?.(unsent),
       closed(reason) {
         over = true;
         events.closed(reason);

@@ -19,6 +19,11 @@ export function isConfederation(segment: AsPathSegment): boolean {
   return segment.type === 'AS_CONFED_SEQUENCE' || segment.type === 'AS_CONFED_SET';
 }
 
+/** An AS_SET of either kind; deprecated (RFC 9774). */
+export function isSet(segment: AsPathSegment): boolean {
+  return segment.type === 'AS_SET' || segment.type === 'AS_CONFED_SET';
+}
+
 /** With two octets an ASN that does not fit becomes AS_TRANS. */
 export function encodeSegments(writer: ByteWriter, segments: readonly AsPathSegment[], octetsPerAsn: 2 | 4): void {
   for (const { type, asns } of segments) {

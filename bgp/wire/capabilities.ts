@@ -2,7 +2,7 @@ import type { ByteWriter} from '../../net/bytes.ts';
 import { ByteReader, ShortRead } from '../../net/bytes.ts';
 import { unreachable } from '../../net/assert.ts';
 import { BgpError } from '../errors.ts';
-import { capabilityCodes, errorCodes, errorSubcodes } from './iana.ts';
+import { capabilityCodes, errorCodes, errorSubcodes, roleNames } from './iana.ts';
 import type { Capability } from './messages.ts';
 
 /*
@@ -12,8 +12,14 @@ import type { Capability } from './messages.ts';
  *
  *   1   multiprotocol    AFI 2 | Reserved 1 | SAFI 1
  *   2   routeRefresh     empty
+ *   5   extendedNextHop  (AFI 2 | SAFI 2 | Next Hop AFI 2) *
+ *   6   extendedMessage  empty
+ *   9   role             role 1
  *   64  gracefulRestart  Restart Flags 4 bits, Restart Time 12 bits | (AFI 2 | SAFI 1 | Flags 1) *
  *   65  fourOctetAs      ASN 4
+ *   69  addPath          (AFI 2 | SAFI 1 | Send/Receive 1) *
+ *   70  enhancedRouteRefresh  empty
+ *   71  longLivedGracefulRestart  (AFI 2 | SAFI 1 | Flags 1 | Stale Time 3) *
  *   73  hostname         length 1 | hostname | length 1 | domain
  */
 
@@ -29,6 +35,22 @@ export function encodeCapability(writer: ByteWriter, capability: Capability): vo
       writer.u16(capability.afi).u8(0).u8(capability.safi);
       break;
     case 'routeRefresh':
+    case 'extendedMessage':
+    case 'enhancedRouteRefresh':
+      break;
+    case 'extendedNextHop':
+      for (const { afi, safi, nextHopAfi } of capability.families) writer.u16(afi).u16(safi).u16(nextHopAfi);
+      break;
+    case 'role':
+      writer.u8(roleNames.indexOf(capability.role));
+      break;
+    case 'addPath':
+      for (const { afi, safi, sendReceive } of capability.families) writer.u16(afi).u8(safi).u8(sendReceive);
+      break;
+    case 'longLivedGracefulRestart':
+      for (const { afi, safi, forwardingState, staleTimeSeconds } of capability.families) {
+        writer.u16(afi).u8(safi).u8(forwardingState ? forwardingStateBit : 0).u8(staleTimeSeconds >>> 16).u16(staleTimeSeconds & 0xffff);
+      }
       break;
     case 'fourOctetAs':
       writer.u32(capability.asn);
@@ -95,6 +117,24 @@ function decodeValue(code: number, value: ByteReader): Capability {
     }
     case capabilityCodes.routeRefresh:
       return { type: 'routeRefresh' };
+    case capabilityCodes.extendedMessage:
+      return { type: 'extendedMessage' };
+    case capabilityCodes.enhancedRouteRefresh:
+      return { type: 'enhancedRouteRefresh' };
+    case capabilityCodes.extendedNextHop:
+      return { type: 'extendedNextHop', families: decodeEach(value, () => ({ afi: value.u16(), safi: value.u16(), nextHopAfi: value.u16() })) };
+    case capabilityCodes.role:
+      return decodeRole(value);
+    case capabilityCodes.addPath:
+      return { type: 'addPath', families: decodeEach(value, () => ({ afi: value.u16(), safi: value.u8(), sendReceive: value.u8() })) };
+    case capabilityCodes.longLivedGracefulRestart:
+      return {
+        type: 'longLivedGracefulRestart',
+        families: decodeEach(value, () => ({
+          afi: value.u16(), safi: value.u8(), forwardingState: (value.u8() & forwardingStateBit) !== 0,
+          staleTimeSeconds: value.u8() * 0x10000 + value.u16(),
+        })),
+      };
     case capabilityCodes.fourOctetAs:
       return { type: 'fourOctetAs', asn: value.u32() };
     case capabilityCodes.gracefulRestart:
@@ -121,6 +161,19 @@ function decodeGracefulRestart(value: ByteReader): Capability {
     restartTimeSeconds: first & 0xfff,
     families,
   };
+}
+
+function decodeEach<Item>(value: ByteReader, decodeItem: () => Item): Item[] {
+  const items: Item[] = [];
+  while (value.left > 0) items.push(decodeItem());
+  return items;
+}
+
+/** A role that is not assigned says nothing that could mismatch; it stays as it came. */
+function decodeRole(value: ByteReader): Capability {
+  const number = value.u8();
+  const role = roleNames[number];
+  return role === undefined ? { type: 'unknown', code: capabilityCodes.role, value: Uint8Array.of(number) } : { type: 'role', role };
 }
 
 /** Only a draft, and only for people to read: what does not parse stays unknown instead of ending the session. */

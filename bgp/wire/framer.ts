@@ -35,6 +35,11 @@ export class Framer {
     this.wanted = wanted;
   }
 
+  /** The same stream, with another bound from the next message on. */
+  withLimit(maxMessageLength: number): Framer {
+    return new Framer(maxMessageLength, this.tail, this.length, this.wanted);
+  }
+
   /** Octets of a message that is not whole yet. */
   get pending(): number {
     return this.length;

@@ -14,6 +14,9 @@ export const headerLength = 19;
 /** What is never exceeded without RFC 8654. */
 export const standardMaxMessageLength = 4096;
 
+/** With RFC 8654. */
+export const extendedMaxMessageLength = 65535;
+
 /** The shortest message of each type, header included (RFC 4271 section 6.1, RFC 2918). */
 const minimumLengths: Readonly<Record<number, number>> = {
   [messageTypes.OPEN]: 29,

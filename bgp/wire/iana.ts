@@ -22,8 +22,14 @@ export const optionalParameters = {
 export const capabilityCodes = {
   multiprotocol: 1, // RFC 4760
   routeRefresh: 2, // RFC 2918
+  extendedNextHop: 5, // RFC 8950
+  extendedMessage: 6, // RFC 8654
+  role: 9, // RFC 9234
   gracefulRestart: 64, // RFC 4724
   fourOctetAs: 65, // RFC 6793
+  addPath: 69, // RFC 7911
+  enhancedRouteRefresh: 70, // RFC 7313
+  longLivedGracefulRestart: 71, // RFC 9494
   hostname: 73, // draft-walton-bgp-hostname-capability
 } as const;
 
@@ -41,13 +47,18 @@ export const attributeCodes = {
   CLUSTER_LIST: 10, // RFC 4456
   MP_REACH_NLRI: 14, // RFC 4760
   MP_UNREACH_NLRI: 15, // RFC 4760
+  EXTENDED_COMMUNITIES: 16, // RFC 4360
   AS4_PATH: 17, // RFC 6793
   AS4_AGGREGATOR: 18, // RFC 6793
   LARGE_COMMUNITY: 32, // RFC 8092
+  OTC: 35, // RFC 9234
 } as const;
 
 /** Attribute Flags, RFC 4271 section 4.3. */
 export const attributeFlags = { optional: 0x80, transitive: 0x40, partial: 0x20, extendedLength: 0x10 } as const;
+
+/** BGP Role values, RFC 9234 section 4.1, in order. */
+export const roleNames = ['provider', 'rs', 'rs-client', 'customer', 'peer'] as const;
 
 /** Values of ORIGIN, in order. */
 export const originNames = ['IGP', 'EGP', 'INCOMPLETE'] as const;
@@ -95,6 +106,7 @@ export const errorSubcodes = {
     unsupportedOptionalParameter: 4,
     unacceptableHoldTime: 6,
     unsupportedCapability: 7,
+    roleMismatch: 11,
   },
   update: {
     malformedAttributeList: 1,

@@ -2,8 +2,8 @@ import { assert } from '../../net/assert.ts';
 import type { ByteReader, ByteWriter } from '../../net/bytes.ts';
 import { ipFromBytes, isIpv4, isLinkLocal, type Family, type IpAddress } from '../../net/ip.ts';
 import { afis, safis } from './iana.ts';
-import type { AfiSafi, MpReach, MpUnreach } from './messages.ts';
-import { decodePrefixes, encodeAddress, encodePrefix } from './nlri.ts';
+import type { AfiSafi, CodecContext, MpReach, MpUnreach } from './messages.ts';
+import { decodePrefixes, encodeAddress, encodePrefixes } from './nlri.ts';
 
 /*
  * RFC 4760 sections 3 and 4, RFC 2545 section 3
@@ -11,7 +11,7 @@ import { decodePrefixes, encodeAddress, encodePrefix } from './nlri.ts';
  *   MP_REACH_NLRI     AFI 2 | SAFI 1 | Length of Next Hop 1 | Next Hop | Reserved 1 | NLRI
  *   MP_UNREACH_NLRI   AFI 2 | SAFI 1 | Withdrawn Routes
  *
- *   Next Hop: 4 octets for IPv4; for IPv6 16 (global), or 32 (global, link-local)
+ *   Next Hop: 4 octets for IPv4; for IPv6, and with RFC 8950 for IPv4, 16 (global), or 32 (global, link-local)
  */
 
 /** A next hop field that its family does not allow. */
@@ -38,49 +38,73 @@ export function familyOfAfiSafi({ afi, safi }: AfiSafi): Family | undefined {
 export function encodeMpReach(writer: ByteWriter, value: MpReach): void {
   const { nextHop, linkLocalNextHop } = value;
   assert(nextHop !== undefined, 'an MP_REACH_NLRI that we write has a next hop');
-  assert(isIpv4(nextHop) === (value.afi === afis.ipv4), 'the next hop is of the family of its routes');
-  const octets = value.afi === afis.ipv4 ? 4 : linkLocalNextHop === undefined ? 16 : 32;
+  assert(value.afi === afis.ipv4 || !isIpv4(nextHop), 'IPv6 routes have an IPv6 next hop');
+  const octets = isIpv4(nextHop) ? 4 : linkLocalNextHop === undefined ? 16 : 32;
   writer.u16(value.afi).u8(value.safi).u8(octets);
   encodeAddress(writer, nextHop);
   if (octets === 32) encodeAddress(writer, linkLocalNextHop as IpAddress);
   writer.u8(0);
-  for (const prefix of value.nlri) encodePrefix(writer, prefix);
+  encodePrefixes(writer, value.nlri, value.pathIds);
 }
 
-/** Throws ShortRead, BadPrefix or {@link BadNextHop}. Of a family that we don't speak only its numbers are read. */
-export function decodeMpReach(value: ByteReader): MpReach {
+/**
+ * Throws ShortRead, BadPrefix or {@link BadNextHop}. Of a family that we don't speak, or that was not agreed on, only its numbers are
+ * read. An IPv6 next hop for IPv4 that was not agreed on gives routes without a next hop.
+ */
+export function decodeMpReach(value: ByteReader, context: CodecContext): MpReach {
   const afi = value.u16();
   const safi = value.u8();
   const nextHop = value.sub(value.u8());
   value.u8();
-  const family = familyOfAfiSafi({ afi, safi });
+  const family = agreedFamily({ afi, safi }, context);
   if (family === undefined) {
     value.rest();
     return { afi, safi, nextHop: undefined, nlri: [] };
   }
-  const size = family === 'ipv4-unicast' ? 4 : 16;
-  const octets = nextHop.left;
-  if (octets !== size && !(size === 16 && octets === 32)) throw new BadNextHop(`a next hop of ${octets} octets for ${family}`);
-  const global = ipFromBytes(nextHop.bytes, nextHop.offset, size);
-  const linkLocal = octets === 32 ? ipFromBytes(nextHop.bytes, nextHop.offset + 16, 16) : undefined;
-  const nlri = decodePrefixes(value, size);
-  // Some routers fill the second half with zeros: no address, so none is given.
-  return linkLocal !== undefined && isLinkLocal(linkLocal)
-    ? { afi, safi, nextHop: global, linkLocalNextHop: linkLocal, nlri }
-    : { afi, safi, nextHop: global, nlri };
+  const hop = decodeNextHop(nextHop, family, context);
+  const pathIds = pathIdsOf(family, context);
+  const nlri = decodePrefixes(value, family === 'ipv4-unicast' ? 4 : 16, pathIds);
+  return { afi, safi, ...hop, nlri, ...(pathIds === undefined ? {} : { pathIds }) };
+}
+
+function decodeNextHop(field: ByteReader, family: Family, context: CodecContext): Pick<MpReach, 'nextHop' | 'linkLocalNextHop'> {
+  const octets = field.left;
+  const ipv4 = family === 'ipv4-unicast';
+  if (ipv4 && octets === 4) return { nextHop: ipFromBytes(field.bytes, field.offset, 4) };
+  if (octets !== 16 && octets !== 32) throw new BadNextHop(`a next hop of ${octets} octets for ${family}`);
+  if (ipv4 && context.extendedNextHop !== true) return { nextHop: undefined };
+  const global = ipFromBytes(field.bytes, field.offset, 16);
+  const second = octets === 32 ? ipFromBytes(field.bytes, field.offset + 16, 16) : undefined;
+  // Some routers fill the second half with zeros: no address, so none is given. Others have no global one.
+  if (second === undefined || !isLinkLocal(second)) return { nextHop: global };
+  return global === '::' ? { nextHop: second } : { nextHop: global, linkLocalNextHop: second };
 }
 
 export function encodeMpUnreach(writer: ByteWriter, value: MpUnreach): void {
   writer.u16(value.afi).u8(value.safi);
-  for (const prefix of value.withdrawn) encodePrefix(writer, prefix);
+  encodePrefixes(writer, value.withdrawn, value.pathIds);
 }
 
 /** Throws ShortRead or BadPrefix. */
-export function decodeMpUnreach(value: ByteReader): MpUnreach {
+export function decodeMpUnreach(value: ByteReader, context: CodecContext): MpUnreach {
   const afi = value.u16();
   const safi = value.u8();
-  const family = familyOfAfiSafi({ afi, safi });
-  if (family !== undefined) return { afi, safi, withdrawn: decodePrefixes(value, family === 'ipv4-unicast' ? 4 : 16) };
-  value.rest();
-  return { afi, safi, withdrawn: [] };
+  const family = agreedFamily({ afi, safi }, context);
+  if (family === undefined) {
+    value.rest();
+    return { afi, safi, withdrawn: [] };
+  }
+  const pathIds = pathIdsOf(family, context);
+  const withdrawn = decodePrefixes(value, family === 'ipv4-unicast' ? 4 : 16, pathIds);
+  return { afi, safi, withdrawn, ...(pathIds === undefined ? {} : { pathIds }) };
+}
+
+/** RFC 4760 section 8: what was not agreed on is not spoken. */
+function agreedFamily(numbers: AfiSafi, { families }: CodecContext): Family | undefined {
+  const family = familyOfAfiSafi(numbers);
+  return family !== undefined && families?.includes(family) !== false ? family : undefined;
+}
+
+function pathIdsOf(family: Family, { addPath }: CodecContext): number[] | undefined {
+  return addPath?.includes(family) === true ? [] : undefined;
 }

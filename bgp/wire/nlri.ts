@@ -29,17 +29,32 @@ export function encodePrefix(writer: ByteWriter, prefix: Prefix): void {
   for (let i = 0; i < count; i++) writer.u8(octets[i] as number);
 }
 
+/** A list of prefixes, each with its path identifier where there are any. */
+export function encodePrefixes(writer: ByteWriter, prefixes: readonly Prefix[], pathIds?: readonly number[]): void {
+  for (const [i, prefix] of prefixes.entries()) {
+    if (pathIds !== undefined) writer.u32(pathIds[i] ?? 0);
+    encodePrefix(writer, prefix);
+  }
+}
+
 /** 4 or 16 octets. */
 export function encodeAddress(writer: ByteWriter, address: IpAddress): void {
   writer.append(ipToBytes(address));
 }
 
-/** Prefixes up to the reader's end; bits behind the prefix length are cleared. Throws {@link BadPrefix}. */
-export function decodePrefixes(reader: ByteReader, addressLength: 4 | 16): Prefix[] {
+/**
+ * Prefixes up to the reader's end; bits behind the prefix length are cleared. Throws {@link BadPrefix}.
+ * @param pathIds takes the path identifier before each prefix (RFC 7911 section 3); without it there are none.
+ */
+export function decodePrefixes(reader: ByteReader, addressLength: 4 | 16, pathIds?: number[]): Prefix[] {
   const prefixes: Prefix[] = [];
   const scratch = new Uint8Array(addressLength);
   while (reader.left > 0) {
     const at = reader.offset;
+    if (pathIds !== undefined) {
+      if (reader.left < 5) throw new BadPrefix(`${reader.left} octets are no path identifier and prefix`, at);
+      pathIds.push(reader.u32());
+    }
     const length = reader.u8();
     if (length > addressLength * 8) throw new BadPrefix(`prefix length ${length}`, at);
     const count = (length + 7) >>> 3;

@@ -1,11 +1,11 @@
 import type { ByteReader } from '../../net/bytes.ts';
-import type { Prefix } from '../../net/ip.ts';
+import { isUnusable, type Prefix } from '../../net/ip.ts';
 import { BgpError } from '../errors.ts';
-import { finishMessage, startMessage } from './header.ts';
+import { finishMessage, headerLength, startMessage } from './header.ts';
 import { attributeCodes, errorCodes, errorSubcodes } from './iana.ts';
-import type { CodecContext, PathAttributes, UpdateMessage } from './messages.ts';
-import { BadPrefix, decodePrefixes, encodePrefix } from './nlri.ts';
-import { decodeAttributes, encodeAttributes } from './path-attributes.ts';
+import type { CodecContext, PathAttributes, UpdateMessage, UpdateProblem } from './messages.ts';
+import { BadPrefix, decodePrefixes, encodePrefixes } from './nlri.ts';
+import { decodeAttributes, encodeAttributes, type Finding } from './path-attributes.ts';
 
 /*
  * RFC 4271 section 4.3
@@ -19,25 +19,46 @@ export function encodeUpdate(message: UpdateMessage, context: CodecContext): Uin
   const writer = startMessage('UPDATE');
   let at = writer.length;
   writer.u16(0);
-  for (const prefix of message.withdrawn) encodePrefix(writer, prefix);
+  encodePrefixes(writer, message.withdrawn, message.withdrawnPathIds);
   writer.patchU16(at, writer.length - at - 2);
   at = writer.length;
   writer.u16(0);
   encodeAttributes(writer, message.attributes, context);
   writer.patchU16(at, writer.length - at - 2);
-  for (const prefix of message.nlri) encodePrefix(writer, prefix);
+  encodePrefixes(writer, message.nlri, message.pathIds);
   return finishMessage(writer);
 }
 
-/** @throws BgpError 3/…, see `decodeAttributes`, and 3/3 (data: the type code) and 3/10. */
+/**
+ * What is wrong and not worth the session stands in `problems` (RFC 7606); the routes of a family that was not agreed on are left out.
+ * @throws BgpError 3/1 (lengths that don't fit), 3/10, what `decodeAttributes` throws, and any error where no route can be found that it
+ * could be held against.
+ */
 export function decodeUpdate(reader: ByteReader, context: CodecContext): UpdateMessage {
   const withdrawnField = field(reader, 'Withdrawn Routes', 2);
   const attributesField = field(reader, 'Total Path Attribute', 0);
-  const withdrawn = ipv4Prefixes(withdrawnField);
-  const attributes = decodeAttributes(attributesField, { ...context, hasNlri: reader.left > 0 });
-  const nlri = ipv4Prefixes(reader);
-  if (nlri.length > 0 || attributes.mpReach !== undefined) requireWellKnown(attributes, nlri.length > 0, context);
-  return { type: 'UPDATE', withdrawn, attributes, nlri };
+  const addPath = context.addPath?.includes('ipv4-unicast') === true;
+  const withdrawnPathIds = addPath ? [] : undefined;
+  const pathIds = addPath ? [] : undefined;
+  const withdrawn = ipv4Prefixes(withdrawnField, withdrawnPathIds);
+  const hasNlri = reader.left > 0;
+  const { attributes, findings, reaches, more } = decodeAttributes(attributesField, { ...context, hasNlri });
+  const nlri = ipv4Prefixes(reader, pathIds);
+  const problems = [...findings];
+  const missing = hasNlri || reaches ? missingWellKnown(attributes, hasNlri, context) : undefined;
+  // What is there and malformed is not missing, too.
+  if (missing !== undefined && !findings.some(({ handling }) => handling === 'treat-as-withdraw')) problems.push(missing);
+  const badHop = unusableNextHop(attributes);
+  if (badHop !== undefined) problems.push(badHop);
+  // RFC 7606 section 5.2: without routes nobody can tell which are meant.
+  const worst = problems.find(({ handling }) => handling === 'treat-as-withdraw');
+  if (worst !== undefined && more && !hasNlri && !reaches) throw worst.error;
+  const spoken = context.families?.includes('ipv4-unicast') !== false;
+  return {
+    type: 'UPDATE', withdrawn: spoken ? withdrawn : [], attributes, nlri: spoken ? nlri : [],
+    ...(withdrawnPathIds === undefined ? {} : { withdrawnPathIds }), ...(pathIds === undefined ? {} : { pathIds }),
+    ...(problems.length === 0 ? {} : { problems: problems.map(problemOf) }),
+  };
 }
 
 /** RFC 4271 section 6.3: a length that leaves no room for what must follow is a Malformed Attribute List. */
@@ -51,23 +72,39 @@ function field(reader: ByteReader, name: string, behind: number): ByteReader {
   return reader.sub(length);
 }
 
-function ipv4Prefixes(reader: ByteReader): Prefix[] {
+function ipv4Prefixes(reader: ByteReader, pathIds?: number[]): Prefix[] {
   try {
-    return decodePrefixes(reader, 4);
+    return decodePrefixes(reader, 4, pathIds);
   } catch (error) {
     if (!(error instanceof BadPrefix)) throw error;
     throw new BgpError(errorCodes.update, subcodes.invalidNetworkField, error.message, undefined, error.offset);
   }
 }
 
-function requireWellKnown(attributes: PathAttributes, hasNlri: boolean, context: CodecContext): void {
+/** RFC 7606 section 3 (d). */
+function missingWellKnown(attributes: PathAttributes, hasNlri: boolean, context: CodecContext): Finding | undefined {
   const missing =
     attributes.origin === undefined ? 'ORIGIN'
     : attributes.asPath === undefined ? 'AS_PATH'
     : hasNlri && attributes.nextHop === undefined ? 'NEXT_HOP'
     : context.ibgp && attributes.localPref === undefined ? 'LOCAL_PREF'
     : undefined;
-  if (missing === undefined) return;
+  if (missing === undefined) return undefined;
   const data = Uint8Array.of(attributeCodes[missing]);
-  throw new BgpError(errorCodes.update, subcodes.missingWellKnown, `${missing} is missing`, data);
+  return { handling: 'treat-as-withdraw', error: new BgpError(errorCodes.update, subcodes.missingWellKnown, `${missing} is missing`, data) };
+}
+
+/** A next hop in MP_REACH_NLRI that is no host, or of a family that was not agreed on: its routes go nowhere (RFC 8950 section 4). */
+function unusableNextHop({ mpReach }: PathAttributes): Finding | undefined {
+  if (mpReach === undefined || mpReach.nlri.length === 0) return undefined;
+  const { nextHop } = mpReach;
+  const detail = nextHop === undefined ? 'an IPv6 next hop for IPv4 that was not agreed on'
+    : isUnusable(nextHop) ? `${nextHop} is no host` : undefined;
+  if (detail === undefined) return undefined;
+  return { handling: 'treat-as-withdraw', error: new BgpError(errorCodes.update, subcodes.invalidNextHop, `MP_REACH_NLRI: ${detail}`) };
+}
+
+function problemOf({ handling, error }: Finding): UpdateProblem {
+  const { code, subcode, offset, message: text } = error;
+  return { handling: handling as UpdateProblem['handling'], code, subcode, offset: offset ?? headerLength, text };
 }

@@ -16,6 +16,7 @@ const expected: Readonly<Record<FsmEvent, readonly [idle: string, connect: strin
   ConnectRetryTimer_Expires:                ['Idle', 'Connect', 'Connect', 'Idle fsm', 'Idle fsm', 'Idle fsm'],
   HoldTimer_Expires:                        ['Idle', 'Idle', 'Idle', 'Idle hold', 'Idle hold', 'Idle hold'],
   KeepaliveTimer_Expires:                   ['Idle', 'Idle', 'Idle', 'Idle fsm', 'OpenConfirm', 'Established'],
+  SendHoldTimer_Expires:                    ['Idle', 'Idle', 'Idle', 'Idle fsm', 'Idle send hold', 'Idle send hold'],
   Tcp_CR_Acked:                             ['Idle', 'OpenSent', 'OpenSent', 'OpenSent', 'OpenConfirm', 'Established'],
   TcpConnectionConfirmed:                   ['Idle', 'OpenSent', 'OpenSent', 'OpenSent', 'OpenConfirm', 'Established'],
   TcpConnectionFails:                       ['Idle', 'Idle', 'Idle', 'Active', 'Idle', 'Idle'],
@@ -32,7 +33,7 @@ const expected: Readonly<Record<FsmEvent, readonly [idle: string, connect: strin
 };
 
 const notifications: Readonly<Partial<Record<Step, string>>> = {
-  notifyCease: 'cease', notifyError: 'error', notifyFsmError: 'fsm', notifyHoldTimerExpired: 'hold', notifyCollision: 'collision',
+  notifyCease: 'cease', notifyError: 'error', notifyFsmError: 'fsm', notifyHoldTimerExpired: 'hold', notifySendHoldTimerExpired: 'send hold', notifyCollision: 'collision',
 };
 
 describe('the table of the BGP FSM', () => {

@@ -21,7 +21,7 @@ describe('the OPEN that we send', () => {
   it('tells families, route refresh and the 4-octet ASN', () => {
     assert.deepEqual(ownOpen(options, true), {
       type: 'OPEN', version: 4, myAs: 65010, holdTimeSeconds: 9, bgpIdentifier: '192.0.2.17',
-      capabilities: [ipv4, ipv6, { type: 'routeRefresh' }, as4(65010)],
+      capabilities: [ipv4, ipv6, { type: 'routeRefresh' }, { type: 'enhancedRouteRefresh' }, { type: 'extendedMessage' }, as4(65010)],
     });
   });
 
@@ -65,8 +65,8 @@ describe('negotiation', () => {
   }
 
   it('takes 4-octet ASNs where both sides have the capability, and eBGP for what it is', () => {
-    assert.deepEqual(negotiate(options, open()).context, { fourOctetAs: true, ibgp: false, maxMessageLength: 4096 });
-    assert.deepEqual(negotiate(options, open({ capabilities: [] })).context, { fourOctetAs: false, ibgp: false, maxMessageLength: 4096 });
+    assert.deepEqual(negotiate(options, open()).context, { fourOctetAs: true, ibgp: false, maxMessageLength: 4096, families: options.families, peerAsn: 65020 });
+    assert.deepEqual(negotiate(options, open({ capabilities: [] })).context, { fourOctetAs: false, ibgp: false, maxMessageLength: 4096, families: ['ipv4-unicast'], peerAsn: 65020 });
     assert.equal(negotiate({ ...options, localAsn: 65020 }, open()).context.ibgp, true);
   });
 

@@ -114,7 +114,9 @@ export class Bench {
       case 'update':
         return ['update'];
       case 'refreshRequested':
-        return [`refreshRequested ${output.family}`];
+      case 'refreshBegins':
+      case 'refreshEnds':
+        return [`${output.type} ${output.family}`];
       case 'down':
       case 'established':
         return [output.type];

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { routesOf } from '../../bgp/pack-updates.ts';
 import type { SessionOptions } from '../../bgp/session.ts';
 import { createSession, stepSession, type SessionOutput, type SessionState } from '../../bgp/session.ts';
 import { decodeMessage, encodeMessage } from '../../bgp/wire/message.ts';
@@ -23,7 +24,7 @@ describe('a session', () => {
     assert.equal(bench.state.negotiated, undefined, 'nothing can be sent before Established');
     assert.deepEqual(bench.peer(1, keepalive), ['OpenConfirm→Established', 'established']);
     assert.deepEqual(bench.state.negotiated, {
-      context, families: ['ipv4-unicast', 'ipv6-unicast'], holdTimeSeconds: 9, keepaliveSeconds: 3, routeRefresh: true,
+      context: { ...context, families: ['ipv4-unicast', 'ipv6-unicast'] }, families: ['ipv4-unicast', 'ipv6-unicast'], enhancedRouteRefresh: false, holdTimeSeconds: 9, keepaliveSeconds: 3, routeRefresh: true,
       remoteIdentifier: '192.0.2.1', remoteCapabilities: open().capabilities, localAddress: local, connection: 1,
     });
     assert.deepEqual(bench.state.messages, { sent: { OPEN: 1, KEEPALIVE: 1 }, received: { OPEN: 1, KEEPALIVE: 1 } });
@@ -53,12 +54,20 @@ describe('a session', () => {
     assert.deepEqual(bench.dialled, []);
   });
 
+  it('tells where all routes of a family begin and end (RFC 7313), and says so itself', () => {
+    const bench = new Bench();
+    const connection = bench.establish(open({ capabilities: [...open().capabilities, { type: 'enhancedRouteRefresh' }] }));
+    assert.deepEqual(bench.peer(connection, { type: 'ROUTE-REFRESH', afi: 1, safi: 1, subtype: 1 }), ['refreshBegins ipv4-unicast']);
+    assert.deepEqual(bench.peer(connection, { type: 'ROUTE-REFRESH', afi: 1, safi: 1, subtype: 2 }), ['refreshEnds ipv4-unicast']);
+    assert.deepEqual(bench.give({ type: 'send', updates: [route], refreshing: ['ipv4-unicast'] }), ['1 ROUTE-REFRESH', '1 UPDATE', '1 ROUTE-REFRESH']);
+  });
+
   it('delivers UPDATEs whole, and route refresh for the families agreed on', () => {
     const bench = new Bench({ families: ['ipv4-unicast'] });
     const connection = bench.establish();
     assert.deepEqual(bench.peer(connection, route, endOfRib), ['update', 'update']);
     assert.deepEqual(bench.peer(connection, { type: 'ROUTE-REFRESH', afi: 1, safi: 1, subtype: 0 }), ['refreshRequested ipv4-unicast']);
-    for (const [afi, safi, subtype] of [[2, 1, 0], [1, 128, 0], [25, 70, 0], [1, 1, 1], [1, 1, 255]] as const) {
+    for (const [afi, safi, subtype] of [[2, 1, 0], [1, 128, 0], [25, 70, 0], [2, 1, 1], [1, 1, 3], [1, 1, 255]] as const) {
       assert.deepEqual(bench.peer(connection, { type: 'ROUTE-REFRESH', afi, safi, subtype }), [], `${afi}/${safi} subtype ${subtype} is ignored`);
     }
     assert.equal(bench.state.fsm, 'Established');
@@ -208,10 +217,34 @@ describe('an error in Established', () => {
     const bench = new Bench();
     bench.establish();
     const bytes = new Uint8Array(encodeMessage({ ...route, attributes: { ...route.attributes, communities: [] } }, context));
-    bytes[26] = 9; // ORIGIN of 9
-    assert.deepEqual(bench.give({ type: 'data', connection: 1, bytes }), ['Established→Idle', '1 NOTIFICATION 3/6', 'close 1', 'down']);
-    assert.match(bench.state.lastError?.text ?? '', /Invalid ORIGIN/);
+    bytes[24] = 99; // a well-known attribute that nobody knows, where ORIGIN was
+    assert.deepEqual(bench.give({ type: 'data', connection: 1, bytes }), ['Established→Idle', '1 NOTIFICATION 3/2', 'close 1', 'down']);
+    assert.match(bench.state.lastError?.text ?? '', /Unrecognized Well-known/);
     assert.equal(bench.state.negotiated, undefined);
+  });
+
+  it('that only its routes pay for is counted, and told now and then (RFC 7606)', () => {
+    const bench = new Bench();
+    bench.establish();
+    const bytes = new Uint8Array(encodeMessage({ ...route, attributes: { ...route.attributes, communities: [] } }, context));
+    bytes[26] = 9; // ORIGIN of 9
+    const told: string[] = [];
+    const send = (): void => {
+      const { state, outputs } = stepSession(bench.state, { type: 'data', connection: 1, bytes }, { monotonicMs: bench.nowMs, wallMs: 0, wallTrusted: true }, () => 0, () => 99);
+      bench.state = state;
+      for (const output of outputs) {
+        if (output.type === 'note' && output.note.event === 'session.problem') told.push(output.note.text);
+        if (output.type === 'update') assert.deepEqual(routesOf(output.update).map(({ type }) => type), ['withdraw']);
+      }
+    };
+    for (let i = 0; i < 1000; i++) send();
+    assert.equal(told.length, 1);
+    assert.match(told[0] as string, /treat-as-withdraw: UPDATE Message Error \/ Invalid ORIGIN Attribute \(3\/6\): ORIGIN: ORIGIN 9/);
+    bench.nowMs += 10_000;
+    send();
+    assert.match(told[1] as string, /999 more/);
+    assert.deepEqual(bench.state.damaged, { 'treat-as-withdraw': 1001, 'attribute-discard': 0 });
+    assert.equal(bench.state.fsm, 'Established');
   });
 
   it('keeps what stood before it in the same segment, and drops what stood behind', () => {

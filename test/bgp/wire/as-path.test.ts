@@ -42,7 +42,7 @@ describe('AS_PATH', () => {
     const message: UpdateMessage = {
       type: 'UPDATE',
       withdrawn: [],
-      attributes: { asPath: [sequence(65010, big), set(5, big)], aggregator: { asn: big, address: '192.0.2.1' as never } },
+      attributes: { asPath: [sequence(65010, big, 5)], aggregator: { asn: big, address: '192.0.2.1' as never } },
       nlri: [],
     };
     assert.deepEqual(decodeMessage(encodeMessage(message, ebgp2), ebgp2), message);

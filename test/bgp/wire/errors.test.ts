@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { BgpError } from '../../../bgp/errors.ts';
 import { decodeMessage } from '../../../bgp/wire/message.ts';
-import type { CodecContext, Message, OpenMessage, UpdateMessage } from '../../../bgp/wire/messages.ts';
+import type { CodecContext, Message, OpenMessage, UpdateMessage, UpdateProblem } from '../../../bgp/wire/messages.ts';
 import { ebgp, ebgp2, hex, ibgp, message, octets, update } from './build.ts';
 
 const origin = '40010100';
@@ -20,6 +20,8 @@ interface Row {
   /** Hex. */
   readonly data?: string;
   readonly context?: CodecContext;
+  /** RFC 7606: it does not cost the session; the data is not looked at then. Left out: it does. */
+  readonly handling?: UpdateProblem['handling'];
 }
 
 /** MP_REACH_NLRI around a value. */
@@ -65,40 +67,39 @@ const rows: readonly Row[] = [
   { what: 'one octet of an attribute', bytes: update('', '40', ''), code: 3, subcode: 1 },
   { what: 'an extended length cut short', bytes: update('', '500100', ''), code: 3, subcode: 1 },
   { what: 'an attribute beyond the list', bytes: update('', '40010200', ''), code: 3, subcode: 1 },
-  { what: 'ORIGIN twice', bytes: update('', origin + origin, ''), code: 3, subcode: 1 },
-  { what: 'an unknown attribute twice', bytes: update('', 'c06300c06300', ''), code: 3, subcode: 1 },
+  { what: 'ORIGIN twice', bytes: update('', origin + origin, ''), code: 3, subcode: 1, handling: 'attribute-discard' },
+  { what: 'an unknown attribute twice', bytes: update('', 'c06300c06300', ''), code: 3, subcode: 1, handling: 'attribute-discard' },
   { what: 'an unknown well-known attribute', bytes: update('', '40630201ff', ''), code: 3, subcode: 2, data: '40630201ff' },
-  { what: 'no attribute at all', bytes: update('', '', nlri), code: 3, subcode: 3, data: '01' },
-  { what: 'no AS_PATH', bytes: update('', origin + nextHop, nlri), code: 3, subcode: 3, data: '02' },
-  { what: 'no NEXT_HOP', bytes: update('', origin + asPath, nlri), code: 3, subcode: 3, data: '03' },
-  { what: 'no LOCAL_PREF on iBGP', bytes: update('', origin + asPath + nextHop, nlri), code: 3, subcode: 3, data: '05', context: ibgp },
-  { what: 'MP_REACH_NLRI without ORIGIN', bytes: update('', mp(`00020110${global6}00`), ''), code: 3, subcode: 3, data: '01' },
+  { what: 'no attribute at all', bytes: update('', '', nlri), code: 3, subcode: 3, data: '01', handling: 'treat-as-withdraw' },
+  { what: 'no AS_PATH', bytes: update('', origin + nextHop, nlri), code: 3, subcode: 3, data: '02', handling: 'treat-as-withdraw' },
+  { what: 'no NEXT_HOP', bytes: update('', origin + asPath, nlri), code: 3, subcode: 3, data: '03', handling: 'treat-as-withdraw' },
+  { what: 'no LOCAL_PREF on iBGP', bytes: update('', origin + asPath + nextHop, nlri), code: 3, subcode: 3, data: '05', context: ibgp, handling: 'treat-as-withdraw' },
+  { what: 'MP_REACH_NLRI without ORIGIN', bytes: update('', mp(`00020110${global6}00` + '80' + global6), ''), code: 3, subcode: 3, data: '01', handling: 'treat-as-withdraw' },
   { what: 'an optional ORIGIN', bytes: update('', 'c0010100', ''), code: 3, subcode: 4, data: 'c0010100' },
-  { what: 'a partial ORIGIN', bytes: update('', '60010100', ''), code: 3, subcode: 4, data: '60010100' },
   { what: 'a transitive MED', bytes: update('', 'c00404000000ff', ''), code: 3, subcode: 4, data: 'c00404000000ff' },
   { what: 'a non-transitive COMMUNITIES', bytes: update('', '800804fdf20064', ''), code: 3, subcode: 4, data: '800804fdf20064' },
   { what: 'a transitive MP_UNREACH_NLRI', bytes: update('', 'c00f03000201', ''), code: 3, subcode: 4, data: 'c00f03000201' },
   { what: 'ORIGIN of 2', bytes: update('', '4001020000', ''), code: 3, subcode: 5, data: '4001020000' },
-  { what: 'NEXT_HOP of 5', bytes: update('', '400305c000020300', nlri), code: 3, subcode: 5, data: '400305c000020300' },
+  { what: 'NEXT_HOP of 5', bytes: update('', '400305c000020300', nlri), code: 3, subcode: 5, data: '400305c000020300', handling: 'treat-as-withdraw' },
   { what: 'MED of 3', bytes: update('', '800403000000', ''), code: 3, subcode: 5, data: '800403000000' },
-  { what: 'LOCAL_PREF of 5', bytes: update('', '4005050000000000', ''), code: 3, subcode: 5, data: '4005050000000000' },
-  { what: 'ATOMIC_AGGREGATE of 1', bytes: update('', '40060100', ''), code: 3, subcode: 5, data: '40060100' },
-  { what: 'AGGREGATOR of 6 with 4-octet ASNs', bytes: update('', 'c00706fdf2c0000201', ''), code: 3, subcode: 5, data: 'c00706fdf2c0000201' },
-  { what: 'AGGREGATOR of 8 with 2-octet ASNs', bytes: update('', 'c007080000fdf2c0000201', ''), code: 3, subcode: 5, data: 'c007080000fdf2c0000201', context: ebgp2 },
+  { what: 'LOCAL_PREF of 5', bytes: update('', '4005050000000000', ''), code: 3, subcode: 5, data: '4005050000000000', context: ibgp },
+  { what: 'ATOMIC_AGGREGATE of 1', bytes: update('', '40060100', ''), code: 3, subcode: 5, data: '40060100', handling: 'attribute-discard' },
+  { what: 'AGGREGATOR of 6 with 4-octet ASNs', bytes: update('', 'c00706fdf2c0000201', ''), code: 3, subcode: 5, data: 'c00706fdf2c0000201', handling: 'attribute-discard' },
+  { what: 'AGGREGATOR of 8 with 2-octet ASNs', bytes: update('', 'c007080000fdf2c0000201', ''), code: 3, subcode: 5, data: 'c007080000fdf2c0000201', context: ebgp2, handling: 'attribute-discard' },
   { what: 'COMMUNITIES of 3', bytes: update('', 'c00803fdf200', ''), code: 3, subcode: 5, data: 'c00803fdf200' },
   { what: 'COMMUNITIES of 0', bytes: update('', 'c00800', ''), code: 3, subcode: 5, data: 'c00800' },
-  { what: 'ORIGINATOR_ID of 5', bytes: update('', '800905c000020100', ''), code: 3, subcode: 5, data: '800905c000020100' },
-  { what: 'CLUSTER_LIST of 6', bytes: update('', '800a06c00002010000', ''), code: 3, subcode: 5, data: '800a06c00002010000' },
+  { what: 'ORIGINATOR_ID of 5', bytes: update('', '800905c000020100', ''), code: 3, subcode: 5, data: '800905c000020100', context: ibgp },
+  { what: 'CLUSTER_LIST of 6', bytes: update('', '800a06c00002010000', ''), code: 3, subcode: 5, data: '800a06c00002010000', context: ibgp },
   { what: 'LARGE_COMMUNITY of 16', bytes: update('', `c02010${'00'.repeat(16)}`, ''), code: 3, subcode: 5, data: `c02010${'00'.repeat(16)}` },
   { what: 'an extended length is part of the data', bytes: update('', '500100020000', ''), code: 3, subcode: 5, data: '500100020000' },
   { what: 'ORIGIN 3', bytes: update('', '40010103', ''), code: 3, subcode: 6, data: '40010103' },
-  { what: 'NEXT_HOP 0.0.0.0', bytes: update('', `${origin}${asPath}40030400000000`, nlri), code: 3, subcode: 8, data: '40030400000000' },
-  { what: 'NEXT_HOP 127.0.0.1', bytes: update('', `${origin}${asPath}4003047f000001`, nlri), code: 3, subcode: 8, data: '4003047f000001' },
-  { what: 'NEXT_HOP 224.0.0.1', bytes: update('', `${origin}${asPath}400304e0000001`, nlri), code: 3, subcode: 8, data: '400304e0000001' },
-  { what: 'NEXT_HOP 255.255.255.255', bytes: update('', `${origin}${asPath}400304ffffffff`, nlri), code: 3, subcode: 8, data: '400304ffffffff' },
+  { what: 'NEXT_HOP 0.0.0.0', bytes: update('', `${origin}${asPath}40030400000000`, nlri), code: 3, subcode: 8, data: '40030400000000', handling: 'treat-as-withdraw' },
+  { what: 'NEXT_HOP 127.0.0.1', bytes: update('', `${origin}${asPath}4003047f000001`, nlri), code: 3, subcode: 8, data: '4003047f000001', handling: 'treat-as-withdraw' },
+  { what: 'NEXT_HOP 224.0.0.1', bytes: update('', `${origin}${asPath}400304e0000001`, nlri), code: 3, subcode: 8, data: '400304e0000001', handling: 'treat-as-withdraw' },
+  { what: 'NEXT_HOP 255.255.255.255', bytes: update('', `${origin}${asPath}400304ffffffff`, nlri), code: 3, subcode: 8, data: '400304ffffffff', handling: 'treat-as-withdraw' },
   { what: 'MP_REACH_NLRI of 2', bytes: update('', mp('0002'), ''), code: 3, subcode: 9, data: mp('0002') },
   { what: 'an IPv6 next hop of 15', bytes: update('', mp(`0002010f${global6.slice(2)}00`), ''), code: 3, subcode: 9, data: mp(`0002010f${global6.slice(2)}00`) },
-  { what: 'an IPv6 next hop for IPv4', bytes: update('', mp(`00010110${global6}00`), ''), code: 3, subcode: 9, data: mp(`00010110${global6}00`) },
+  { what: 'an IPv6 next hop for IPv4', bytes: update('', origin + asPath + mp(`00010110${global6}00${nlri}`), ''), code: 3, subcode: 8, handling: 'treat-as-withdraw' },
   { what: 'a next hop beyond MP_REACH_NLRI', bytes: update('', mp('00020110'), ''), code: 3, subcode: 9, data: mp('00020110') },
   { what: 'a /129 in MP_REACH_NLRI', bytes: update('', mp(`00020110${global6}0081${global6}00`), ''), code: 3, subcode: 9, data: mp(`00020110${global6}0081${global6}00`) },
   { what: 'a prefix beyond MP_UNREACH_NLRI', bytes: update('', '800f050002018020', ''), code: 3, subcode: 9, data: '800f050002018020' },
@@ -114,13 +115,29 @@ const rows: readonly Row[] = [
   { what: '2-octet ASNs on a 4-octet session', bytes: update('', asPath2, ''), code: 3, subcode: 11 },
   { what: 'ASN 0 in AS_PATH (RFC 7607)', bytes: update('', '400206020100000000', ''), code: 3, subcode: 11 },
   { what: 'a confederation segment from outside (RFC 5065)', bytes: update('', '4002060301fa56ea11', ''), code: 3, subcode: 11 },
+  { what: 'an AS_SET (RFC 9774)', bytes: update('', `${origin}4002060101fa56ea11${nextHop}`, nlri), code: 3, subcode: 11, handling: 'treat-as-withdraw' },
+  { what: 'an AS_SET in AS4_PATH (RFC 9774)', bytes: update('', `${origin}${asPath2}${nextHop}c011060101fa56ea11`, nlri), code: 3, subcode: 11, handling: 'treat-as-withdraw', context: ebgp2 },
+  { what: 'ASN 0 in AGGREGATOR (RFC 7607)', bytes: update('', `${origin}${asPath}${nextHop}c0070800000000c0000201`, nlri), code: 3, subcode: 9, handling: 'attribute-discard' },
+  { what: 'a path that begins with another AS', bytes: update('', origin + asPath + nextHop, nlri), code: 3, subcode: 11, handling: 'treat-as-withdraw', context: { ...ebgp, peerAsn: 65001 } },
+  { what: 'an attribute beyond the list, with routes behind it', bytes: update('', `${origin}${asPath}${nextHop}c00820`, nlri), code: 3, subcode: 1, handling: 'treat-as-withdraw' },
+  { what: 'MP_REACH_NLRI twice', bytes: update('', mp(`00020110${global6}00`) + mp(`00020110${global6}00`), ''), code: 3, subcode: 1 },
+  { what: 'MP_UNREACH_NLRI twice', bytes: update('', '800f03000201800f03000201', ''), code: 3, subcode: 1 },
+  { what: 'EXTENDED_COMMUNITIES of 7', bytes: update('', `${origin}${asPath}${nextHop}c0100700020000000000`, nlri), code: 3, subcode: 5, handling: 'treat-as-withdraw' },
+  { what: 'OTC of 3 (RFC 9234)', bytes: update('', `${origin}${asPath}${nextHop}c02303000001`, nlri), code: 3, subcode: 5, handling: 'treat-as-withdraw' },
+  { what: 'an IPv6 next hop ::', bytes: update('', `${origin}${asPath}${mp(`00020110${'00'.repeat(17)}80${global6}`)}`, ''), code: 3, subcode: 8, handling: 'treat-as-withdraw' },
   // RFC 7313 section 5
   { what: 'a demarcation of 24', bytes: message(5, '0001010100'), code: 7, subcode: 1, data: hex(message(5, '0001010100')) },
 ];
 
 describe('what a peer may get wrong', () => {
-  for (const { what, bytes, code, subcode, data, context } of rows) {
-    it(`${code}/${subcode} for ${what}`, () => {
+  for (const { what, bytes, code, subcode, data, context, handling } of rows) {
+    it(`${code}/${subcode} for ${what}${handling === undefined ? '' : `: ${handling}`}`, () => {
+      if (handling !== undefined) {
+        const { problems } = decodeMessage(bytes, context ?? ebgp) as UpdateMessage;
+        assert.deepEqual(problems?.map((problem) => [problem.code, problem.subcode, problem.handling]), [[code, subcode, handling]]);
+        assert.ok((problems[0]?.offset ?? Infinity) <= bytes.length);
+        return;
+      }
       assert.throws(
         () => decodeMessage(bytes, context ?? ebgp),
         (error) => {
@@ -136,6 +153,8 @@ describe('what a peer may get wrong', () => {
 
 describe('what a peer may do', () => {
   const accepted: readonly [what: string, bytes: Uint8Array, check: (message: Message) => void, context?: CodecContext][] = [
+    ['Partial on a well-known attribute is nothing (RFC 7606 section 3 c)', update('', '60010100', ''), (m) => assert.deepEqual((m as UpdateMessage).attributes, { origin: 'IGP' })],
+    ['LOCAL_PREF of the wrong length on eBGP is ignored', update('', '4005050000000000', ''), (m) => assert.deepEqual(m, { type: 'UPDATE', withdrawn: [], attributes: {}, nlri: [] })],
     ['LOCAL_PREF on eBGP is ignored', update('', origin + asPath + nextHop + localPref, nlri), (m) => assert.equal((m as UpdateMessage).attributes.localPref, undefined)],
     ['ORIGINATOR_ID and CLUSTER_LIST on eBGP are ignored', update('', '800904c0000201800a04c0000201', ''), (m) => assert.deepEqual((m as UpdateMessage).attributes, {})],
     ['NEXT_HOP without NLRI is ignored', update('', '40030400000000', ''), (m) => assert.deepEqual((m as UpdateMessage).attributes, {})],
