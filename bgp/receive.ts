@@ -92,7 +92,8 @@ function leak(text: string): UpdateProblem {
 }
 
 function noteDamage({ state, outputs, now }: Draft, problems: readonly UpdateProblem[]): void {
-  const worst = problems.find(({ handling }) => handling === 'treat-as-withdraw') ?? (problems[0] as UpdateProblem);
+  const worst = problems.find(({ handling }) => handling === 'treat-as-withdraw') ?? problems[0];
+  if (worst === undefined) return;
   state.damaged = { ...state.damaged, [worst.handling]: state.damaged[worst.handling] + 1 };
   const { atMs, untold } = state.damageNoted ?? { atMs: -Infinity, untold: 0 };
   if (now.monotonicMs - atMs < tellDamageEveryMs) {

@@ -43,18 +43,22 @@ export type SecretSource = { readonly credential: string } | { readonly file: st
 export interface PeerConfig {
   readonly name: string;
   readonly address: IpAddress;
+  /** The only one that the session uses; there where the address is link-local. */
+  readonly interface?: string;
   readonly asn: number;
   readonly port: number;
   readonly sourceAddress?: IpAddress;
   readonly families: readonly Family[];
   readonly password?: SecretSource;
-  readonly timers: { readonly holdSeconds: number; readonly keepaliveSeconds: number; readonly connectRetrySeconds: number };
+  readonly timers: { readonly holdSeconds: number; readonly keepaliveSeconds: number; readonly connectRetrySeconds: number; readonly sendHoldSeconds?: number };
   readonly ttlSecurity: boolean;
   /** TTL for peers that are not directly connected. */
   readonly multihop?: number;
   readonly nextHop: NextHops;
   readonly profile: Profile;
   readonly vrf: string;
+  /** What we are to it, RFC 9234. */
+  readonly role?: 'provider' | 'rs' | 'rs-client' | 'customer' | 'peer';
   /** Does a RARP here move the addresses that this peer's routes give its MAC? Mode learn only. */
   readonly bindings: 'learn' | 'none';
   /** What we send to it at most; undefined: no limit. */

@@ -1,3 +1,4 @@
+import type { IpAddress } from '../net/ip.ts';
 import type { BindingConfig, Config, LevelConfig, NextHops, PeerConfig, Profile, SecretSource } from './config.ts';
 import type { Draft, DraftBinding, DraftLevel, DraftPeer } from './schema.ts';
 
@@ -23,7 +24,11 @@ export function profileOf(draft: Draft, peer: DraftPeer): Profile | undefined {
 export function timersOf(draft: Draft, peer: DraftPeer): PeerConfig['timers'] {
   const holdSeconds = peer.timers.hold ?? draft.bgp.timers.hold;
   const keepaliveSeconds = peer.timers.keepalive ?? (peer.timers.hold === undefined ? draft.bgp.timers.keepalive : undefined) ?? Math.floor(holdSeconds / 3);
-  return { holdSeconds, keepaliveSeconds, connectRetrySeconds: peer.timers.connectRetry ?? draft.bgp.timers.connectRetry };
+  const { sendHold } = peer.timers;
+  return {
+    holdSeconds, keepaliveSeconds, connectRetrySeconds: peer.timers.connectRetry ?? draft.bgp.timers.connectRetry,
+    ...(sendHold === undefined ? {} : { sendHoldSeconds: sendHold }),
+  };
 }
 
 /** The next hops for a peer that are configured, not those that its session will have. */
@@ -94,7 +99,8 @@ export function defaultCommunity(asn: number, n: number): string {
 function makePeer(draft: Draft, peer: DraftPeer): PeerConfig {
   return compact({
     name: peer.name,
-    address: peer.address,
+    address: peer.address.split('%')[0] as IpAddress,
+    interface: peer.interface ?? peer.address.split('%')[1],
     asn: peer.asn,
     port: peer.port,
     sourceAddress: peer.sourceAddress,
@@ -106,6 +112,7 @@ function makePeer(draft: Draft, peer: DraftPeer): PeerConfig {
     nextHop: nextHopOf(draft, peer),
     profile: profileOf(draft, peer) ?? 'sequence',
     vrf: peer.vrf,
+    role: peer.role,
     bindings: peer.bindings ?? (peer.asn === draft.bgp.asn ? 'learn' : 'none'),
     maxPrefixes: peer.maxPrefixes,
   });

@@ -36,6 +36,7 @@ function renderPeer({ profile, timers, ...peer }: PeerConfig): Record<string, un
     ...peer,
     timers: {
       hold: durationText(timers.holdSeconds * 1000), keepalive: durationText(timers.keepaliveSeconds * 1000), connectRetry: durationText(timers.connectRetrySeconds * 1000),
+      ...(timers.sendHoldSeconds === undefined ? {} : { sendHold: durationText(timers.sendHoldSeconds * 1000) }),
     },
     routes: { profile },
   });

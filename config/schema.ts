@@ -2,7 +2,7 @@ import * as z from 'zod';
 import type { IpAddress, Prefix } from '../net/ip.ts';
 import type { KeyTree } from './keys.ts';
 import {
-  type Parsed, checkAsn, checkCommunity, parseDuration, parseFileMode, parseHostAddress, parseAddress, parseNetwork, parseUnicastMac, parseVlans, quote,
+  type Parsed, checkAsn, checkCommunity, parseDuration, parseFileMode, parseHostAddress, parsePeerAddress, interfacePattern, parseAddress, parseNetwork, parseUnicastMac, parseVlans, quote,
 } from './values.ts';
 import { nearest } from './errors.ts';
 
@@ -77,6 +77,7 @@ const hold = parsed('duration', (value): Parsed<number> => {
 }, durationPattern);
 const keepalive = duration('1s', '21845s', 1000);
 const connectRetry = duration('1s', '600s', 1000);
+const sendHold = duration('3s', '65535s', 1000);
 
 const password = z.strictObject({
   credential: text('name', /^(?!\.\.?$)[a-zA-Z0-9._-]{1,255}$/, 'must be the name of a systemd credential (LoadCredential=NAME:…)').optional().describe('The name of a systemd credential (`LoadCredential=NAME:/path`).'),
@@ -89,7 +90,8 @@ const profile = z.enum(['sequence', 'ladder', 'window', 'prepend']).meta({ title
 
 const peer = z.strictObject({
   name: vrf.describe('The name in commands, logs and metric labels.'),
-  address: hostAddress.describe('The router\'s address.'),
+  address: parsed<string>('address', parsePeerAddress).describe('The router\'s address. A link-local one names its interface: `"fe80::1%eth0"`, or the key `interface` does.'),
+  interface: text('name', interfacePattern, 'must be the name of an interface').optional().describe('The session uses this interface alone. A link-local address needs it.'),
   asn: asn.describe('Equal to `bgp.asn`: iBGP, LOCAL_PREF is sent. Different: eBGP, MED and communities.'),
   port: whole(1, 65535).prefault(179).describe('The router\'s TCP port.'),
   sourceAddress: hostAddress.optional().describe('The address that we connect from. Default: as the kernel chooses.'),
@@ -99,12 +101,14 @@ const peer = z.strictObject({
     hold: hold.optional().describe('Wins over `bgp.timers.hold`.'),
     keepalive: keepalive.optional().describe('Wins over `bgp.timers.keepalive`.'),
     connectRetry: connectRetry.optional().describe('Wins over `bgp.timers.connectRetry`.'),
+    sendHold: sendHold.optional().describe('How long the router may take nothing of what we send (RFC 9687). Default: 8 minutes, or twice the Hold Time.'),
   }).prefault({}).describe('Wins over `bgp.timers`, key by key.'),
   ttlSecurity: z.boolean().prefault(false).describe('RFC 5082: only packets with TTL 255, so only from a directly connected router.'),
   multihop: whole(2, 255).optional().describe('TTL for a router that is not directly connected. Not together with `ttlSecurity`.'),
   nextHop: nextHop.prefault({}).describe('Wins over `bgp.nextHop`.'),
   routes: z.strictObject({ profile: profile.optional().describe('Wins over `routes.profile`.') }).prefault({}).describe('Wins over `routes`.'),
   vrf: vrf.prefault('default').describe('Which watched bridges this peer hears of.'),
+  role: z.enum(['provider', 'rs', 'rs-client', 'customer', 'peer']).optional().describe('eBGP: what we are to the router (RFC 9234). It is told so, must not contradict, and routes that leak are refused.'),
   bindings: z.enum(['learn', 'none']).optional().describe('Mode learn: whether the routes of this peer tell which addresses a MAC has, so that a RARP alone moves a VM that this node never heard. Default: `learn` on iBGP, `none` on eBGP.'),
   maxPrefixes: whole(1, 1_000_000).optional().describe('What we send at most: warned of at 80 %, no more is added at the limit, so the session lives.'),
   nodeSelector: nodeSelector.optional().describe('This peer only on nodes with all of these labels, so one file serves a whole fleet.'),

@@ -53,6 +53,20 @@ export function parseHostAddress(text: string): Parsed<IpAddress> {
   return parsed;
 }
 
+/** A router's address; a link-local one names its interface: `fe80::1%eth0`. */
+export function parsePeerAddress(text: string): Parsed<string> {
+  const [address = '', zone, ...more] = text.split('%');
+  const parsed = zone === undefined ? parseAddress(text) : parseAddress(address);
+  if ('error' in parsed) return parsed;
+  if (!isLinkLocal(parsed.value)) return zone === undefined ? parseHostAddress(text) : { error: `${quote(text)} has a zone; only a link-local address needs one` };
+  if (zone === undefined) return { value: parsed.value };
+  if (more.length > 0 || !interfacePattern.test(zone)) return { error: `${quote(zone)} is no name of an interface` };
+  return { value: `${parsed.value}%${zone}` };
+}
+
+/** Names that Linux allows for an interface, of printable characters. */
+export const interfacePattern = /^(?!\.\.?$)[!-$&-.0-9;-~]{1,15}$/;
+
 export function parseNetwork(text: string): Parsed<Prefix> {
   const prefix = parsePrefix(text);
   if (prefix === undefined) return { error: explainPrefix(text) };

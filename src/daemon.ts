@@ -238,10 +238,11 @@ class Daemon {
     this.connections.set(connection, dial({
       address: peer.address, port: peer.port, ibgp: peer.asn === this.config.bgp.asn, ttlSecurity: peer.ttlSecurity,
       ...(peer.sourceAddress === undefined ? {} : { sourceAddress: peer.sourceAddress }), ...(peer.multihop === undefined ? {} : { multihop: peer.multihop }),
-      ...(key === undefined ? {} : { md5: key }),
+      ...(key === undefined ? {} : { md5: key }), ...(peer.interface === undefined ? {} : { interface: peer.interface }),
     }, {
       connected: ({ localAddress }) => this.pump({ type: 'session', peer: name, input: { type: 'connected', connection, localAddress } }),
       data: (bytes) => this.pump({ type: 'session', peer: name, input: { type: 'data', connection, bytes } }),
+      written: (unsent) => this.pump({ type: 'session', peer: name, input: { type: 'written', connection, unsent } }),
       closed: (error) => this.connectionClosed(name, connection, error),
     }));
   }
@@ -256,14 +257,16 @@ class Daemon {
         this.bgpListeners.push(listen({
           address, port: bgp.listen.port,
           peers: peers.map((peer) => ({
-            address: peer.address, ibgp: peer.asn === bgp.asn, ttlSecurity: peer.ttlSecurity,
+            address: peer.address, ibgp: peer.asn === bgp.asn, ttlSecurity: peer.ttlSecurity, ...(peer.interface === undefined ? {} : { interface: peer.interface }),
             ...(peer.multihop === undefined ? {} : { multihop: peer.multihop }), ...(peer.password === undefined ? {} : { md5: readKey(peer.password) }),
           })),
         }, (accepted) => {
-          const peer = peers.find((candidate) => candidate.address === accepted.remoteAddress) as PeerConfig;
+          const peer = peers.find((candidate) => candidate.address === accepted.remoteAddress
+            && (candidate.interface === undefined || accepted.interface === undefined || candidate.interface === accepted.interface)) as PeerConfig;
           const connection = this.nextConnection++;
           this.connections.set(connection, accepted.take({
             data: (bytes) => this.pump({ type: 'session', peer: peer.name, input: { type: 'data', connection, bytes } }),
+            written: (unsent) => this.pump({ type: 'session', peer: peer.name, input: { type: 'written', connection, unsent } }),
             closed: (error) => this.connectionClosed(peer.name, connection, error),
           }));
           this.pump({ type: 'session', peer: peer.name, input: { type: 'accepted', connection, localAddress: accepted.localAddress } });

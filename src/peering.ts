@@ -16,6 +16,7 @@ import { observeRoute } from './fabric.ts';
 import { handle, peersOf, showsNewer } from './handovers.ts';
 import { rebind } from './route-bindings.ts';
 import { keepAbove } from './ladder.ts';
+import { beginRefresh, confirmRoute, endRefresh } from './refresh.ts';
 import { insidePrefixes } from './watching.ts';
 import { note, type Peer, type World } from './world.ts';
 
@@ -47,6 +48,13 @@ export function stepPeer(world: World, peer: Peer, input: SessionInput): void {
       case 'refreshRequested':
         for (const prefix of [...peer.adjOut.sent.keys()]) if (familyOf(prefix) === output.family) peer.adjOut.sent.delete(prefix);
         peer.resend = true;
+        peer.resendAsked.add(output.family);
+        break;
+      case 'refreshBegins':
+        beginRefresh(peer.refreshes, output.family, peer.adjIn.routes.keys());
+        break;
+      case 'refreshEnds':
+        for (const prefix of endRefresh(peer.refreshes, output.family)) receiveChange(world, peer, { type: 'withdraw', prefix });
         break;
       case 'note':
         noteSession(world, peer, output.note);
@@ -72,6 +80,8 @@ function sessionDown(world: World, peer: Peer): void {
   peer.adjIn = newAdjRibIn();
   peer.adjOut = newAdjRibOut();
   peer.resend = false;
+  peer.resendAsked.clear();
+  peer.refreshes.clear();
   for (const prefix of held.keys()) {
     const key = addressKey(peer.config.vrf, prefixAddress(prefix));
     rebind(world, peer.config.vrf, prefix);
@@ -84,22 +94,27 @@ function receive(world: World, peer: Peer, update: UpdateMessage): void {
   if (world.config.bgp.receive === 'none') return;
   for (const change of routesOf(update)) {
     const prefix = change.type === 'announce' ? change.route.prefix : change.prefix;
-    if (!isHostPrefix(prefix) || !insidePrefixes(world, peer.config.vrf, prefixAddress(prefix))) continue;
-    const before = peer.adjIn.routes.get(prefix);
-    if (change.type === 'withdraw') {
-      if (before === undefined) continue;
-      peer.adjIn.routes.delete(prefix);
-      countMac(world, peer, before, -1);
-      rebind(world, peer.config.vrf, prefix);
-      weigh(world, peer, prefix, before, undefined);
-    } else {
-      const received = classify(change.route, world.config.routes.globalAdmin, world.routerId, world.now);
-      if (!keepReceived(peer.adjIn, received)) continue;
-      if (before !== undefined) countMac(world, peer, before, -1);
-      countMac(world, peer, received, 1);
-      rebind(world, peer.config.vrf, prefix);
-      weigh(world, peer, prefix, before, received);
-    }
+    if (isHostPrefix(prefix) && insidePrefixes(world, peer.config.vrf, prefixAddress(prefix))) receiveChange(world, peer, change);
+  }
+}
+
+function receiveChange(world: World, peer: Peer, change: RouteChange): void {
+  const prefix = change.type === 'announce' ? change.route.prefix : change.prefix;
+  const before = peer.adjIn.routes.get(prefix);
+  if (change.type === 'withdraw') {
+    if (before === undefined) return;
+    peer.adjIn.routes.delete(prefix);
+    countMac(world, peer, before, -1);
+    rebind(world, peer.config.vrf, prefix);
+    weigh(world, peer, prefix, before, undefined);
+  } else {
+    const received = classify(change.route, world.config.routes.globalAdmin, world.routerId, world.now);
+    if (!keepReceived(peer.adjIn, received)) return;
+    confirmRoute(peer.refreshes, prefix);
+    if (before !== undefined) countMac(world, peer, before, -1);
+    countMac(world, peer, received, 1);
+    rebind(world, peer.config.vrf, prefix);
+    weigh(world, peer, prefix, before, received);
   }
 }
 
@@ -186,14 +201,17 @@ export function flushRoutes(world: World): void {
     peer.resend = false;
     const updates = packUpdates(changes, {
       context: negotiated.context, localAsn: world.config.bgp.asn, families: negotiated.families, peerType: peer.ibgp ? 'ibgp' : 'ebgp',
+      ...(peer.config.role === undefined ? {} : { role: peer.config.role }),
     });
     // A session that lives through the search for VMs that are already here says only afterwards that this was all.
     if (peer.endOfRibDue && world.now.monotonicMs >= world.discoveryEndsMs) {
       peer.endOfRibDue = false;
       for (const family of negotiated.families) updates.push(endOfRib(family));
     }
-    if (updates.length === 0) continue;
-    stepPeer(world, peer, { type: 'send', updates });
+    const refreshing = [...peer.resendAsked];
+    peer.resendAsked.clear();
+    if (updates.length === 0 && refreshing.length === 0) continue;
+    stepPeer(world, peer, { type: 'send', updates, refreshing });
     noteChanges(world, peer, changes);
   }
   world.dirty.clear();
@@ -257,6 +275,9 @@ function levelOf(h: Handover): Level | undefined {
 export function nextHopFor(world: World, peer: Peer, ipv4: boolean): IpAddress | undefined {
   const configured = ipv4 ? peer.config.nextHop.ipv4 ?? world.config.bgp.nextHop.ipv4 : peer.config.nextHop.ipv6 ?? world.config.bgp.nextHop.ipv6;
   if (configured !== undefined) return configured;
-  const local = peer.session.negotiated?.localAddress;
-  return local !== undefined && isIpv4(local) === ipv4 ? local : undefined;
+  const { negotiated } = peer.session;
+  const local = negotiated?.localAddress;
+  if (local === undefined) return undefined;
+  // RFC 8950: over a session between IPv6 addresses IPv4 has an IPv6 next hop, where the router takes it.
+  return isIpv4(local) === ipv4 || (ipv4 && negotiated?.context.extendedNextHop === true) ? local : undefined;
 }

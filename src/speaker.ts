@@ -9,7 +9,7 @@ import { expirePairs } from '../identity/learned.ts';
 import { emptyRateLimits } from '../identity/rate.ts';
 import { assert } from '../net/assert.ts';
 import { Deadlines } from '../net/deadlines.ts';
-import { prefixAddress, type IpAddress } from '../net/ip.ts';
+import { isIpv4, prefixAddress, type IpAddress } from '../net/ip.ts';
 import type { Now } from '../net/time.ts';
 import { newAdjRibIn } from '../routes/adj-rib-in.ts';
 import { newAdjRibOut } from '../routes/adj-rib-out.ts';
@@ -219,11 +219,15 @@ function newPeer(config: Config, peer: PeerConfig, routerId: IpAddress, now: Now
     peer: peer.name, localAsn: config.bgp.asn, peerAsn: peer.asn, bgpIdentifier: routerId, families: peer.families,
     holdSeconds: peer.timers.holdSeconds, keepaliveSeconds: peer.timers.keepaliveSeconds, connectRetrySeconds: peer.timers.connectRetrySeconds,
     passive: false,
+    ...(peer.timers.sendHoldSeconds === undefined ? {} : { sendHoldSeconds: peer.timers.sendHoldSeconds }),
+    ...(peer.role === undefined ? {} : { role: peer.role }),
+    // Between IPv6 addresses IPv4 routes have an IPv6 next hop, as in fabrics whose links have no IPv4 addresses.
+    extendedNextHop: !isIpv4(peer.address) && peer.families.includes('ipv4-unicast'),
     ...(gracefulRestart.enabled ? { gracefulRestart: { restartTimeSeconds: gracefulRestart.restartTimeSeconds, restarting: true } } : {}),
   };
   return {
     config: peer, ibgp: peer.asn === config.bgp.asn, session: { ...createSession(options), sinceMs: now.wallMs }, adjIn: newAdjRibIn(), adjOut: newAdjRibOut(),
-    resend: false, endOfRibDue: false, noNextHop: new Set(), fabric: newFabricEvidence(),
+    resend: false, resendAsked: new Set(), refreshes: new Map(), endOfRibDue: false, noNextHop: new Set(), fabric: newFabricEvidence(),
   };
 }
 

@@ -15,10 +15,11 @@ import type { AddressKey, LocRib } from '../routes/loc-rib.ts';
 import type { Migration, MigrationLog } from '../routes/migrations.ts';
 import type { PreferenceOptions } from '../routes/preference.ts';
 import type { Deadlines } from '../net/deadlines.ts';
-import type { IpAddress } from '../net/ip.ts';
+import type { Family, IpAddress } from '../net/ip.ts';
 import type { Now } from '../net/time.ts';
 import type { Watch } from './watch.ts';
 import type { IgnoredLog } from './ignored.ts';
+import type { Refreshes } from './refresh.ts';
 
 /** What comes from outside into the one deterministic object. */
 export type Input =
@@ -57,6 +58,10 @@ export interface Peer {
   adjOut: AdjRibOut;
   /** Everything has to be compared anew: the session came up, or the peer asked for it. */
   resend: boolean;
+  /** Families that the peer asked for; their routes go out between the markers of RFC 7313, where it knows them. */
+  readonly resendAsked: Set<Family>;
+  /** Refreshes of its own that the peer has begun. */
+  readonly refreshes: Refreshes;
   /** End-of-RIB of each family is still to be sent. */
   endOfRibDue: boolean;
   /** Families whose routes can't be sent for want of a next hop, said once. */

@@ -1,4 +1,4 @@
-import { familyOf } from '../../net/ip.ts';
+import { familyOf, isLinkLocal, type IpAddress } from '../../net/ip.ts';
 import { nextHopOf, selects, timersOf, type Labels } from '../effective.ts';
 import type { Draft, DraftPeer } from '../schema.ts';
 import { checkProfile, checkProfiles } from './profiles.ts';
@@ -26,13 +26,30 @@ function checkPeer(draft: Draft, peer: DraftPeer, index: number, report: Finding
   if (peer.ttlSecurity && peer.multihop !== undefined) {
     report.error([...path, 'multihop'], 'multihop and ttlSecurity exclude each other: ttlSecurity accepts packets of directly connected routers only (RFC 5082)');
   }
-  if (peer.sourceAddress !== undefined && familyOf(peer.sourceAddress) !== familyOf(peer.address)) {
+  if (peer.sourceAddress !== undefined && familyOf(peer.sourceAddress) !== familyOf(peer.address as IpAddress)) {
     report.error([...path, 'sourceAddress'], `must be of the same family as address (${peer.address})`);
   }
   if (peer.sourceAddress === peer.address) report.error([...path, 'sourceAddress'], 'is the address of the router itself');
+  checkLink(draft, peer, index, report);
   checkTimers(draft, peer, index, report);
   checkProfile(draft, peer, index, report);
   checkNextHops(draft, peer, index, report);
+}
+
+/** A link-local address means nothing without its interface; a role means nothing inside one AS. */
+function checkLink(draft: Draft, peer: DraftPeer, index: number, report: Findings): void {
+  const path = ['bgp', 'peers', index] as const;
+  const [address, zone] = peer.address.split('%') as [IpAddress, string | undefined];
+  if (zone !== undefined && peer.interface !== undefined && zone !== peer.interface) report.error([...path, 'interface'], `contradicts the zone of the address (${zone})`);
+  if (isLinkLocal(address) && zone === undefined && peer.interface === undefined) {
+    report.error([...path, 'address'], `${address} is on every link; name the interface: "${address}%eth0"`);
+  }
+  if (isLinkLocal(address) && peer.multihop !== undefined) report.error([...path, 'multihop'], 'a link-local address is never far away');
+  if (peer.role !== undefined && peer.asn === draft.bgp.asn) report.error([...path, 'role'], 'roles are for eBGP (RFC 9234)');
+  const { sendHoldSeconds, holdSeconds } = timersOf(draft, peer);
+  if (sendHoldSeconds !== undefined && sendHoldSeconds <= holdSeconds) {
+    report.error([...path, 'timers', 'sendHold'], `must be longer than the Hold Time (${holdSeconds}s, RFC 9687 section 3.2)`);
+  }
 }
 
 function checkTimers(draft: Draft, peer: DraftPeer, index: number, report: Findings): void {
@@ -52,8 +69,11 @@ function checkNextHops(draft: Draft, peer: DraftPeer, index: number, report: Fin
   const watched = new Set(draft.watch.filter((watch) => watch.vrf === peer.vrf).flatMap((watch) => watch.prefixes.map(familyOf)));
   const nextHop = nextHopOf(draft, peer);
   for (const [family, key] of [['ipv4-unicast', 'ipv4'], ['ipv6-unicast', 'ipv6']] as const) {
-    if (!peer.families.includes(family) || !watched.has(family) || nextHop[key] !== undefined || familyOf(peer.address) === family) continue;
-    report.warn(['bgp', 'peers', index, 'address'], `no next hop for ${family} on a session over ${key === 'ipv4' ? 'IPv6' : 'IPv4'}: its routes are not sent; set nextHop.${key}`);
+    if (!peer.families.includes(family) || !watched.has(family) || nextHop[key] !== undefined || familyOf(peer.address as IpAddress) === family) continue;
+    if (isLinkLocal(peer.address as IpAddress)) continue; // such fabrics have IPv6 next hops for both (RFC 8950)
+    const where = `no next hop for ${family} on a session over ${key === 'ipv4' ? 'IPv6' : 'IPv4'}`;
+    report.warn(['bgp', 'peers', index, 'address'], key === 'ipv6' ? `${where}: its routes are not sent; set nextHop.ipv6`
+      : `${where}: its routes are sent only to a router that takes IPv6 next hops (RFC 8950); for others set nextHop.ipv4`);
   }
 }
 

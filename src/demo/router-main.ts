@@ -76,6 +76,8 @@ function main(config: RouterConfig): void {
         case 'note':
           if (output.note.event !== 'session.transition') report({ event: 'problem', text: `${name}: ${output.note.text}`, at: wallMs() });
           break;
+        case 'refreshBegins': // nodes resend within the same turn
+        case 'refreshEnds':
         case 'dial': // every peer dials us
           break;
       }

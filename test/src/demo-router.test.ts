@@ -35,7 +35,7 @@ class Bench {
   up(name: Name): void {
     const negotiated: Negotiated = {
       context: { fourOctetAs: true, ibgp: this.#ibgp, maxMessageLength: 4096 }, families, holdTimeSeconds: 9, keepaliveSeconds: 3,
-      remoteIdentifier: address[name], routeRefresh: true, remoteCapabilities: [], localAddress: ip('192.0.2.1'), connection: 1,
+      remoteIdentifier: address[name], routeRefresh: true, enhancedRouteRefresh: false, remoteCapabilities: [], localAddress: ip('192.0.2.1'), connection: 1,
     };
     this.router.established(name, negotiated);
   }
