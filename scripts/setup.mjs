@@ -5,6 +5,7 @@ import { chmodSync, existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runCommand, stopCommands } from './setup/command.mjs';
+import { buildGuest, guestFolder, guestKey } from './setup/guest.mjs';
 import { takeLock } from './setup/lock.mjs';
 import { hashOf, readStamp, writeStamp } from './setup/stamp.mjs';
 import { aptLine, hasCommand, headersPrefix, installPackages, missingPackages } from './setup/system-packages.mjs';
@@ -12,7 +13,7 @@ import { aptLine, hasCommand, headersPrefix, installPackages, missingPackages } 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const stampFile = join(root, '.setup-stamp');
 const lockFile = join(root, '.setup-lock');
-const purposes = ['demo', 'test', 'netns', 'build', 'bench'];
+const purposes = ['demo', 'qemu', 'test', 'netns', 'build', 'bench'];
 const oldestNode = [20, 19];
 const rooms = ['net', 'native', 'garp', 'bridge', 'bgp', 'identity', 'routes', 'config', 'src'];
 const machine = `${process.platform}-${process.arch} abi ${process.versions.modules}`;
@@ -74,9 +75,27 @@ const steps = {
       }
     },
   },
+  guest: {
+    purposes: ['qemu', 'netns'],
+    key: () => guestKey(root),
+    isThere: () => existsSync(join(guestFolder(root), 'about.json')),
+    run: async (purpose) => {
+      const start = Date.now();
+      say('a small VM (kernel and busybox from Debian packages, not installed) …');
+      try {
+        await buildGuest(root);
+      } catch (error) {
+        if (purpose === 'qemu') throw new SetupError(`no VM: ${error.message}`);
+        say(`no VM, so the tests of a real migration are skipped: ${error.message}`);
+        return false;
+      }
+      say(`a small VM: done in ${((Date.now() - start) / 1000).toFixed(1)} s`);
+      return true;
+    },
+  },
 };
 
-const isDue = (name, stamp) => stamp[name] !== steps[name].key() || !steps[name].isThere();
+const isDue = (name, purpose, stamp) => (steps[name].purposes?.includes(purpose) ?? true) && (stamp[name] !== steps[name].key() || !steps[name].isThere());
 
 function checkNode() {
   const [major, minor] = process.versions.node.split('.').map(Number);
@@ -110,7 +129,7 @@ async function setUp(purpose) {
   checkNode();
   const start = Date.now();
   let missing = missingPackages(purpose);
-  const due = Object.keys(steps).filter((name) => isDue(name, readStamp(stampFile)));
+  const due = Object.keys(steps).filter((name) => isDue(name, purpose, readStamp(stampFile)));
   if (missing.length === 0 && due.length === 0) {
     say(`up to date (${((Date.now() - start) / 1000).toFixed(2)} s)`);
     reportLostFeatures();
@@ -123,12 +142,12 @@ async function setUp(purpose) {
     if (missing.length > 0) missing = await provideSystemPackages(purpose, missing);
     for (const name of Object.keys(steps)) {
       const stamp = readStamp(stampFile);
-      if (!isDue(name, stamp)) continue;
+      if (!isDue(name, purpose, stamp)) continue;
       const cannot = name === 'native' && missing.some((need) => need.without.startsWith('the native module'));
       if (cannot && purpose !== 'test') throw new SetupError('without the native module landfall hears no frames, so there is nothing to run.');
       if (cannot) continue;
       const key = steps[name].key();
-      await steps[name].run();
+      if ((await steps[name].run(purpose)) === false) continue;
       writeStamp(stampFile, { ...readStamp(stampFile), [name]: key });
     }
     reportLostFeatures();

@@ -3,7 +3,7 @@ import { chmodSync, existsSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { runCommand } from './command.mjs';
 
-const everyone = ['demo', 'test', 'netns', 'build', 'bench'];
+const everyone = ['demo', 'qemu', 'test', 'netns', 'build', 'bench'];
 const nodePrefix = dirname(dirname(process.execPath));
 
 /** `command` or `file` shows that the package is there. `without` says what is lost if it is not. */
@@ -18,9 +18,10 @@ const needs = [
   { package: 'make', command: 'make', purposes: everyone, without: 'no capture files, no ICMP probe' },
   { package: 'python3', command: 'python3', purposes: everyone, without: 'no capture files, no ICMP probe' },
   { package: 'libpcap-dev', file: '/usr/include/pcap/pcap.h', purposes: everyone, without: 'no capture files' },
-  { package: 'iproute2', command: 'ip', purposes: ['demo', 'netns', 'bench'], without: 'no network namespaces: no demo' },
-  { package: 'frr', file: '/usr/lib/frr/bgpd', purposes: ['demo', 'netns', 'bench'], without: 'no FRR: use --tor embedded' },
-  { package: 'bird2', command: 'bird', purposes: ['demo', 'netns', 'bench'], without: 'no BIRD: use --tor frr or --tor embedded' },
+  { package: 'iproute2', command: 'ip', purposes: ['demo', 'qemu', 'netns', 'bench'], without: 'no network namespaces: no demo' },
+  { package: 'frr', file: '/usr/lib/frr/bgpd', purposes: ['demo', 'qemu', 'netns', 'bench'], without: 'no FRR: use --tor embedded' },
+  { package: 'bird2', command: 'bird', purposes: ['demo', 'qemu', 'netns', 'bench'], without: 'no BIRD: use --tor frr or --tor embedded' },
+  { package: 'qemu-system-x86', command: 'qemu-system-x86_64', purposes: ['qemu', 'netns'], without: 'no demo with a real VM' },
   { package: 'gobgpd', command: 'gobgpd', purposes: ['netns'], without: 'tests against GoBGP are skipped' },
   { package: 'tcpdump', command: 'tcpdump', purposes: ['netns'], without: 'tests that look at the wire are skipped' },
   { package: 'iptables', command: 'iptables', purposes: ['netns'], without: 'tests of lost packets are skipped' },
