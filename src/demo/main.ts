@@ -1,4 +1,4 @@
-import { accessSync, constants, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { makeFolder } from './folder.ts';
 import { missingPrograms } from './namespaces.ts';
 import { plotRows, plotStalls, plotText } from './plot.ts';
@@ -8,15 +8,20 @@ import { formatTimeline } from './report.ts';
 import { isInsideUserNamespace, isPrivileged, prepareUserNamespace, runInsideUserNamespace } from './rootless.ts';
 import type { RunResult } from './run.ts';
 import { runBaseline, runWithLandfall } from './run.ts';
+import { defaultSvg, print, progress } from './screen.ts';
 import { plotSvg } from './svg.ts';
 import type { TorKind } from './tor.ts';
 import { isInstalled } from './tor-kinds.ts';
 import type { Mode } from './topology.ts';
+import type { VmOptions } from './vm/demonstrate.ts';
+import { demonstrateVm, refuseVm } from './vm/demonstrate.ts';
 
-export interface DemoOptions {
+export interface DemoOptions extends VmOptions {
+  /** What moves: programs in a namespace (the default), or a real VM under QEMU. */
+  readonly vm?: 'namespace' | 'qemu';
   /** How many VMs move together, 1…32; the first one bears the TCP connections and probes. Default 1. */
   readonly vms?: number;
-  /** 1…100, default 3. */
+  /** 1…100, default 3; with a real VM 2, there and back again. */
   readonly migrations?: number;
   /** Default: FRR as root where it is installed, else the embedded router. */
   readonly tor?: TorKind;
@@ -86,6 +91,10 @@ function refuse(options: DemoOptions): string | undefined {
   if (!isInstalled(tor)) return `${tor} is not installed here: install it (package ${tor === 'frr' ? 'frr' : 'bird2'}), or take --tor embedded`;
   const unprivileged = !isPrivileged() || isInsideUserNamespace();
   if (tor === 'frr' && unprivileged) return 'FRR gives up root for a user of its own and cannot do so in a user namespace: run the demo as root, or take --tor embedded or --tor bird';
+  const ofVms = options.flow !== undefined || options.cancel === true || options.killDestination === true;
+  if (options.vm !== 'qemu' && ofVms) return '--flow, --cancel and --kill-destination go with --vm qemu';
+  if (options.vm === 'qemu' && (vms > 1 || options.baseline === true)) return '--vms and --baseline do not go with --vm qemu';
+  if (options.vm === 'qemu') return refuseVm();
   if (options.baseline === true && (unprivileged || !isInstalled('frr'))) return '--baseline needs root and FRR on this machine, since its nodes run FRR';
   return undefined;
 }
@@ -93,6 +102,7 @@ function refuse(options: DemoOptions): string | undefined {
 async function demonstrate(options: DemoOptions, folder: string): Promise<number> {
   const tor = options.tor ?? defaultTor();
   const mode = options.mode ?? 'l3';
+  if (options.vm === 'qemu') return demonstrateVm({ ...options, migrations: options.migrations ?? 2, tor, mode, folder });
   const setup = { vms: options.vms ?? 1, migrations: options.migrations ?? 3, tor, mode, folder, progress };
   const landfall = await runWithLandfall({ ...setup, onMove: printMove });
   const baseline = options.baseline === true ? await runBaseline({ ...setup, onMove: (move) => progress(`baseline: move ${move.number} done`) }) : undefined;
@@ -133,24 +143,7 @@ function printResult({ streams, problems, moves }: RunResult): void {
   for (const problem of problems) print(`WRONG: ${problem}`);
 }
 
-function defaultSvg(folder: string): string {
-  try {
-    accessSync('.', constants.W_OK);
-    return 'landfall-demo.svg';
-  } catch {
-    return `${folder}.svg`;
-  }
-}
-
 function fail(error: unknown): number {
   process.stderr.write(`landfall demo: ${error instanceof Error ? error.message : String(error)}\n`);
   return 1;
-}
-
-function progress(text: string): void {
-  process.stderr.write(`${process.stderr.isTTY ? '\r' : ''}* ${text}\n`);
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`);
 }

@@ -60,13 +60,8 @@ export function reportMove(facts: MoveFacts): MoveReport {
     const kernel = facts.routes.firstVia(prefix, torPort(facts.to), zero);
     if (kernel !== undefined) lines.push({ atMs: kernel.at - zero, event: 'router', text: `kernel route of ${prefix} leads to node ${facts.to}` });
   }
-  const probes: Record<string, ProbeReport> = {};
-  for (const [name, samples] of Object.entries(facts.samples)) {
-    const relative = samples.map(([sentAt, answeredAt]): ProbeSample => [sentAt - zero, answeredAt === null ? null : answeredAt - zero]);
-    probes[name] = { ...measureGap(relative), lostAfterResume: relative.filter(([sentAt, answeredAt]) => sentAt >= 0 && answeredAt === null).length, samples: relative };
-    const first = firstAnswer(relative, -(zero - times.pausedAt));
-    if (first !== undefined) lines.push({ atMs: first, event: 'first packet', text: `${name}: first answer from node ${facts.to}` });
-  }
+  const probes = probeReports(facts.samples, zero);
+  lines.push(...firstPackets(probes, times.pausedAt - zero, facts.to));
   return {
     number: facts.number,
     from: facts.from,
@@ -78,8 +73,25 @@ export function reportMove(facts: MoveFacts): MoveReport {
   };
 }
 
+/** What each probe saw, with times from `zero`. */
+export function probeReports(samples: MoveFacts['samples'], zero: number): Record<string, ProbeReport> {
+  return Object.fromEntries(Object.entries(samples).map(([name, list]) => {
+    const relative = list.map(([sentAt, answeredAt]): ProbeSample => [sentAt - zero, answeredAt === null ? null : answeredAt - zero]);
+    const lostAfterResume = relative.filter(([sentAt, answeredAt]) => sentAt >= 0 && answeredAt === null).length;
+    return [name, { ...measureGap(relative), lostAfterResume, samples: relative }];
+  }));
+}
+
+/** A line for each probe: the first answer to a packet that was sent after the VM was stopped, `stoppedMs` from zero. */
+export function firstPackets(probes: Readonly<Record<string, ProbeReport>>, stoppedMs: number, node: NodeName): TimelineLine[] {
+  return Object.entries(probes).flatMap(([name, { samples }]) => {
+    const first = firstAnswer(samples, stoppedMs);
+    return first === undefined ? [] : [{ atMs: first, event: 'first packet', text: `${name}: first answer from node ${node}` }];
+  });
+}
+
 /** landfall's own account of one address: the way in at the destination, the way out at the source. */
-function landfallLines({ incoming, outgoing, from, to, times }: MoveFacts, prefix: string): TimelineLine[] {
+export function landfallLines({ incoming, outgoing, from, to, times }: Pick<MoveFacts, 'incoming' | 'outgoing' | 'from' | 'to' | 'times'>, prefix: string): TimelineLine[] {
   const lines: TimelineLine[] = [];
   for (const [items, node] of [[incoming, to], [outgoing, from]] as const) {
     const item = items.find((candidate) => candidate.prefix === prefix && Date.parse(candidate.startedAt) >= times.resumedAt - 20);

@@ -40,7 +40,8 @@ interface Speakers {
   facts(from: NodeName, to: NodeName): Promise<Pick<Parameters<typeof reportMove>[0], 'incoming' | 'outgoing'>>;
 }
 
-const peering: Peering = { type: 'ibgp' };
+/** What the demo's nodes and its ToR agree on. */
+export const peering: Peering = { type: 'ibgp' };
 
 /** Builds the stage, makes the moves with landfall on both nodes and takes everything down again, whatever happens. */
 export function runWithLandfall(options: RunOptions): Promise<RunResult> {
@@ -160,7 +161,7 @@ async function makeMoves(options: RunOptions, topology: Topology, tor: Tor, stag
 }
 
 /** Waits until the router has exactly the right paths. Throws with what is wrong when it never does. */
-async function waitForPaths(topology: Topology, tor: Tor, node: NodeName, timeoutMs: number): Promise<void> {
+export async function waitForPaths(topology: Topology, tor: Tor, node: NodeName, timeoutMs: number): Promise<void> {
   const where = new Map(topology.vms.map((vm) => [vm, node]));
   let problems: string[] = [];
   await waitFor('paths', timeoutMs, async () => {
@@ -171,7 +172,8 @@ async function waitForPaths(topology: Topology, tor: Tor, node: NodeName, timeou
   });
 }
 
-async function takeDown(topology: Topology): Promise<void> {
+/** Ends all programs and removes the namespaces. */
+export async function takeDown(topology: Topology): Promise<void> {
   await stopAll();
   await topology.namespaces.removeAll();
 }

@@ -1,12 +1,12 @@
 import type { NodeName, Vm } from './addresses.ts';
-import { demoVm } from './addresses.ts';
-import type { ClientCommand, ClientEvent, StreamReport } from './client.ts';
+import type { StreamReport } from './client.ts';
 import type { ProbeSample } from './gaps.ts';
 import type { HypervisorCommand, HypervisorEvent, MovingVm } from './hypervisor.ts';
 import { sleep, waitFor } from './processes.ts';
 import { Script } from './script.ts';
 import type { Topology } from './topology.ts';
 import { cableOf, plug, unplug } from './topology.ts';
+import { Visitor } from './visitor.ts';
 
 /** What happened to a VM in one move; wall clock, ms. */
 export interface MoveTimes {
@@ -30,11 +30,8 @@ export interface MoveOptions {
 export class Stage {
   readonly topology: Topology;
   #hypervisor: Script<HypervisorCommand> | undefined;
-  #client: Script<ClientCommand> | undefined;
+  #client: Visitor | undefined;
   #moves = new Map<number, { pausedAt?: number; resumedAt?: number }>();
-  #connected = new Set<string>();
-  /** Probes that can't run on this machine, and why. */
-  readonly unavailable: string[] = [];
 
   constructor(topology: Topology) {
     this.topology = topology;
@@ -43,21 +40,16 @@ export class Stage {
   /** Starts what QEMU is here, and with `client` the client and the programs in the first VM; puts every VM on `node`, without a word. */
   async start(node: NodeName, options: { client: boolean } = { client: true }): Promise<void> {
     const { namespaces, vms } = this.topology;
-    const scripts: Script<never>[] = [];
+    const scripts: { started(): Promise<void> }[] = [];
     this.#hypervisor = new Script(namespaces, 'hv', 'hypervisor', (event) => this.#moved(event as HypervisorEvent));
     scripts.push(this.#hypervisor);
     if (options.client) {
-      this.#client = new Script(namespaces, 'client', 'client', (event) => this.#visited(event as ClientEvent));
+      this.#client = new Visitor(namespaces);
       scripts.push(this.#client, new Script<never>(namespaces, `vm${vms[0]?.index}`, 'guest'));
     }
     for (const vm of vms) await plug(this.topology, vm, node);
     await Promise.all(scripts.map((script) => script.started()));
     for (const vm of vms) await this.attach(vm, node);
-  }
-
-  #visited(event: ClientEvent): void {
-    if (event.event === 'connected') this.#connected.add(event.name);
-    if (event.event === 'unavailable') this.unavailable.push(`${event.name}: ${event.text}`);
   }
 
   #moved(event: HypervisorEvent): void {
@@ -70,7 +62,7 @@ export class Stage {
     return this.#hypervisor;
   }
 
-  get #visitor(): Script<ClientCommand> {
+  get #visitor(): Visitor {
     if (this.#client === undefined) throw new Error('the stage was started without a client');
     return this.#client;
   }
@@ -128,30 +120,28 @@ export class Stage {
     return times;
   }
 
+  /** Probes that can't run on this machine, and why. */
+  get unavailable(): readonly string[] {
+    return this.#client?.unavailable ?? [];
+  }
+
   /** Opens the client's TCP connections to the first VM and waits until both stand. */
-  async connectClient(): Promise<void> {
-    const vm = demoVm(1);
-    this.#visitor.tell({ type: 'connect', name: 'tcp-ipv4', address: vm.ipv4 });
-    this.#visitor.tell({ type: 'connect', name: 'tcp-ipv6', address: vm.ipv6 });
-    await waitFor('TCP connections from the client to the VM', 15_000, () => this.#connected.size === 2);
+  connectClient(): Promise<void> {
+    return this.#visitor.connect();
   }
 
   /** Starts the client's probes of the first VM, UDP and ICMP, IPv4 and IPv6. */
   startProbes(everyMs = 1): void {
-    const vm = demoVm(1);
-    for (const by of ['udp', 'icmp'] as const) {
-      this.#visitor.tell({ type: 'probe', name: `${by}-ipv4`, by, address: vm.ipv4, everyMs });
-      this.#visitor.tell({ type: 'probe', name: `${by}-ipv6`, by, address: vm.ipv6, everyMs });
-    }
+    this.#visitor.startProbes(everyMs);
   }
 
   /** What each probe saw of the packets sent in [from, to]. */
-  async samples(from: number, to: number): Promise<Record<string, ProbeSample[]>> {
-    return (await this.#visitor.ask<ClientEvent & { event: 'samples' }>({ type: 'samples', from, to })).probes;
+  samples(from: number, to: number): Promise<Record<string, ProbeSample[]>> {
+    return this.#visitor.samples(from, to);
   }
 
   /** How the TCP connections are. */
-  async streams(): Promise<StreamReport[]> {
-    return (await this.#visitor.ask<ClientEvent & { event: 'streams' }>({ type: 'streams' })).streams;
+  streams(): Promise<StreamReport[]> {
+    return this.#visitor.streams();
   }
 }

@@ -1,0 +1,78 @@
+import { writeFileSync } from 'node:fs';
+import { plotRows, plotText } from '../plot.ts';
+import { findProgram } from '../processes.ts';
+import { formatTimeline } from '../report.ts';
+import { defaultSvg, print, progress } from '../screen.ts';
+import { plotSvg } from '../svg.ts';
+import type { TorKind } from '../tor.ts';
+import type { Mode } from '../topology.ts';
+import { findGuest } from './guest-files.ts';
+import { accelerator } from './machine.ts';
+import type { Flow, Outcome } from './migration.ts';
+import { describeLoss, describeMove } from './report.ts';
+import type { VmMoveReport } from './report.ts';
+import { runWithQemu } from './run.ts';
+
+/** What `--vm qemu` adds to the demo's options. */
+export interface VmOptions {
+  /** Default: `libvirt`. */
+  readonly flow?: Flow;
+  /** Before each migration that succeeds, one that is cancelled. */
+  readonly cancel?: boolean;
+  /** Before each migration that succeeds, one whose destination is killed. */
+  readonly killDestination?: boolean;
+}
+
+/** Why no VM can run here, or nothing. */
+export function refuseVm(): string | undefined {
+  if (process.arch !== 'x64') return '--vm qemu needs an x86-64 host';
+  if (findProgram('qemu-system-x86_64') === undefined) return '--vm qemu needs QEMU: install package qemu-system-x86';
+  if (findGuest() === undefined) return '--vm qemu needs the files of its VM: run node scripts/setup.mjs --for qemu in a checkout';
+  return undefined;
+}
+
+export interface VmDemoSetup extends VmOptions {
+  readonly migrations: number;
+  readonly tor: TorKind;
+  readonly mode: Mode;
+  readonly folder: string;
+  readonly json?: string;
+  readonly svg?: string;
+}
+
+/** Runs the demo with a real VM and prints what came of it. Returns the exit status. */
+export async function demonstrateVm(setup: VmDemoSetup): Promise<number> {
+  const { migrations, tor, mode, folder } = setup;
+  const guest = findGuest()!;
+  const accel = accelerator();
+  const flow = setup.flow ?? 'libvirt';
+  const attempts: Outcome[] = [...(setup.cancel === true ? ['cancelled' as const] : []), ...(setup.killDestination === true ? ['destination-killed' as const] : [])];
+  const { moves, streams, problems } = await runWithQemu({ migrations, flow, attempts, guest, accel, tor, mode, folder, progress, onMove: printMove });
+  const rows = plotRows({ qemu: moves });
+  print(`\nGap seen by each probe (${tor}, ${mode}, ${flow}), one packet a millisecond; . answered, # never answered; between the marks the VM's own downtime\n`);
+  print(plotText(rows));
+  const svg = setup.svg ?? defaultSvg(folder);
+  writeFileSync(svg, plotSvg(rows, `Gap seen by each probe: QEMU, ${flow}, ToR ${tor}, mode ${mode}`));
+  print(`\nPlot: ${svg}`);
+  const ok = problems.length === 0;
+  if (setup.json !== undefined) {
+    const report = {
+      apiVersion: 'landfall/v1', kind: 'DemoReport', time: new Date().toISOString(),
+      vm: 'qemu', tor, mode, flow, accel, guest: guest.release, migrations, ok, qemu: { moves, streams, problems },
+    };
+    writeFileSync(setup.json, `${JSON.stringify(report, null, 1)}\n`);
+    print(`Figures: ${setup.json}`);
+  }
+  const records = streams.map((stream) => `${stream.name} ${stream.records}`).join(', ');
+  print(`TCP: ${streams.every((stream) => stream.alive) ? 'alive through' : 'broken in'} ${moves.length} migrations (records received in order: ${records})`);
+  if (ok) print('Router: exactly the right paths');
+  for (const problem of problems) print(`WRONG: ${problem}`);
+  return ok ? 0 : 1;
+}
+
+function printMove(move: VmMoveReport): void {
+  print(`\n${describeMove(move)}`);
+  print(formatTimeline(move));
+  for (const line of describeLoss(move)) print(`   ${line}`);
+  for (const stream of move.streams) print(`   ${stream.name}: ${stream.alive ? 'alive' : `broken (${stream.error})`}, longest stall ${stream.longestStallMs.toFixed(0)} ms`);
+}

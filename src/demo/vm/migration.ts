@@ -1,0 +1,130 @@
+import type { NodeName } from '../addresses.ts';
+import { sleep, wallMs, waitFor } from '../processes.ts';
+import type { Machine } from './machine.ts';
+import type { QmpEvent } from './qmp.ts';
+
+/**
+ * `libvirt`: the destination waits for `cont` (-S), the source for `migrate-continue` (pause-before-switchover). `plain`: QEMU does both
+ * by itself.
+ */
+export type Flow = 'libvirt' | 'plain';
+
+/**
+ * How a migration ends. `cancelled`: by `migrate_cancel`, in flow `libvirt` while the VM already stands still before the switchover, in
+ * flow `plain` while memory is copied. `destination-killed`: the destination's QEMU gets SIGKILL while memory is copied.
+ */
+export type Outcome = 'moved' | 'cancelled' | 'destination-killed';
+
+/** What QEMU told of one migration; times are wall clock, ms. */
+export interface Migration {
+  readonly from: NodeName;
+  readonly to: NodeName;
+  readonly flow: Flow;
+  readonly outcome: Outcome;
+  readonly startedAt: number;
+  /** STOP at the source; undefined when the VM never stood still. */
+  readonly stoppedAt?: number;
+  /** RESUME: at the destination, or at the source when the migration was given up. Undefined when the VM never stood still. */
+  readonly resumedAt?: number;
+  /** Zero of the timeline: RESUME, else the moment at which the migration was over. */
+  readonly zeroAt: number;
+  /** Memory that was copied, as QEMU counts it. */
+  readonly copiedBytes: number;
+  readonly events: readonly (QmpEvent & { readonly node: NodeName })[];
+}
+
+/** Bandwidth while a migration shall be caught half-way, octets a second: the copy then takes seconds. */
+const slowBandwidth = 12 << 20;
+/** "Half-way": so much has been copied, octets. */
+const halfWayBytes = 6 << 20;
+const patienceMs = 60_000;
+/** How long after RESUME libvirt takes to end the source's QEMU, roughly. */
+const sourceEndsMs = 100;
+
+/**
+ * Moves the VM from `source` to `destination`, which was started for it, or tries to and breaks off. Ends the QEMU that the VM is not in.
+ * Throws when QEMU does something else than wanted.
+ */
+export async function migrate(source: Machine, destination: Machine, flow: Flow, wanted: Outcome, socket: string): Promise<Migration> {
+  const first = source.events.length;
+  const startedAt = wallMs();
+  await prepare(source, destination, flow, wanted === 'moved' ? undefined : slowBandwidth, socket);
+  await source.qmp.execute('migrate', { uri: `unix:${socket}` });
+  if (wanted === 'moved') await complete(source, destination, flow, first);
+  else await breakOff(source, destination, flow, wanted, first);
+  const copied = (await source.qmp.execute('query-migrate')) as { ram?: { transferred: number } };
+  if (wanted === 'moved') await sleep(sourceEndsMs);
+  const endedAt = wallMs();
+  await (wanted === 'moved' ? source : destination).end(wanted === 'moved' ? 'SIGTERM' : 'SIGKILL');
+  const told = (machine: Machine, from: number): Migration['events'] => machine.events.slice(from).map((event) => ({ ...event, node: machine.node }));
+  const events = [...told(source, first), ...told(destination, 0)].sort((a, b) => a.at - b.at);
+  const at = (machine: Machine, name: string): number | undefined => events.find((event) => event.node === machine.node && event.event === name)?.at;
+  const stoppedAt = at(source, 'STOP');
+  const resumedAt = wanted === 'moved' ? at(destination, 'RESUME') : at(source, 'RESUME');
+  return {
+    from: source.node, to: destination.node, flow, outcome: wanted, startedAt, events,
+    zeroAt: resumedAt ?? events.find((event) => event.event === 'MIGRATION' && isOver(event))?.at ?? endedAt,
+    copiedBytes: copied.ram?.transferred ?? 0,
+    ...(stoppedAt === undefined ? {} : { stoppedAt }),
+    ...(resumedAt === undefined ? {} : { resumedAt }),
+  };
+}
+
+async function prepare(source: Machine, destination: Machine, flow: Flow, bandwidth: number | undefined, socket: string): Promise<void> {
+  const capabilities = (machine: Machine, pause: boolean): Promise<unknown> => machine.qmp.execute('migrate-set-capabilities', {
+    capabilities: [{ capability: 'events', state: true }, { capability: 'pause-before-switchover', state: pause }],
+  });
+  await Promise.all([capabilities(source, flow === 'libvirt'), capabilities(destination, false)]);
+  await source.qmp.execute('migrate-set-parameters', { 'max-bandwidth': bandwidth ?? 128 << 20 });
+  await destination.qmp.execute('migrate-incoming', { uri: `unix:${socket}` });
+}
+
+async function complete(source: Machine, destination: Machine, flow: Flow, first: number): Promise<void> {
+  if (flow === 'libvirt') {
+    await status(source, first, 'pre-switchover');
+    await source.qmp.execute('migrate-continue', { state: 'pre-switchover' });
+    await Promise.all([status(source, first, 'completed'), status(destination, 0, 'completed')]);
+    await destination.qmp.execute('cont');
+  }
+  await happens(destination, 0, 'RESUME on the destination', (event) => event.event === 'RESUME');
+  await status(source, first, 'completed');
+}
+
+async function breakOff(source: Machine, destination: Machine, flow: Flow, wanted: Outcome, first: number): Promise<void> {
+  if (wanted === 'cancelled' && flow === 'libvirt') await status(source, first, 'pre-switchover');
+  else await halfWay(source);
+  if (wanted === 'cancelled') await source.qmp.execute('migrate_cancel');
+  else await destination.end('SIGKILL');
+  await status(source, first, wanted === 'cancelled' ? 'cancelled' : 'failed');
+  const { running } = (await source.qmp.execute('query-status')) as { running: boolean };
+  if (!running) await source.qmp.execute('cont');
+  const stopped = source.events.slice(first).some((event) => event.event === 'STOP');
+  if (stopped) await happens(source, first, 'RESUME on the source', (event) => event.event === 'RESUME');
+}
+
+async function halfWay(source: Machine): Promise<void> {
+  await waitFor('half of the memory to be copied', patienceMs, async () => {
+    const state = (await source.qmp.execute('query-migrate')) as { status?: string; ram?: { transferred: number } };
+    if (state.status === 'failed' || state.status === 'completed') throw new Error(`the migration was ${state.status} before it could be broken off`);
+    return (state.ram?.transferred ?? 0) > halfWayBytes;
+  }, 20);
+}
+
+const isOver = (event: QmpEvent): boolean => ['completed', 'cancelled', 'failed'].includes(String(event.data['status']));
+
+/** Waits until QEMU tells this status of the migration; another end is an error. */
+async function status(machine: Machine, first: number, wanted: string): Promise<void> {
+  await happens(machine, first, `migration ${wanted} on node ${machine.node}`, (event) => {
+    if (event.event !== 'MIGRATION') return false;
+    if (isOver(event) && event.data['status'] !== wanted) throw new Error(`the migration ended as ${String(event.data['status'])} on node ${machine.node}, not as ${wanted}`);
+    return event.data['status'] === wanted;
+  });
+}
+
+async function happens(machine: Machine, first: number, what: string, matches: (event: QmpEvent) => boolean): Promise<void> {
+  await waitFor(what, patienceMs, () => {
+    if (machine.events.slice(first).some(matches)) return true;
+    if (!machine.alive()) throw new Error(`QEMU on node ${machine.node} has ended: ${machine.tail()}`);
+    return false;
+  }, 1);
+}

@@ -1,0 +1,162 @@
+import { join } from 'node:path';
+import type { NodeName } from '../addresses.ts';
+import { demoVm, nodeNames } from '../addresses.ts';
+import { expectedSessions, findWrongPaths } from '../checks.ts';
+import type { StreamReport } from '../client.ts';
+import { RouteWatch } from '../kernel-routes.ts';
+import { LandfallNode } from '../node.ts';
+import { isAborted, sleep, waitFor } from '../processes.ts';
+import { peering, takeDown, waitForPaths } from '../run.ts';
+import { Script } from '../script.ts';
+import type { TorKind } from '../tor.ts';
+import { createTor } from '../tor-kinds.ts';
+import type { Tor } from '../tor.ts';
+import type { Mode, Topology } from '../topology.ts';
+import { buildTopology, nodeNamespace } from '../topology.ts';
+import { Visitor } from '../visitor.ts';
+import type { Guest } from './guest-files.ts';
+import type { Accelerator, Machine, MachineOptions } from './machine.ts';
+import { startMachine } from './machine.ts';
+import type { Flow, Migration, Outcome } from './migration.ts';
+import { migrate } from './migration.ts';
+import type { Heard, VmMoveReport } from './report.ts';
+import { around, reportVmMove } from './report.ts';
+
+export interface VmRunOptions {
+  readonly migrations: number;
+  readonly flow: Flow;
+  /** What is tried, and breaks off, before each migration that succeeds. */
+  readonly attempts: readonly Outcome[];
+  readonly guest: Guest;
+  readonly accel: Accelerator;
+  readonly tor: TorKind;
+  readonly mode: Mode;
+  readonly folder: string;
+  readonly progress: (text: string) => void;
+  readonly onMove: (move: VmMoveReport) => void;
+}
+
+export interface VmRunResult {
+  readonly moves: readonly VmMoveReport[];
+  readonly streams: readonly StreamReport[];
+  /** Why the run is not a success, in words. */
+  readonly problems: readonly string[];
+}
+
+/** All that runs while the VM moves. */
+interface Scene {
+  readonly topology: Topology;
+  readonly tor: Tor;
+  readonly routes: RouteWatch;
+  readonly visitor: Visitor;
+  readonly nodes: Readonly<Record<NodeName, LandfallNode>>;
+  readonly heard: readonly Heard[];
+}
+
+const probeEveryMs = 1;
+
+/** A real VM under QEMU, migrated between two nodes with landfall; everything is taken down again, whatever happens. */
+export async function runWithQemu(options: VmRunOptions): Promise<VmRunResult> {
+  const { progress, folder } = options;
+  progress(`building two nodes, a ToR and a client out of network namespaces (mode ${options.mode})`);
+  const topology: Topology = { ...(await buildTopology({ mode: options.mode, vms: 0 })), vms: [demoVm(1)] };
+  const nodeOptions = { peering, vms: topology.vms };
+  const heard: Heard[] = [];
+  const scene: Scene = {
+    topology, heard,
+    routes: new RouteWatch(topology.namespaces, 'tor'),
+    tor: createTor(options.tor, topology, 0, peering, folder),
+    visitor: new Visitor(topology.namespaces),
+    nodes: { a: new LandfallNode(topology, 'a', folder, nodeOptions), b: new LandfallNode(topology, 'b', folder, nodeOptions) },
+  };
+  try {
+    progress(`starting the ToR (${options.tor}), the client, landfall on both nodes, and the VM on node a (Linux ${options.guest.release}, ${options.accel.toUpperCase()})`);
+    const listeners = nodeNames.map((node) => new Script<never>(topology.namespaces, nodeNamespace(node), 'vm/listener', (event) => heard.push({ ...(event as Heard), node })));
+    await Promise.all([scene.tor.start(), scene.visitor.started(), ...listeners.map((listener) => listener.started()), ...nodeNames.map((node) => scene.nodes[node].start())]);
+    await waitFor('BGP sessions with both nodes', 30_000, async () => {
+      const up = await scene.tor.established();
+      return expectedSessions(topology, scene.tor).every((address) => up.includes(address));
+    }, 100);
+    const machine = await bootVm(scene, options);
+    scene.visitor.startProbes(probeEveryMs, ['udp']);
+    await sleep(1000);
+    await scene.visitor.streams();
+    progress('the client has its TCP connections to the VM; probing at 1 kHz');
+    return await makeMoves(scene, options, machine);
+  } finally {
+    progress('taking everything down');
+    await takeDown(topology);
+  }
+}
+
+async function bootVm(scene: Scene, options: VmRunOptions): Promise<Machine> {
+  const machine = await startMachine(machineOptions(scene, options, 'a'));
+  await machine.booted();
+  await waitForPaths(scene.topology, scene.tor, 'a', 20_000);
+  await scene.visitor.connect();
+  return machine;
+}
+
+function machineOptions({ topology }: Scene, { guest, accel, folder }: VmRunOptions, node: NodeName): MachineOptions {
+  return { topology, vm: topology.vms[0]!, node, guest, accel, folder };
+}
+
+async function makeMoves(scene: Scene, options: VmRunOptions, first: Machine): Promise<VmRunResult> {
+  const plan = Array.from({ length: options.migrations }, (): Outcome[] => [...options.attempts, 'moved']).flat();
+  const moves: VmMoveReport[] = [];
+  const problems: string[] = [];
+  let machine = first;
+  for (const [i, outcome] of plan.entries()) {
+    const number = i + 1;
+    const from = machine.node;
+    const to: NodeName = from === 'a' ? 'b' : 'a';
+    options.progress(`migration ${number} of ${plan.length}: node ${from} to node ${to} (${outcome})`);
+    const destination = await startMachine({ ...machineOptions(scene, options, to), incoming: { paused: options.flow === 'libvirt' } });
+    const migration = await migrate(machine, destination, options.flow, outcome, join(options.folder, `migration-${number}`));
+    if (outcome === 'moved') machine = destination;
+    problems.push(...(await settle(scene, migration, machine.node)).map((text) => `migration ${number}: ${text}`));
+    const move = await gather(scene, migration, number);
+    moves.push(move);
+    options.onMove(move);
+  }
+  const streams = await scene.visitor.streams();
+  problems.push(
+    ...streams.filter((stream) => !stream.alive).map((stream) => `${stream.name} did not live: ${stream.error ?? 'nothing received'}`),
+    ...(await findWrongPaths(scene.topology, scene.tor, new Map(scene.topology.vms.map((vm) => [vm, machine.node])))),
+    ...scene.routes.multipath.map((event) => `the router had a multipath route for ${event.prefix}`),
+  );
+  return { moves, streams, problems };
+}
+
+/** Waits until all is quiet after a migration. Returns what is wrong, in words. */
+async function settle(scene: Scene, migration: Migration, node: NodeName): Promise<string[]> {
+  const problems: string[] = [];
+  const attempt = (work: Promise<unknown>): Promise<unknown> => work.catch((error: unknown) => {
+    if (isAborted()) throw error;
+    problems.push(error instanceof Error ? error.message : String(error));
+  });
+  await attempt(waitForPaths(scene.topology, scene.tor, node, 15_000));
+  if (migration.outcome === 'moved') {
+    await attempt(waitFor(`node ${migration.from} to withdraw its routes`, 15_000, async () => (await scene.nodes[migration.from].prefixes()).every((item) => item.state === 'withdrawn'), 200));
+  }
+  await sleep(Math.max(0, migration.zeroAt + around.afterMs + 200 - Date.now()));
+  if (migration.outcome !== 'moved') {
+    problems.push(...scene.routes.events.filter((event) => event.at >= migration.startedAt).map((event) => `the router's route of ${event.prefix} changed though the VM never moved`));
+  }
+  return problems;
+}
+
+async function gather(scene: Scene, migration: Migration, number: number): Promise<VmMoveReport> {
+  const { from, to, zeroAt } = migration;
+  const [samples, streams, incoming, outgoing] = await Promise.all([
+    scene.visitor.samples((migration.stoppedAt ?? zeroAt) - around.beforeMs, zeroAt + around.afterMs),
+    scene.visitor.streams(),
+    scene.nodes[to].migrations(),
+    scene.nodes[from].migrations(),
+  ]);
+  return reportVmMove({
+    number, migration, samples, streams, vm: scene.topology.vms[0]!, routes: scene.routes.events, heard: scene.heard,
+    incoming: incoming.filter((item) => item.direction === 'in'),
+    outgoing: outgoing.filter((item) => item.direction === 'out'),
+  });
+}
