@@ -26,6 +26,8 @@ export interface StreamReport {
   readonly records: number;
   /** Longest time without a record from the VM, ms, since the last report. */
   readonly longestStallMs: number;
+  /** Time since the last record from the VM, ms. */
+  readonly silentMs: number;
 }
 
 export type ClientEvent =
@@ -63,9 +65,10 @@ function openStream(name: string, address: string): void {
     clearInterval(timer);
   });
   streams.set(name, () => {
-    const longestStallMs = Math.max(reader.longestStallMs, reader.silentMs(performance.now()));
+    const silentMs = reader.silentMs(performance.now());
+    const longestStallMs = Math.max(reader.longestStallMs, silentMs);
     reader.longestStallMs = 0;
-    return { name, alive: problem === undefined && reader.received > 0, records: reader.received, longestStallMs, ...(problem === undefined ? {} : { error: problem }) };
+    return { name, alive: problem === undefined && reader.received > 0, records: reader.received, longestStallMs, silentMs, ...(problem === undefined ? {} : { error: problem }) };
   });
 }
 

@@ -114,8 +114,10 @@ async function makeMoves(scene: Scene, options: VmRunOptions, first: Machine): P
     const destination = await startMachine({ ...machineOptions(scene, options, to), incoming: { paused: options.flow === 'libvirt' } });
     const migration = await migrate(machine, destination, options.flow, outcome, join(options.folder, `migration-${number}`));
     if (outcome === 'moved') machine = destination;
-    problems.push(...(await settle(scene, migration, machine.node)).map((text) => `migration ${number}: ${text}`));
+    const wrong = await settle(scene, migration, machine);
     const move = await gather(scene, migration, number);
+    wrong.push(...(await silentStreams(scene, move.streams)));
+    problems.push(...wrong.map((text) => `migration ${number}: ${text}`));
     moves.push(move);
     options.onMove(move);
   }
@@ -129,21 +131,35 @@ async function makeMoves(scene: Scene, options: VmRunOptions, first: Machine): P
 }
 
 /** Waits until all is quiet after a migration. Returns what is wrong, in words. */
-async function settle(scene: Scene, migration: Migration, node: NodeName): Promise<string[]> {
+async function settle(scene: Scene, migration: Migration, machine: Machine): Promise<string[]> {
   const problems: string[] = [];
   const attempt = (work: Promise<unknown>): Promise<unknown> => work.catch((error: unknown) => {
     if (isAborted()) throw error;
     problems.push(error instanceof Error ? error.message : String(error));
   });
-  await attempt(waitForPaths(scene.topology, scene.tor, node, 15_000));
+  await attempt(waitForPaths(scene.topology, scene.tor, machine.node, 15_000));
   if (migration.outcome === 'moved') {
     await attempt(waitFor(`node ${migration.from} to withdraw its routes`, 15_000, async () => (await scene.nodes[migration.from].prefixes()).every((item) => item.state === 'withdrawn'), 200));
   }
   await sleep(Math.max(0, migration.zeroAt + around.afterMs + 200 - Date.now()));
+  if (!machine.alive()) problems.push(`QEMU on node ${machine.node} has ended: ${machine.tail()}`);
   if (migration.outcome !== 'moved') {
     problems.push(...scene.routes.events.filter((event) => event.at >= migration.startedAt).map((event) => `the router's route of ${event.prefix} changed though the VM never moved`));
   }
   return problems;
+}
+
+/** The connections that bring nothing any more, though no error was told: a connection may die without a word. */
+async function silentStreams(scene: Scene, streams: readonly StreamReport[]): Promise<string[]> {
+  const silent = (list: readonly StreamReport[]): StreamReport[] => list.filter((stream) => stream.silentMs > 300);
+  let left = silent(streams);
+  await waitFor('TCP to go on', 5000, async () => {
+    if (left.length > 0) left = silent(await scene.visitor.streams());
+    return left.length === 0;
+  }, 200).catch((error: unknown) => {
+    if (isAborted()) throw error;
+  });
+  return left.map((stream) => `${stream.name} is silent`);
 }
 
 async function gather(scene: Scene, migration: Migration, number: number): Promise<VmMoveReport> {

@@ -28,12 +28,14 @@ struct stream {
 
 static int open_port(int type, int port)
 {
-	int on = 1, off = 0, fd = socket(AF_INET6, type, 0);
+	/* Room for some seconds of probes: what piles up while the VM is slow shall not be lost here. */
+	int on = 1, off = 0, room = 8 << 20, fd = socket(AF_INET6, type, 0);
 	struct sockaddr_in6 any = { .sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = in6addr_any };
 
 	if (fd < 0
 	    || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0
 	    || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) < 0
+	    || (type == SOCK_DGRAM && setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) < 0)
 	    || bind(fd, (struct sockaddr *)&any, sizeof any) < 0
 	    || (type == SOCK_STREAM && listen(fd, most) < 0)
 	    || fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
