@@ -35,7 +35,7 @@ export interface Migration {
 
 /** Bandwidth while a migration shall be caught half-way, octets a second: the copy then takes seconds. */
 const slowBandwidth = 12 << 20;
-/** "Half-way": so much has been copied, octets. */
+/** So much is copied before a migration is broken off, octets. */
 const halfWayBytes = 6 << 20;
 const patienceMs = 60_000;
 /** How long after RESUME libvirt takes to end the source's QEMU, roughly. */
@@ -50,11 +50,9 @@ export async function migrate(source: Machine, destination: Machine, flow: Flow,
   const startedAt = wallMs();
   await prepare(source, destination, flow, wanted === 'moved' ? undefined : slowBandwidth, socket);
   await source.qmp.execute('migrate', { uri: `unix:${socket}` });
-  if (wanted === 'moved') await complete(source, destination, flow, first);
-  else await breakOff(source, destination, flow, wanted, first);
-  const copied = (await source.qmp.execute('query-migrate')) as { ram?: { transferred: number } };
-  if (wanted === 'moved') await sleep(sourceEndsMs);
+  const copiedBytes = await (wanted === 'moved' ? complete(source, destination, flow, first) : breakOff(source, destination, flow, wanted, first));
   const endedAt = wallMs();
+  if (wanted === 'moved') await sleep(sourceEndsMs);
   await (wanted === 'moved' ? source : destination).end(wanted === 'moved' ? 'SIGTERM' : 'SIGKILL');
   const told = (machine: Machine, from: number): Migration['events'] => machine.events.slice(from).map((event) => ({ ...event, node: machine.node }));
   const events = [...told(source, first), ...told(destination, 0)].sort((a, b) => a.at - b.at);
@@ -63,8 +61,8 @@ export async function migrate(source: Machine, destination: Machine, flow: Flow,
   const resumedAt = wanted === 'moved' ? at(destination, 'RESUME') : at(source, 'RESUME');
   return {
     from: source.node, to: destination.node, flow, outcome: wanted, startedAt, events,
-    zeroAt: resumedAt ?? events.find((event) => event.event === 'MIGRATION' && isOver(event))?.at ?? endedAt,
-    copiedBytes: copied.ram?.transferred ?? 0,
+    zeroAt: resumedAt ?? events.find((event) => event.node === source.node && event.event === 'MIGRATION' && isOver(event))?.at ?? endedAt,
+    copiedBytes,
     ...(stoppedAt === undefined ? {} : { stoppedAt }),
     ...(resumedAt === undefined ? {} : { resumedAt }),
   };
@@ -79,7 +77,7 @@ async function prepare(source: Machine, destination: Machine, flow: Flow, bandwi
   await destination.qmp.execute('migrate-incoming', { uri: `unix:${socket}` });
 }
 
-async function complete(source: Machine, destination: Machine, flow: Flow, first: number): Promise<void> {
+async function complete(source: Machine, destination: Machine, flow: Flow, first: number): Promise<number> {
   if (flow === 'libvirt') {
     await status(source, first, 'pre-switchover');
     await source.qmp.execute('migrate-continue', { state: 'pre-switchover' });
@@ -88,11 +86,13 @@ async function complete(source: Machine, destination: Machine, flow: Flow, first
   }
   await happens(destination, 0, 'RESUME on the destination', (event) => event.event === 'RESUME');
   await status(source, first, 'completed');
+  return (await progressOf(source)).copiedBytes;
 }
 
-async function breakOff(source: Machine, destination: Machine, flow: Flow, wanted: Outcome, first: number): Promise<void> {
+async function breakOff(source: Machine, destination: Machine, flow: Flow, wanted: Outcome, first: number): Promise<number> {
   if (wanted === 'cancelled' && flow === 'libvirt') await status(source, first, 'pre-switchover');
   else await halfWay(source);
+  const { copiedBytes } = await progressOf(source);
   if (wanted === 'cancelled') await source.qmp.execute('migrate_cancel');
   else await destination.end('SIGKILL');
   await status(source, first, wanted === 'cancelled' ? 'cancelled' : 'failed');
@@ -100,13 +100,21 @@ async function breakOff(source: Machine, destination: Machine, flow: Flow, wante
   if (!running) await source.qmp.execute('cont');
   const stopped = source.events.slice(first).some((event) => event.event === 'STOP');
   if (stopped) await happens(source, first, 'RESUME on the source', (event) => event.event === 'RESUME');
+  return copiedBytes;
 }
 
+/** QEMU's own account; it says nothing of memory once a migration was cancelled. */
+async function progressOf(source: Machine): Promise<{ state: string; copiedBytes: number }> {
+  const answer = (await source.qmp.execute('query-migrate')) as { status?: string; ram?: { transferred: number } };
+  return { state: answer.status ?? 'none', copiedBytes: answer.ram?.transferred ?? 0 };
+}
+
+/** Waits until some memory has been copied. */
 async function halfWay(source: Machine): Promise<void> {
   await waitFor('half of the memory to be copied', patienceMs, async () => {
-    const state = (await source.qmp.execute('query-migrate')) as { status?: string; ram?: { transferred: number } };
-    if (state.status === 'failed' || state.status === 'completed') throw new Error(`the migration was ${state.status} before it could be broken off`);
-    return (state.ram?.transferred ?? 0) > halfWayBytes;
+    const { state, copiedBytes } = await progressOf(source);
+    if (state === 'failed' || state === 'completed') throw new Error(`the migration was ${state} before it could be broken off`);
+    return copiedBytes > halfWayBytes;
   }, 20);
 }
 

@@ -30,6 +30,8 @@ export type Heard = ListenerEvent & { readonly event: 'frame' | 'port' } & { rea
 
 export interface VmMoveFacts {
   readonly number: number;
+  /** When the destination's QEMU was started; wall clock, ms. */
+  readonly beganAt: number;
   readonly migration: Migration;
   readonly vm: Vm;
   readonly samples: Readonly<Record<string, readonly ProbeSample[]>>;
@@ -49,7 +51,7 @@ export function reportVmMove(facts: VmMoveFacts): VmMoveReport {
   const { from, to, zeroAt } = migration;
   const downtimeMs = migration.stoppedAt === undefined || migration.resumedAt === undefined ? 0 : migration.resumedAt - migration.stoppedAt;
   const atEnd = migration.outcome === 'moved' ? to : from;
-  const inside = <T extends { readonly at: number }>(list: readonly T[]): T[] => list.filter(({ at }) => at >= migration.startedAt - 2000 && at <= zeroAt + around.afterMs);
+  const inside = <T extends { readonly at: number }>(list: readonly T[]): T[] => list.filter(({ at }) => at >= facts.beganAt && at <= zeroAt + around.afterMs);
   const prefixes = [hostPrefix(vm.ipv4), hostPrefix(vm.ipv6)];
   // landfall tells times of day in whole milliseconds: the oldest handover that can belong to this move.
   const times = { pausedAt: zeroAt - downtimeMs, resumedAt: migration.outcome === 'moved' ? zeroAt : migration.startedAt };
@@ -89,7 +91,7 @@ function details(data: Readonly<Record<string, unknown>>): string {
 }
 
 function describeHeard(heard: Heard): string {
-  if (heard.event === 'port') return `node ${heard.node}: ${heard.port} ${heard.state}`;
+  if (heard.event === 'port') return `node ${heard.node}: ${heard.port} ${heard.state === 'carrier' ? 'has carrier' : heard.state}`;
   return `node ${heard.node}: ${heard.kind.toUpperCase()} from ${heard.port}, ${heard.mac}${heard.address === undefined ? '' : `, ${heard.address}`}`;
 }
 

@@ -5,7 +5,7 @@ import { expectedSessions, findWrongPaths } from '../checks.ts';
 import type { StreamReport } from '../client.ts';
 import { RouteWatch } from '../kernel-routes.ts';
 import { LandfallNode } from '../node.ts';
-import { isAborted, sleep, waitFor } from '../processes.ts';
+import { isAborted, sleep, waitFor, wallMs } from '../processes.ts';
 import { peering, takeDown, waitForPaths } from '../run.ts';
 import { Script } from '../script.ts';
 import type { TorKind } from '../tor.ts';
@@ -111,11 +111,12 @@ async function makeMoves(scene: Scene, options: VmRunOptions, first: Machine): P
     const from = machine.node;
     const to: NodeName = from === 'a' ? 'b' : 'a';
     options.progress(`migration ${number} of ${plan.length}: node ${from} to node ${to} (${outcome})`);
+    const beganAt = wallMs();
     const destination = await startMachine({ ...machineOptions(scene, options, to), incoming: { paused: options.flow === 'libvirt' } });
     const migration = await migrate(machine, destination, options.flow, outcome, join(options.folder, `migration-${number}`));
     if (outcome === 'moved') machine = destination;
     const wrong = await settle(scene, migration, machine);
-    const move = await gather(scene, migration, number);
+    const move = await gather(scene, migration, number, beganAt);
     wrong.push(...(await silentStreams(scene, move.streams)));
     problems.push(...wrong.map((text) => `migration ${number}: ${text}`));
     moves.push(move);
@@ -141,7 +142,7 @@ async function settle(scene: Scene, migration: Migration, machine: Machine): Pro
   if (migration.outcome === 'moved') {
     await attempt(waitFor(`node ${migration.from} to withdraw its routes`, 15_000, async () => (await scene.nodes[migration.from].prefixes()).every((item) => item.state === 'withdrawn'), 200));
   }
-  await sleep(Math.max(0, migration.zeroAt + around.afterMs + 200 - Date.now()));
+  await sleep(Math.max(0, migration.zeroAt + around.afterMs + 200 - wallMs()));
   if (!machine.alive()) problems.push(`QEMU on node ${machine.node} has ended: ${machine.tail()}`);
   if (migration.outcome !== 'moved') {
     problems.push(...scene.routes.events.filter((event) => event.at >= migration.startedAt).map((event) => `the router's route of ${event.prefix} changed though the VM never moved`));
@@ -162,7 +163,7 @@ async function silentStreams(scene: Scene, streams: readonly StreamReport[]): Pr
   return left.map((stream) => `${stream.name} is silent`);
 }
 
-async function gather(scene: Scene, migration: Migration, number: number): Promise<VmMoveReport> {
+async function gather(scene: Scene, migration: Migration, number: number, beganAt: number): Promise<VmMoveReport> {
   const { from, to, zeroAt } = migration;
   const [samples, streams, incoming, outgoing] = await Promise.all([
     scene.visitor.samples((migration.stoppedAt ?? zeroAt) - around.beforeMs, zeroAt + around.afterMs),
@@ -171,7 +172,7 @@ async function gather(scene: Scene, migration: Migration, number: number): Promi
     scene.nodes[from].migrations(),
   ]);
   return reportVmMove({
-    number, migration, samples, streams, vm: scene.topology.vms[0]!, routes: scene.routes.events, heard: scene.heard,
+    number, beganAt, migration, samples, streams, vm: scene.topology.vms[0]!, routes: scene.routes.events, heard: scene.heard,
     incoming: incoming.filter((item) => item.direction === 'in'),
     outgoing: outgoing.filter((item) => item.direction === 'out'),
   });

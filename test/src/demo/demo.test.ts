@@ -171,7 +171,7 @@ describe('plots', () => {
     assert.equal(svg.match(/#c0392b/g)?.length, 1);
   });
   it('show the stalls of TCP, the worst one as the longest bar', () => {
-    const stalled = (ms: number): MoveReport => ({ ...move, streams: [{ name: 'tcp-ipv4', alive: true, records: 1, longestStallMs: ms }] });
+    const stalled = (ms: number): MoveReport => ({ ...move, streams: [{ name: 'tcp-ipv4', alive: true, records: 1, longestStallMs: ms, silentMs: 0 }] });
     assert.deepEqual(plotStalls({ landfall: [stalled(50), stalled(20)], baseline: [stalled(100)] }, 10).split('\n'), ['landfall  |#####     |  50, 20', 'baseline  |##########|  100']);
   });
   it('of nothing are no error', () => {
