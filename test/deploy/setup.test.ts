@@ -71,6 +71,6 @@ describe('scripts/setup', () => {
   it('says what is wrong with its arguments', () => {
     const { status, stderr } = spawnSync(process.execPath, [fileURLToPath(new URL('setup.mjs', scripts)), '--for', 'fun'], { encoding: 'utf8' });
     assert.equal(status, 1);
-    assert.equal(stderr, 'setup: usage: node scripts/setup.mjs --for demo|test|netns|build|bench\n');
+    assert.equal(stderr, 'setup: usage: node scripts/setup.mjs --for demo|qemu|test|netns|build|bench\n');
   });
 });

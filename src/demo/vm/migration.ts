@@ -33,7 +33,8 @@ export interface Migration {
   readonly events: readonly (QmpEvent & { readonly node: NodeName })[];
 }
 
-/** Bandwidth while a migration shall be caught half-way, octets a second: the copy then takes seconds. */
+/** QEMU's own default, and one with which the copy takes seconds, so that it can be broken off; octets a second. */
+const fullBandwidth = 128 << 20;
 const slowBandwidth = 12 << 20;
 /** So much is copied before a migration is broken off, octets. */
 const halfWayBytes = 6 << 20;
@@ -48,7 +49,8 @@ const sourceEndsMs = 100;
 export async function migrate(source: Machine, destination: Machine, flow: Flow, wanted: Outcome, socket: string): Promise<Migration> {
   const first = source.events.length;
   const startedAt = wallMs();
-  await prepare(source, destination, flow, wanted === 'moved' ? undefined : slowBandwidth, socket);
+  const beforeSwitchover = flow === 'libvirt' && wanted === 'cancelled';
+  await prepare(source, destination, flow, wanted === 'moved' || beforeSwitchover ? fullBandwidth : slowBandwidth, socket);
   await source.qmp.execute('migrate', { uri: `unix:${socket}` });
   const copiedBytes = await (wanted === 'moved' ? complete(source, destination, flow, first) : breakOff(source, destination, flow, wanted, first));
   const endedAt = wallMs();
@@ -68,12 +70,12 @@ export async function migrate(source: Machine, destination: Machine, flow: Flow,
   };
 }
 
-async function prepare(source: Machine, destination: Machine, flow: Flow, bandwidth: number | undefined, socket: string): Promise<void> {
+async function prepare(source: Machine, destination: Machine, flow: Flow, bandwidth: number, socket: string): Promise<void> {
   const capabilities = (machine: Machine, pause: boolean): Promise<unknown> => machine.qmp.execute('migrate-set-capabilities', {
     capabilities: [{ capability: 'events', state: true }, { capability: 'pause-before-switchover', state: pause }],
   });
   await Promise.all([capabilities(source, flow === 'libvirt'), capabilities(destination, false)]);
-  await source.qmp.execute('migrate-set-parameters', { 'max-bandwidth': bandwidth ?? 128 << 20 });
+  await source.qmp.execute('migrate-set-parameters', { 'max-bandwidth': bandwidth });
   await destination.qmp.execute('migrate-incoming', { uri: `unix:${socket}` });
 }
 

@@ -142,7 +142,7 @@ async function settle(scene: Scene, migration: Migration, machine: Machine): Pro
   if (migration.outcome === 'moved') {
     await attempt(waitFor(`node ${migration.from} to withdraw its routes`, 15_000, async () => (await scene.nodes[migration.from].prefixes()).every((item) => item.state === 'withdrawn'), 200));
   }
-  await sleep(Math.max(0, migration.zeroAt + around.afterMs + 200 - wallMs()));
+  await sleep(Math.max(0, migration.zeroAt + around.afterMs + around.patienceMs - wallMs()));
   if (!machine.alive()) problems.push(`QEMU on node ${machine.node} has ended: ${machine.tail()}`);
   if (migration.outcome !== 'moved') {
     problems.push(...scene.routes.events.filter((event) => event.at >= migration.startedAt).map((event) => `the router's route of ${event.prefix} changed though the VM never moved`));
