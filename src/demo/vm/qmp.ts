@@ -68,7 +68,7 @@ export async function openQmp(path: string, onEvent: (event: QmpEvent) => void):
       else waiting.get(message.id ?? 0)?.resolve(message.return);
     });
   });
-  socket.on('error', end).on('close', () => end(new Error('QEMU closed its monitor')));
+  socket.on('error', (error) => end(new Error(`QEMU closed its monitor: ${error.message}`))).on('close', () => end(new Error('QEMU closed its monitor')));
   await greeted;
   await execute('qmp_capabilities');
   return { execute, close: () => socket.destroy() };

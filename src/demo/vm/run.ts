@@ -154,7 +154,7 @@ async function settle(scene: Scene, migration: Migration, machine: Machine): Pro
 async function silentStreams(scene: Scene, streams: readonly StreamReport[]): Promise<string[]> {
   const silent = (list: readonly StreamReport[]): StreamReport[] => list.filter((stream) => stream.silentMs > 300);
   let left = silent(streams);
-  await waitFor('TCP to go on', 5000, async () => {
+  await waitFor('TCP to go on', 10_000, async () => {
     if (left.length > 0) left = silent(await scene.visitor.streams());
     return left.length === 0;
   }, 200).catch((error: unknown) => {
