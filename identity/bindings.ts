@@ -115,6 +115,26 @@ export function bindingsOf(table: BindingTable, vrf: string, mac: Mac, vlan: num
   return bindings.filter((binding) => binding.vlan === undefined || binding.vlan === vlan);
 }
 
+/**
+ * The endpoints that a MAC may be, with their addresses; `vlan` undefined: whatever VLAN it is heard in. A binding or a route without a
+ * VLAN is taken for VLAN `vlan`, else for untagged.
+ */
+export function endpointsOf(table: BindingTable, vrf: string, mac: Mac, vlan: number | undefined): { readonly vlan: number; readonly addresses: readonly IpAddress[] }[] {
+  const vlans = new Map<number, Set<IpAddress>>();
+  const put = (inVlan: number, address: IpAddress): void => {
+    const addresses = vlans.get(inVlan);
+    if (addresses === undefined) vlans.set(inVlan, new Set([address]));
+    else addresses.add(address);
+  };
+  for (const binding of table.byMac.get(macKey(vrf, mac)) ?? []) {
+    if (vlan !== undefined && binding.vlan !== undefined && binding.vlan !== vlan) continue;
+    for (const address of binding.ips) put(binding.vlan ?? vlan ?? 0, address);
+  }
+  for (const pair of learnedOf(table.learned, vrf, mac)) if (vlan === undefined || pair.vlan === vlan) put(pair.vlan, pair.address);
+  for (const pair of inherited(table, vrf, mac)) put(vlan ?? 0, pair.address);
+  return [...vlans].map(([inVlan, addresses]) => ({ vlan: inVlan, addresses: [...addresses] }));
+}
+
 /** Whose an address is by the bindings, in whatever VLAN. */
 export function holdersOf(table: BindingTable, vrf: string, address: IpAddress): readonly BindingOptions[] {
   return table.byAddress.get(addressKey(vrf, address)) ?? [];

@@ -6,6 +6,7 @@ import { forgetPort as forgetRate } from '../identity/rate.ts';
 import { prefixAddress } from '../net/ip.ts';
 import { keyPrefix } from '../routes/loc-rib.ts';
 import { handle } from './handovers.ts';
+import { lookBehind } from './lookups.ts';
 import { discover, isTagged, sendProbe } from './probing.ts';
 import { note, type World } from './world.ts';
 
@@ -25,7 +26,12 @@ export function takeBridgeChange(world: World, change: BridgeChange): void {
 }
 
 function takeBridgeEvent(world: World, event: BridgeEvent, first: boolean): void {
-  if (event.type === 'learnt' || event.type === 'forgotten') return;
+  if (event.type === 'forgotten') return;
+  if (event.type === 'learnt') {
+    // At the start the search for VMs that are already here asks.
+    if (!first) lookBehind(world, event.entry);
+    return;
+  }
   const { ifindex } = event.port;
   const place = locate(world.bridges, world.watches, ifindex);
   switch (event.type) {

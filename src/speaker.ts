@@ -21,6 +21,7 @@ import type { CommunitySet, LevelPreference } from '../routes/preference.ts';
 import { handle } from './handovers.ts';
 import { lookAtIdle } from './idle.ts';
 import { takeFrame } from './intake.ts';
+import { runLookups } from './lookups.ts';
 import { flushRoutes, stepPeer } from './peering.ts';
 import { portGone, takeBridgeChange } from './ports.ts';
 import { searchIfDue } from './probing.ts';
@@ -66,7 +67,7 @@ export class Speaker {
       // The clock makes ids of different lives of the process differ.
       migrations: newMigrationLog(config.telemetry.history.keep, Math.floor(now.wallMs / 1000) % 1_000_000 * 1000),
       ignored: new Map(), portSince: new Map(), carrierDeadlines: new Deadlines(), rarpHeard: new Set(), asked: new Map(),
-      idle: new Map(), rivals: new Map(), steps: new Map(), rivalMacs: new Map(), recentLocal: new Map(), search: { asked: [], rounds: 0 }, discoveryEndsMs: Infinity,
+      lookups: { pending: new Map(), deadlines: new Deadlines() }, idle: new Map(), rivals: new Map(), steps: new Map(), rivalMacs: new Map(), recentLocal: new Map(), search: { asked: [], rounds: 0 }, discoveryEndsMs: Infinity,
       counters: { frames: 0, framesByVerdict: {}, unresolvedRoutes: 0, reflections: 0, futures: 0, unordered: 0 },
       startedAt: now, now, dirty: new Set(), writing: new Set(), outputs: [],
     };
@@ -111,7 +112,7 @@ export class Speaker {
   nextDeadline(): number {
     const { world } = this;
     let next = this.expireAtMs;
-    for (const at of [world.sessionDeadlines.next(), world.locRib.deadlines.next(), world.carrierDeadlines.next(), world.search.nextMs]) {
+    for (const at of [world.sessionDeadlines.next(), world.locRib.deadlines.next(), world.carrierDeadlines.next(), world.lookups.deadlines.next(), world.search.nextMs]) {
       if (at !== undefined && at < next) next = at;
     }
     if (world.discoveryEndsMs < next && [...world.peers.values()].some((peer) => peer.endOfRibDue && peer.session.negotiated !== undefined)) {
@@ -148,6 +149,7 @@ export class Speaker {
       portGone(world, ifindex);
     }
     searchIfDue(world);
+    runLookups(world);
     const { deadlines, handovers } = world.locRib;
     for (let key = deadlines.takeDue(monotonicMs); key !== undefined; key = deadlines.takeDue(monotonicMs)) {
       const h = handovers.get(key);

@@ -50,6 +50,13 @@ export interface Note {
   readonly publish?: 'migration' | 'peer' | 'config' | 'frame' | 'capture';
 }
 
+/** An address that is being asked for where the bridge has just seen its MAC. */
+export interface Lookup {
+  readonly address: IpAddress;
+  endpoint: Endpoint;
+  sent: number;
+}
+
 export interface Peer {
   readonly config: PeerConfig;
   readonly ibgp: boolean;
@@ -97,6 +104,8 @@ export interface World {
   readonly rarpHeard: Set<string>;
   /** Addresses that were asked, with the time until which an answer counts as one. */
   readonly asked: Map<AddressKey, number>;
+  /** Addresses that are asked for where the bridge has just seen their MAC, and when next. */
+  readonly lookups: { readonly pending: Map<AddressKey, Lookup>; readonly deadlines: Deadlines<AddressKey> };
   /** Learned addresses that were not heard for long, with the number of questions that went unanswered. */
   readonly idle: Map<AddressKey, number>;
   /** Addresses for which a rival's standing claim is visible at some peer. */
