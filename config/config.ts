@@ -12,8 +12,9 @@ export interface Config {
   readonly routes: RoutesConfig;
   readonly migration: MigrationConfig;
   readonly identity: IdentityConfig;
+  readonly gate: GateConfig;
   readonly process: { readonly scheduling: 'normal' | 'fifo' };
-  readonly telemetry: { readonly history: { readonly keep: number } };
+  readonly telemetry: { readonly history: { readonly keep: number; readonly file?: string } };
   readonly log: { readonly level: LogLevel; readonly format: 'auto' | 'json' | 'text' };
   readonly api: { readonly socket: string; readonly mode: number; readonly group?: string };
 }
@@ -110,7 +111,19 @@ export interface MigrationConfig {
   readonly portGoneGraceMs: number;
   /** Announcements a second, per port, of MACs without a binding. */
   readonly maxPerSecond: number;
+  /** `holdMs` left out: until an operator clears it. */
+  readonly flap: { readonly moves: number; readonly withinMs: number; readonly holdMs?: number };
 }
+
+/** Asked before the first announcement of a port. All checks must say that it is open; without checks there is no gate. */
+export interface GateConfig {
+  readonly checks: readonly GateCheck[];
+  readonly timeoutMs: number;
+  readonly onTimeout: 'closed' | 'open';
+}
+
+/** `{port}` in a path stands for the port's name. */
+export type GateCheck = { readonly file: string } | { readonly unix: string };
 
 export interface IdentityConfig {
   readonly mode: 'strict' | 'learn';

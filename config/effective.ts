@@ -1,5 +1,5 @@
 import type { IpAddress } from '../net/ip.ts';
-import type { BindingConfig, Config, LevelConfig, NextHops, PeerConfig, Profile, SecretSource } from './config.ts';
+import type { BindingConfig, Config, GateCheck, LevelConfig, NextHops, PeerConfig, Profile, SecretSource } from './config.ts';
 import type { Draft, DraftBinding, DraftLevel, DraftPeer } from './schema.ts';
 
 export type Labels = Readonly<Record<string, string>>;
@@ -71,6 +71,7 @@ export function makeConfig(draft: Draft, node: NodeFacts, fileBindings: readonly
       withdrawAfterMs: migration.withdrawAfter,
       portGoneGraceMs: migration.portGoneGrace,
       maxPerSecond: migration.maxPerSecond,
+      flap: compact({ moves: migration.flap.moves, withinMs: migration.flap.within, holdMs: migration.flap.hold === 'until-cleared' ? undefined : migration.flap.hold }),
     },
     identity: compact({
       mode: identity.mode,
@@ -82,8 +83,9 @@ export function makeConfig(draft: Draft, node: NodeFacts, fileBindings: readonly
       bindingsFile: identity.bindingsFile,
       bindings: [...identity.bindings.map((binding) => makeBinding(binding, 'config')), ...fileBindings.map((binding) => makeBinding(binding, 'file'))],
     }),
+    gate: { checks: draft.gate.checks.map((check) => compact(check) as GateCheck), timeoutMs: draft.gate.timeout, onTimeout: draft.gate.onTimeout },
     process: draft.process,
-    telemetry: draft.telemetry,
+    telemetry: { ...draft.telemetry, history: compact(draft.telemetry.history) },
     log: draft.log,
     api: compact({ socket: draft.api.socket, mode: draft.api.mode, group: draft.api.group }),
   });

@@ -18,14 +18,12 @@ export type OffValue =
   | { readonly keys: Readonly<Record<string, OffValue>>; readonly ignored: readonly string[] };
 
 export const notYet: readonly NotYet[] = [
-  { path: 'migration.flap', feature: 'the rule against flapping addresses' },
   { path: 'watch[].gateway', feature: 'announcing the gateway to a VM that has landed' },
   {
     path: 'stragglers',
     feature: 'passing late packets on',
     off: { keys: { enabled: { value: false } }, ignored: ['mode', 'ceiling', 'listen', 'members', 'key'] },
   },
-  { path: 'gate', feature: 'the policy gate', off: { keys: { checks: { empty: true } }, ignored: ['timeout', 'onTimeout'] } },
   {
     path: 'kernel',
     feature: "changing the node's kernel",
@@ -36,7 +34,6 @@ export const notYet: readonly NotYet[] = [
   { path: 'telemetry.web', feature: 'the timeline page', off: { value: false } },
   { path: 'telemetry.perPrefixMetrics', feature: 'a metric per prefix', off: { value: false } },
   { path: 'telemetry.bmp', feature: 'BMP', off: { empty: true } },
-  { path: 'telemetry.history.file', feature: 'keeping the history in a file' },
 ];
 
 export function findNotYet(path: string): NotYet | undefined {

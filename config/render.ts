@@ -20,12 +20,17 @@ export function renderConfig(config: Config): Record<string, unknown> {
       firstEvidence: migration.firstEvidence, elevatedFor: durationText(migration.elevatedForMs), debounce: durationText(migration.debounceMs),
       withdrawOn: migration.withdrawOn, withdrawAfter: durationText(migration.withdrawAfterMs), portGoneGrace: durationText(migration.portGoneGraceMs),
       maxPerSecond: migration.maxPerSecond,
+      flap: {
+        moves: migration.flap.moves, within: durationText(migration.flap.withinMs),
+        hold: migration.flap.holdMs === undefined ? 'until-cleared' : durationText(migration.flap.holdMs),
+      },
     },
     identity: {
       mode: identity.mode, onConflict: identity.onConflict, learnedFor: durationText(identity.learnedForMs),
       learnedIdleFor: durationText(identity.learnedIdleForMs), unverifiedPorts: identity.unverifiedPorts, shared: identity.shared,
       bindings: identity.bindings.map(({ vm, mac, vlan, vrf, ips, port }) => prune({ vm, mac, vlan, vrf, ips, port })),
     },
+    gate: { checks: config.gate.checks, timeout: durationText(config.gate.timeoutMs), onTimeout: config.gate.onTimeout },
     process: config.process, telemetry: config.telemetry, log: config.log,
     api: prune({ ...config.api, mode: config.api.mode.toString(8).padStart(4, '0') }),
   };

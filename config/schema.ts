@@ -185,6 +185,27 @@ const migration = z.strictObject({
   withdrawAfter: duration('0ms', '10m').prefault('2s').describe('A leaving route whose port is gone, or whose VM answers no probe, goes after this time at the latest.'),
   portGoneGrace: duration('0ms', '10m').prefault('2s').describe('A port that returns within this time with the same MAC and VLAN is no departure (guest reboot).'),
   maxPerSecond: whole(1, 100_000).prefault(100).describe('Announcements per port, of MACs without a binding. Those of bound MACs are queued, never dropped.'),
+  flap: z.strictObject({
+    moves: whole(2, 100).prefault(5).describe('After so many moves the address is held. Only moves in which both nodes showed life at once count.'),
+    within: duration('1s', '24h').prefault('180s').describe('The time in which they must lie.'),
+    hold: parsed('duration or until-cleared', (value): Parsed<number | 'until-cleared'> => {
+      if (value === 'until-cleared') return { value };
+      const ms = parseDuration(value);
+      if ('error' in ms) return { error: 'must be a duration such as 60s, or until-cleared' };
+      return ms.value < 1000 || ms.value > 86_400_000 ? { error: 'must be 1s to 24h, or until-cleared' } : ms;
+    }, '^(\\d{1,9}(ms|s|m|h)|until-cleared)$').prefault('60s').describe('How long it is held: a time, or `until-cleared` (`landfall clear PREFIX`).'),
+  }).prefault({}).describe('The rule against an address that lives at two nodes.'),
+}).prefault({});
+
+const gateCheck = z.strictObject({
+  file: path.optional().describe('Open when this file exists, such as `/run/policy/{port}`.'),
+  unix: text('path', /^\/[^\0]{0,106}$/, 'must be an absolute path of at most 107 characters').optional().describe('Open when the service on this Unix socket answers `open` to the line `PORT IFINDEX`.'),
+}).refine((value) => Object.keys(value).length === 1, { error: 'needs exactly one of file and unix' });
+
+const gate = z.strictObject({
+  checks: z.array(gateCheck).max(8, { error: 'at most 8 checks' }).prefault([]).describe('All must be open. `{port}` in a path is the name of the port. Empty: no gate.'),
+  timeout: duration('0ms', '10m').prefault('500ms').describe('How long a claim is held for a gate that is shut, until `onTimeout` decides.'),
+  onTimeout: z.enum(['closed', 'open']).prefault('closed').describe('`closed`: the claim waits on until the gate opens. `open`: it goes out all the same.'),
 }).prefault({});
 
 const binding = z.strictObject({
@@ -219,9 +240,10 @@ const shape = {
   routes: routes.describe('What the routers are told.'),
   migration: migration.describe('How a move is recognised and carried out.'),
   identity: identity.describe('Who may claim which address.'),
+  gate: gate.describe('The policy gate: a VM is not reachable here before its policy is in force.'),
   process: z.strictObject({ scheduling: z.enum(['normal', 'fifo']).prefault('normal').describe('`fifo`: real-time priority; needs CAP_SYS_NICE.') }).prefault({}),
   telemetry: z.strictObject({
-    history: z.strictObject({ keep: whole(1, 100_000).prefault(1000).describe('Migrations kept in memory for `show migrations`.') }).prefault({}),
+    history: z.strictObject({ keep: whole(1, 100_000).prefault(1000).describe('Migrations kept in memory for `show migrations`.'), file: path.optional().describe('A file (JSON lines) that keeps them over restarts, such as `/var/lib/landfall/migrations.jsonl`.') }).prefault({}),
   }).prefault({}),
   log: z.strictObject({
     level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).prefault('info'),

@@ -1,3 +1,4 @@
+import type { RouteAttributes } from '../bgp/route.ts';
 import type { IpAddress } from '../net/ip.ts';
 import type { Mac } from '../net/mac.ts';
 import type { Now } from '../net/time.ts';
@@ -6,8 +7,8 @@ import type { Now } from '../net/time.ts';
 export interface TimelineLine {
   readonly atMs: number;
   readonly event:
-    | 'frame' | 'accepted' | 'early' | 'announced' | 'written' | 'reflected' | 'source-demoted' | 'source-gone'
-    | 'demoted' | 'withdrawn' | 'settled' | 'conflict' | 'superseded' | 'remote-claim' | 'port-gone';
+    | 'frame' | 'accepted' | 'held' | 'released' | 'announced' | 'written' | 'reflected' | 'source' | 'source-demoted' | 'source-gone'
+    | 'demoted' | 'withdrawn' | 'settled' | 'superseded' | 'remote-claim' | 'port-gone';
   readonly text: string;
   readonly peer?: string;
 }
@@ -33,10 +34,25 @@ export interface Migration {
   reflectedAtMs?: number;
   sourceGoneAtMs?: number;
   withdrawnAtMs?: number;
-  /** Our claim's sequence (in), or the one that was given up (out). */
-  readonly sequence: number;
-  result: 'active' | 'announced' | 'settled' | 'withdrawn' | 'superseded' | 'leaving' | 'reclaimed';
+  /** How long a shut policy gate held the claim, in milliseconds. */
+  heldMs?: number;
+  /** Our claim's sequence (in; 0 while there is none), or the one that was given up (out). */
+  sequence: number;
+  result: MigrationResult;
   readonly timeline: TimelineLine[];
+  /** What went into the send buffers of peers in the pass that runs: lines are made of it when the bytes are out. */
+  readonly sent: Sent[];
+}
+
+/** `active`: its UPDATEs are being written. `held`: frozen, or waiting for its gate. The last four are final. */
+export type MigrationResult = 'active' | 'held' | 'announced' | 'leaving' | 'settled' | 'withdrawn' | 'superseded' | 'reclaimed';
+
+export interface Sent {
+  readonly peer: string;
+  readonly ibgp: boolean;
+  readonly atMs: number;
+  /** Left out: a withdraw. */
+  readonly attributes?: RouteAttributes;
 }
 
 /** The newest handovers, oldest out first; at most one is open per address. */
@@ -47,6 +63,8 @@ export interface MigrationLog {
   next: number;
 }
 
+/** So many more than {@link MigrationLog.keep} may be there for a while. */
+const trimAtOnce = 64;
 /** A timeline longer than this says no more than one of this length; later lines are dropped. */
 const timelineLimit = 64;
 
@@ -55,13 +73,13 @@ export function newMigrationLog(keep: number, firstId: number): MigrationLog {
 }
 
 /** Opens a handover for the address key and closes the one that was open. */
-export function openMigration(log: MigrationLog, key: string, migration: Omit<Migration, 'id' | 'key' | 'timeline' | 'result'>): Migration {
-  const open: Migration = { ...migration, key, id: (log.next++).toString(36), result: 'active', timeline: [] };
+export function openMigration(log: MigrationLog, key: string, migration: Omit<Migration, 'id' | 'key' | 'timeline' | 'result' | 'sent'>): Migration {
+  const open: Migration = { ...migration, key, id: (log.next++).toString(36), result: 'active', timeline: [], sent: [] };
   log.open.set(key, open);
   log.all.push(open);
-  if (log.all.length > log.keep) {
-    const oldest = log.all.shift();
-    if (oldest !== undefined && log.open.get(oldest.key) === oldest) log.open.delete(oldest.key);
+  // A few at a time, for each removal at the front moves all that is behind.
+  if (log.all.length >= log.keep + trimAtOnce) {
+    for (const old of log.all.splice(0, trimAtOnce)) if (log.open.get(old.key) === old) log.open.delete(old.key);
   }
   return open;
 }

@@ -131,6 +131,7 @@ const changes: Readonly<Record<string, (body: Query) => ApiRequest>> = {
       ...body.optional('vrf', readName),
       ...body.optional('forSeconds', readSeconds),
     }),
+  clear: (body) => finished(body, { verb: 'clear', address: body.required('address', readAddress), ...body.optional('vrf', readName) }),
   auto: (body) => finished(body, { verb: 'auto', address: body.required('address', readAddress), ...body.optional('vrf', readName) }),
 };
 

@@ -15,7 +15,8 @@ export type ApiRequest =
   /** `forSeconds` for withdraw only. `address` may be an IP or a /32, /128. */
   | { readonly verb: 'announce'; readonly address: string; readonly vrf?: string }
   | { readonly verb: 'withdraw'; readonly address: string; readonly vrf?: string; readonly forSeconds?: number }
-  | { readonly verb: 'auto'; readonly address: string; readonly vrf?: string };
+  | { readonly verb: 'auto'; readonly address: string; readonly vrf?: string }
+  | { readonly verb: 'clear'; readonly address: string; readonly vrf?: string };
 
 /** What the daemon offers to the API socket. Synchronous: it reads or changes the speaker between two events. */
 export interface Backend {

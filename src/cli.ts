@@ -76,6 +76,9 @@ verb(program, 'withdraw <ip>', 'withdraw by hand, for a time or until auto')
 verb(program, 'auto <ip>', 'end announce or withdraw: the VM decides again')
   .option('--vrf <name>', 'where several VRFs have the address')
   .action(does(async (options, own: { vrf?: string }, ip) => (await import('./commands/override.ts')).auto(options, ip as string, own.vrf)));
+verb(program, 'clear <prefix>', 'lift a hold after a conflict or flap, and forget a sequence that is too high')
+  .option('--vrf <name>', 'where several VRFs have the address')
+  .action(does(async (options, own: { vrf?: string }, prefix) => (await import('./commands/override.ts')).clear(options, prefix as string, own.vrf)));
 
 const config = verb(program, 'config', 'check, describe or begin a configuration');
 verb(config, 'check [file]', 'check without a daemon; all errors at once')

@@ -8,9 +8,14 @@ import { formatErrors } from '../config/errors.ts';
 import { loadConfig } from '../config/io/load.ts';
 import { openCapture, type Capture } from '../garp/io/capture.ts';
 import { isIpv4, parseIp, type IpAddress } from '../net/ip.ts';
+import type { Migration } from '../routes/migrations.ts';
 import type { Backend } from './backend.ts';
 import { timeText } from './collect/time.ts';
 import { eventOf } from './events.ts';
+import { collectPrefixes } from './collect/prefixes.ts';
+import { formatHistoryLine, restoreHistory } from './history.ts';
+import { openGateKeeper, type GateKeeper } from './io/gate.ts';
+import { openHistory, readHistory, type HistoryFile } from './io/history-file.ts';
 import { serveApi, type ApiServer } from './io/api-socket.ts';
 import { explainMissing } from './io/capabilities.ts';
 import { systemClock } from './io/clock.ts';
@@ -102,6 +107,12 @@ class Daemon {
   /** More frames are about to come in this turn of the loop. */
   private inBatch = false;
   private readonly unsaid: Note[] = [];
+  /** When each peer's last byte of this pass was handed to the kernel, monotonic ms. */
+  private readonly writtenAt = new Map<string, number>();
+  /** Migrations whose line in the history file is out of date. */
+  private readonly unrecorded = new Set<Migration>();
+  private gateKeeper: GateKeeper | undefined;
+  private history: HistoryFile | undefined;
 
   constructor(config: Config, options: DaemonOptions, log: Log) {
     this.config = config;
@@ -118,6 +129,10 @@ class Daemon {
     this.ignoreSignals = listenSignals({ stop: () => void this.stop() });
     if (config.process.scheduling === 'fifo') this.useFifo();
     warmUp(config, this.clock.now());
+    this.openHistoryFile();
+    if (config.gate.checks.length > 0) {
+      this.gateKeeper = openGateKeeper(config.gate.checks, (ifindex, port, answer) => this.pump({ type: 'gate', ifindex, port, ...answer }));
+    }
     log.write('info', 'daemon.started', {
       version: packageJson.version, node: config.node.name, routerId: this.speaker.world.routerId, routerIdFrom: this.routerIdFrom, dryRun: this.options.dryRun,
     });
@@ -172,6 +187,23 @@ class Daemon {
     }
   }
 
+  /** Takes up the migrations of earlier lives. Whatever is wrong with the file, the daemon runs. */
+  private openHistoryFile(): void {
+    const { keep, file } = this.config.telemetry.history;
+    if (file === undefined) return;
+    const { world } = this.speaker;
+    let lines: string[] = [];
+    try {
+      lines = readHistory(file, keep);
+      const skipped = restoreHistory(world.migrations, lines, this.clock.now());
+      if (skipped > 0) this.log.write('warn', 'daemon.warning', { text: `${skipped} lines of ${file} are no migrations of this version: left out` });
+    } catch (error) {
+      this.warn(`telemetry.history.file can't be read: ${(error as Error).message}; show migrations begins anew`);
+    }
+    const latest = (): string[] => world.migrations.all.slice(-keep).map((m) => `${formatHistoryLine(m)}\n`);
+    this.history = openHistory(file, keep, lines.length, latest, (error) => this.warn(`telemetry.history.file can't be written: ${error.message}; migrations are not kept over a restart`));
+  }
+
   private warn(text: string): void {
     this.warnings.add(text);
     this.log.write('warn', 'daemon.warning', { text });
@@ -185,7 +217,7 @@ class Daemon {
     try {
       for (let next = this.waiting.shift(); next !== undefined; next = this.waiting.shift()) {
         this.perform(this.speaker.dispatch(next, this.clock.now()));
-        if (this.speaker.world.writing.size > 0) this.perform(this.speaker.dispatch({ type: 'written' }, this.clock.now()));
+        this.tellWritten();
       }
     } finally {
       this.working = false;
@@ -193,11 +225,20 @@ class Daemon {
     if (!this.inBatch) this.afterwards();
   }
 
+  /** The bytes are with the kernel: the handovers they were for learn when. */
+  private tellWritten(): void {
+    if (this.speaker.world.writing.size === 0) return;
+    this.perform(this.speaker.dispatch({ type: 'written', at: this.writtenAt }, this.clock.now()));
+    this.writtenAt.clear();
+  }
+
   /** What can wait until the frames that are here have been turned into UPDATEs: words, and the alarm. */
   private afterwards(): void {
     this.inBatch = false;
     const notes = this.unsaid.splice(0);
     for (const note of notes) this.say(note);
+    for (const migration of this.unrecorded) this.history?.append(formatHistoryLine(migration));
+    this.unrecorded.clear();
     this.setAlarm();
   }
 
@@ -206,6 +247,8 @@ class Daemon {
     for (const output of outputs) {
       if (output.type === 'session') this.performSession(output.peer, output.output);
       else if (output.type === 'sendFrame') this.sendFrame(output.ifindex, output.bytes);
+      else if (output.type === 'askGate') this.gateKeeper?.ask(output.ifindex, output.port);
+      else if (output.type === 'history') this.unrecorded.add(output.migration);
       else this.unsaid.push(output.note);
     }
   }
@@ -217,6 +260,7 @@ class Daemon {
         return;
       case 'write':
         this.connections.get(output.connection)?.write(output.bytes);
+        if (this.speaker.world.writing.size > 0) this.writtenAt.set(peer, this.clock.now().monotonicMs);
         return;
       case 'close':
         this.connections.get(output.connection)?.close();
@@ -328,9 +372,18 @@ class Daemon {
           if (barred !== undefined) return refusal('conflict', `${found.address} is ${barred}: not even an operator can announce it`);
           const forSeconds = request.verb === 'withdraw' ? request.forSeconds : undefined;
           this.perform(this.speaker.override(found.vrf, found.address, request.verb, this.clock.now(), forSeconds));
-          this.perform(this.speaker.dispatch({ type: 'written' }, this.clock.now()));
+          this.tellWritten();
           this.afterwards();
           return list(world, 'PrefixList', []);
+        }
+        if (request.verb === 'clear') {
+          const found = findAddress(world, request.address, request.vrf);
+          if ('kind' in found) return found;
+          const { outputs, lifted } = this.speaker.clear(found.vrf, found.address, this.clock.now());
+          this.perform(outputs);
+          this.tellWritten();
+          this.afterwards();
+          return list(world, 'PrefixList', lifted ? collectPrefixes(world, { prefix: found.address }) : []);
         }
         const { received = 0, dropped = 0 } = this.capture?.statistics() ?? {};
         return answer(world, request, {
@@ -376,6 +429,7 @@ class Daemon {
     this.pump({ type: 'stop', restart });
     await new Promise((resolve) => setTimeout(resolve, 50));
     await this.close();
+    await this.history?.flush();
     this.log.write('info', 'daemon.stopped', {});
     this.log.flush();
     this.end(0);
@@ -385,6 +439,7 @@ class Daemon {
     this.ignoreSignals?.();
     clearTimeout(this.alarm);
     clearInterval(this.watchdog);
+    this.gateKeeper?.close();
     this.capture?.close();
     this.monitor?.close();
     for (const listener of this.bgpListeners) listener.close();

@@ -3,15 +3,15 @@ import type { RouteAttributes, RouteChange } from '../bgp/route.ts';
 import { sessionDeadline, stepSession } from '../bgp/session.ts';
 import type { SessionInput, SessionNote } from '../bgp/session-contract.ts';
 import type { UpdateMessage } from '../bgp/wire/messages.ts';
-import { familyOf, hostPrefix, isHostPrefix, isIpv4, prefixAddress, type IpAddress, type Prefix } from '../net/ip.ts';
+import { familyOf, isHostPrefix, isIpv4, prefixAddress, type IpAddress, type Prefix } from '../net/ip.ts';
 import { classify, keepReceived, newAdjRibIn, type ReceivedRoute } from '../routes/adj-rib-in.ts';
 import { newAdjRibOut, takeDelta, type Wanted } from '../routes/adj-rib-out.ts';
 import { encodeClaimMarks } from '../routes/claim-communities.ts';
 import type { Handover } from '../routes/handover.ts';
-import { addressKey, keyPrefix, type AddressKey } from '../routes/loc-rib.ts';
-import { addLine } from '../routes/migrations.ts';
+import { addressKey, keyPrefix } from '../routes/loc-rib.ts';
 import { preferenceOf, settlesSilently, type Level } from '../routes/preference.ts';
 import { newFabricEvidence } from '../routes/fabric.ts';
+import { chronicleReceived, chronicleSent } from './chronicle.ts';
 import { observeRoute } from './fabric.ts';
 import { handle, peersOf, showsNewer } from './handovers.ts';
 import { rebind } from './route-bindings.ts';
@@ -167,26 +167,6 @@ function rivalVisible(world: World, vrf: string, prefix: Prefix): boolean {
   });
 }
 
-function chronicleReceived(world: World, key: AddressKey, peer: Peer, h: Handover, before: ReceivedRoute | undefined, after: ReceivedRoute | undefined): void {
-  const m = world.migrations.open.get(key);
-  if (m === undefined || m.direction !== 'in') return;
-  const { name } = peer.config;
-  const rivalBefore = before?.kind === 'rival';
-  if (after?.kind === 'own' && after.marks.sequence === h.sequence && before?.marks.sequence !== h.sequence) {
-    m.reflectedAtMs ??= world.now.monotonicMs;
-    addLine(m, world.now, 'reflected', `${name} now sends next hop ${after.route.attributes.nextHop} (this node)`, name);
-  } else if (rivalBefore && after === undefined) {
-    m.reflectedAtMs ??= world.now.monotonicMs;
-    addLine(m, world.now, 'reflected', `${name} withdrew the rival's route: it prefers ours`, name);
-  } else if (after?.kind === 'rival' && after.leaving && !(rivalBefore && before.leaving)) {
-    addLine(m, world.now, 'source-demoted', `${after.marks.node} announces it as leaving at ${name}`, name);
-  }
-  if (rivalBefore && after?.kind !== 'rival' && !peersOf(world, h.vrf).some((p) => p.adjIn.routes.get(hostPrefix(h.address))?.kind === 'rival')) {
-    m.sourceGoneAtMs ??= world.now.monotonicMs;
-    addLine(m, world.now, 'source-gone', `no peer shows ${before.marks.node ?? 'the source'}'s route any more`, name);
-  }
-}
-
 /** Sends every established peer what it lacks of the addresses that changed; a peer that has just come up gets everything. */
 export function flushRoutes(world: World): void {
   if (world.dirty.size === 0 && ![...world.peers.values()].some((peer) => peer.resend || peer.endOfRibDue)) return;
@@ -228,11 +208,7 @@ function noteChanges(world: World, peer: Peer, changes: readonly RouteChange[]):
         ...(attributes === undefined ? {} : { nextHop: attributes.nextHop, ...(peer.ibgp ? { localPref: attributes.localPref } : {}), med: attributes.med }),
       },
     });
-    if (!announced) continue;
-    const m = world.migrations.open.get(addressKey(peer.config.vrf, prefixAddress(change.route.prefix)));
-    if (m !== undefined && m.direction === 'in' && world.writing.has(m)) {
-      addLine(m, world.now, 'announced', `${peer.ibgp ? `local-pref ${attributes?.localPref}, ` : ''}med ${attributes?.med}`, peer.config.name);
-    }
+    chronicleSent(world, peer, change);
   }
 }
 
@@ -268,6 +244,7 @@ export function wantedRoute(world: World, peer: Peer, prefix: Prefix, shared: Ma
 
 function levelOf(h: Handover): Level | undefined {
   if (h.state === 'manual') return h.manual?.mode === 'announce' ? 'elevated' : undefined;
+  if (h.state === 'held') return h.hold?.level;
   return h.state === 'withdrawn' ? undefined : h.state;
 }
 

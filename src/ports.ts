@@ -5,6 +5,7 @@ import type { BridgeChange } from '../bridge/ports.ts';
 import { forgetPort as forgetRate } from '../identity/rate.ts';
 import { prefixAddress } from '../net/ip.ts';
 import { keyPrefix } from '../routes/loc-rib.ts';
+import { askGate, forgetGate } from './gate-keeping.ts';
 import { handle } from './handovers.ts';
 import { lookBehind } from './lookups.ts';
 import { discover, isTagged, sendProbe } from './probing.ts';
@@ -42,12 +43,15 @@ function takeBridgeEvent(world: World, event: BridgeEvent, first: boolean): void
         level: place.role === 'unlisted' ? 'warn' : 'debug', room: 'bridge', publish: 'capture',
         event: place.role === 'unlisted' ? 'port.unlisted' : 'port.added', fields: { port: event.port.name, bridge: event.bridge, role: place.role },
       });
+      if (place.role === 'local') askGate(world, ifindex);
       if (!first && place.role === 'local') askTheDeparted(world, ifindex);
       return;
     case 'portGone':
     case 'portMoved':
     case 'portRenamed':
       // A port that is now another bridge's, or by its new name no local one, is no port of its VM any more.
+      forgetGate(world, ifindex);
+      if (place?.role === 'local') askGate(world, ifindex);
       if (place?.role === 'local' && event.type === 'portRenamed') return;
       note(world, { level: 'debug', room: 'bridge', event: 'port.removed', publish: 'capture', fields: { port: event.port.name, bridge: event.bridge } });
       portGone(world, ifindex);

@@ -3,6 +3,7 @@ import { listBindings } from '../identity/bindings.ts';
 import { portFor } from '../bridge/locate.ts';
 import { hostPrefix, isHostPrefix, parseIp, parsePrefix, prefixAddress, type IpAddress } from '../net/ip.ts';
 import type { ApiRequest } from './backend.ts';
+import { saidOfHold } from './chronicle-held.ts';
 import { fabricWarnings } from './fabric.ts';
 import { collectMigration, collectMigrations } from './collect/migrations.ts';
 import { collectPeers, collectReceived } from './collect/peers.ts';
@@ -22,7 +23,7 @@ export interface ProcessFacts {
   readonly warnings: readonly string[];
 }
 
-type ReadRequest = Exclude<ApiRequest, { verb: 'announce' | 'withdraw' | 'auto' }>;
+type ReadRequest = Exclude<ApiRequest, { verb: 'announce' | 'withdraw' | 'auto' | 'clear' }>;
 
 /** Answers a question from the state as it stands. Changes nothing. */
 export function answer(world: World, request: ReadRequest, facts: ProcessFacts): ListReply<unknown> | ErrorReply {
@@ -115,6 +116,13 @@ function speakerWarnings(world: World): string[] {
       if (received.kind === 'future') { warnings.push(`${name}: ${prefix} has a sequence more than a day ahead of our clock (node ${received.marks.node ?? '-'}): not obeyed; check that node's clock`); break; }
     }
   }
+  let held = 0;
+  for (const h of world.locRib.handovers.values()) {
+    if (h.hold === undefined || (h.hold.why === 'gate' && h.hold.untilMs !== undefined)) continue;
+    held += 1;
+    if (held <= 3) warnings.push(`${hostPrefix(h.address)} is held: ${saidOfHold(world, h)}${h.hold.why === 'gate' ? '' : `; landfall clear ${h.address}`}`);
+  }
+  if (held > 3) warnings.push(`${held - 3} more addresses are held: landfall show prefixes --state held`);
   if (!world.now.wallTrusted) warnings.push('the clock is not synchronised: it contributes nothing to sequences, which only follow what was seen; run an NTP client');
   return warnings;
 }

@@ -15,9 +15,11 @@ import { newAdjRibIn } from '../routes/adj-rib-in.ts';
 import { newAdjRibOut } from '../routes/adj-rib-out.ts';
 import { newFabricEvidence } from '../routes/fabric.ts';
 import { dueEvent } from '../routes/handover.ts';
-import { keyPrefix, newLocRib } from '../routes/loc-rib.ts';
-import { addLine, newMigrationLog } from '../routes/migrations.ts';
+import { addressKey, keyPrefix, newLocRib } from '../routes/loc-rib.ts';
+import { newMigrationLog } from '../routes/migrations.ts';
 import type { CommunitySet, LevelPreference } from '../routes/preference.ts';
+import { takeWritten } from './chronicle-written.ts';
+import { askDueGates, nextGateDeadline, takeGateAnswer } from './gate-keeping.ts';
 import { handle } from './handovers.ts';
 import { lookAtIdle } from './idle.ts';
 import { takeFrame } from './intake.ts';
@@ -66,7 +68,7 @@ export class Speaker {
       segments: new Map(vrfs.map((vrf, i) => [vrf, i])),
       // The clock makes ids of different lives of the process differ.
       migrations: newMigrationLog(config.telemetry.history.keep, Math.floor(now.wallMs / 1000) % 1_000_000 * 1000),
-      ignored: new Map(), portSince: new Map(), carrierDeadlines: new Deadlines(), rarpHeard: new Set(), asked: new Map(),
+      ignored: new Map(), portSince: new Map(), carrierDeadlines: new Deadlines(), gates: new Map(), rarpHeard: new Set(), asked: new Map(),
       lookups: { pending: new Map(), deadlines: new Deadlines() }, idle: new Map(), rivals: new Map(), steps: new Map(), rivalMacs: new Map(), recentLocal: new Map(), search: { asked: [], rounds: 0 }, discoveryEndsMs: Infinity,
       counters: { frames: 0, framesByVerdict: {}, unresolvedRoutes: 0, reflections: 0, futures: 0, unordered: 0 },
       startedAt: now, now, dirty: new Set(), writing: new Set(), outputs: [],
@@ -95,7 +97,10 @@ export class Speaker {
         break;
       }
       case 'written':
-        this.written();
+        takeWritten(world, input.at);
+        break;
+      case 'gate':
+        takeGateAnswer(world, input);
         break;
       case 'tick':
         break;
@@ -112,13 +117,27 @@ export class Speaker {
   nextDeadline(): number {
     const { world } = this;
     let next = this.expireAtMs;
-    for (const at of [world.sessionDeadlines.next(), world.locRib.deadlines.next(), world.carrierDeadlines.next(), world.lookups.deadlines.next(), world.search.nextMs]) {
+    for (const at of [world.sessionDeadlines.next(), world.locRib.deadlines.next(), world.carrierDeadlines.next(), world.lookups.deadlines.next(), world.search.nextMs, nextGateDeadline(world)]) {
       if (at !== undefined && at < next) next = at;
     }
     if (world.discoveryEndsMs < next && [...world.peers.values()].some((peer) => peer.endOfRibDue && peer.session.negotiated !== undefined)) {
       next = Math.max(world.discoveryEndsMs, world.now.monotonicMs);
     }
     return next;
+  }
+
+  /** `clear`: lifts a hold after a conflict or flap, and forgets remembered sequences. @returns also whether there was a hold to lift. */
+  clear(vrf: string, address: IpAddress, now: Now): { readonly outputs: Output[]; readonly lifted: boolean } {
+    const { world } = this;
+    world.now = now;
+    world.outputs = [];
+    const hold = world.locRib.handovers.get(addressKey(vrf, address))?.hold;
+    const lifted = hold !== undefined && hold.why !== 'gate';
+    handle(world, vrf, address, { type: 'OperatorClears' });
+    note(world, { level: 'warn', room: 'routes', event: 'hold.cleared', publish: 'migration', fields: { address, vrf, lifted } });
+    this.runDue();
+    flushRoutes(world);
+    return { outputs: world.outputs, lifted };
   }
 
   /** Operator's override, in the words of the CLI. */
@@ -150,6 +169,7 @@ export class Speaker {
     }
     searchIfDue(world);
     runLookups(world);
+    askDueGates(world);
     const { deadlines, handovers } = world.locRib;
     for (let key = deadlines.takeDue(monotonicMs); key !== undefined; key = deadlines.takeDue(monotonicMs)) {
       const h = handovers.get(key);
@@ -162,26 +182,6 @@ export class Speaker {
       lookAtIdle(world);
       for (const [key, until] of world.asked) if (until < monotonicMs) world.asked.delete(key);
     }
-  }
-
-  /** The UPDATEs of the dispatch before are with the kernel: that is the announce time of the handovers they were for. */
-  private written(): void {
-    const { world } = this;
-    for (const migration of world.writing) {
-      if (!migration.timeline.some((line) => line.event === 'announced')) continue;
-      migration.announcedAtMs = world.now.monotonicMs;
-      migration.result = 'announced';
-      addLine(migration, world.now, 'written', 'last UPDATE byte handed to the kernel');
-      note(world, {
-        level: 'info', room: 'routes', event: 'migration.started', publish: 'migration',
-        fields: {
-          id: migration.id, address: migration.address, direction: migration.direction, seenBy: migration.seenBy,
-          announceSeconds: Math.round(world.now.monotonicMs * 1000 - migration.startMs * 1000) / 1e6,
-          ...(migration.vm === undefined ? {} : { vm: migration.vm }),
-        },
-      });
-    }
-    world.writing.clear();
   }
 
   /**

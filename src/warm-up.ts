@@ -37,6 +37,7 @@ export function warmUp(config: Config, now: Now): number {
         }],
       },
       watch: [{ bridge: 'br', ports: { local: ['tap*'], uplink: ['up*'] }, announcements: ['garp', 'rarp', 'na'], prefixes: ['203.0.113.0/24', '2001:db8::/64'] as Prefix[], exclude: [], vrf: 'default' }],
+      gate: { ...config.gate, checks: [] },
       identity: { ...config.identity, bindings: [{ vm: 'warm-up', mac, vrf: 'default', ips: [vm4, vm6] }] },
     },
     routerId, dryRun: false, random: () => 0.5, newConnection: () => ++connection,

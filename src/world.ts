@@ -27,8 +27,10 @@ export type Input =
   | { readonly type: 'frame'; readonly frame: CapturedFrame }
   | { readonly type: 'bridge'; readonly change: BridgeChange }
   | { readonly type: 'session'; readonly peer: string; readonly input: Exclude<SessionInput, { type: 'start' | 'stop' | 'send' | 'refresh' | 'tick' }> }
-  /** All outputs of the dispatch before have been handed to the kernel. */
-  | { readonly type: 'written' }
+  /** All outputs of the dispatch before have been handed to the kernel; `at`: when each peer's last byte was, monotonic ms. */
+  | { readonly type: 'written'; readonly at?: ReadonlyMap<string, number> }
+  /** The checks of the policy gate have answered for a port. */
+  | { readonly type: 'gate'; readonly ifindex: number; readonly port: string; readonly open: boolean; readonly text: string }
   | { readonly type: 'tick' }
   /** `restart`: nothing is withdrawn and no Cease is sent (Graceful Restart). Otherwise `withdrawEverything` went before. */
   | { readonly type: 'stop'; readonly restart: boolean };
@@ -37,6 +39,9 @@ export type Input =
 export type Output =
   | { readonly type: 'session'; readonly peer: string; readonly output: Extract<SessionOutput, { type: 'dial' | 'write' | 'close' }> }
   | { readonly type: 'sendFrame'; readonly ifindex: number; readonly bytes: Uint8Array }
+  | { readonly type: 'askGate'; readonly ifindex: number; readonly port: string }
+  /** Goes into the history file, when there is time. */
+  | { readonly type: 'history'; readonly migration: Migration }
   | { readonly type: 'note'; readonly note: Note };
 
 /** What happened, for logs, the event stream and counters. */
@@ -77,6 +82,17 @@ export interface Peer {
   fabric: FabricEvidence;
 }
 
+/** What is known of the policy gate of one local port. */
+export interface Gate {
+  open: boolean;
+  /** What the checks said last. */
+  text: string;
+  /** When it is asked next, monotonic ms; left out while an answer is awaited, and once it is open. */
+  askAtMs?: number;
+  /** The pause after the next answer that says shut, in milliseconds. */
+  pauseMs: number;
+}
+
 /** All that the speaker remembers. Functions of `src/` take it and change it; nothing else does. */
 export interface World {
   readonly config: Config;
@@ -100,6 +116,8 @@ export interface World {
   readonly portSince: Map<number, number>;
   /** Ports whose carrier is away, with the time at which that counts as gone. */
   readonly carrierDeadlines: Deadlines<number>;
+  /** The policy gates of local ports; empty where no check is configured. */
+  readonly gates: Map<number, Gate>;
   /** `ifindex|mac` that a RARP was heard from: QEMU spoke there, so its other frames count. */
   readonly rarpHeard: Set<string>;
   /** Addresses that were asked, with the time until which an answer counts as one. */

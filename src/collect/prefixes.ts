@@ -1,7 +1,8 @@
 import { formatCommunity, formatLargeCommunity } from '../../bgp/community.ts';
 import { hostPrefix } from '../../net/ip.ts';
 import type { Handover } from '../../routes/handover.ts';
-import { peersOf } from '../handovers.ts';
+import { saidOfHold } from '../chronicle-held.ts';
+import { peersOf } from '../peers.ts';
 import type { PrefixItem } from '../views/items.ts';
 import { printable } from '../../net/printable.ts';
 import { vmOf } from '../watching.ts';
@@ -41,7 +42,8 @@ function collectPrefix(world: World, h: Handover): PrefixItem {
   const vm = h.endpoint === undefined ? undefined : vmOf(world, h.vrf, h.endpoint);
   const port = h.endpoint === undefined ? undefined : world.bridges.links.get(h.endpoint.ifindex)?.name;
   const next = h.settleAtMs !== undefined ? { state: 'normal' as const, inSeconds: Math.max(0, seconds(now.monotonicMs, h.settleAtMs)) }
-    : h.leaveAtMs !== undefined ? { state: 'withdrawn' as const, inSeconds: Math.max(0, seconds(now.monotonicMs, h.leaveAtMs)) } : undefined;
+    : h.leaveAtMs !== undefined ? { state: 'withdrawn' as const, inSeconds: Math.max(0, seconds(now.monotonicMs, h.leaveAtMs)) }
+    : h.hold?.untilMs !== undefined && h.hold.why !== 'gate' ? { state: h.hold.level === undefined ? 'withdrawn' as const : 'elevated' as const, inSeconds: Math.max(0, seconds(now.monotonicMs, h.hold.untilMs)) } : undefined;
   return {
     prefix, vrf: h.vrf, ...(vm === undefined ? {} : { vm: printable(vm) }), state: h.state,
     ...(ibgp?.localPref === undefined ? {} : { localPref: ibgp.localPref }), ...(shown?.med === undefined ? {} : { med: shown.med }),
@@ -51,5 +53,6 @@ function collectPrefix(world: World, h: Handover): PrefixItem {
     ...(next === undefined ? {} : { next }),
     ...(h.endpoint === undefined ? {} : { mac: h.endpoint.mac, vlan: h.endpoint.vlan }), ...(port === undefined ? {} : { port: printable(port) }),
     source: h.source, ...(h.sequence === 0 ? {} : { sequence: h.sequence }),
+    ...(h.hold === undefined ? {} : { held: { why: h.hold.why, announced: holding.length > 0, text: printable(saidOfHold(world, h), 400) } }),
   };
 }

@@ -3,7 +3,9 @@ import { holdersOf, learnedOwner } from '../../identity/bindings.ts';
 import { portFor } from '../../bridge/locate.ts';
 import { hostPrefix, type IpAddress } from '../../net/ip.ts';
 import { addressKey } from '../../routes/loc-rib.ts';
-import { peersOf } from '../handovers.ts';
+import { saidOfHold } from '../chronicle-held.ts';
+import { hasGates } from '../gate.ts';
+import { peersOf } from '../peers.ts';
 import { rulesOf } from '../intake.ts';
 import type { WhyItem } from '../views/items.ts';
 import { printable } from '../../net/printable.ts';
@@ -42,6 +44,11 @@ export function collectWhy(world: World, vrf: string, address: IpAddress): WhyIt
       check('identity', verdict === 'accepted', reason);
     }
   }
+  if (hasGates(world)) {
+    const gate = h?.endpoint === undefined ? undefined : world.gates.get(h.endpoint.ifindex);
+    check('gate', gate?.open, gate === undefined ? 'the policy gate has not been asked: no port is known' : `${gate.open ? 'open' : 'shut'}: ${printable(gate.text, 200)}`);
+  }
+  if (h?.hold !== undefined) check('hold', false, printable(saidOfHold(world, h), 400));
   for (const ignored of [...world.ignored.values()].filter((i) => i.address === address).slice(-3)) {
     check('ignored', false, `${ignored.verdict}: ${printable(ignored.reason, 200)} (${ignored.kind} from ${printable(ignored.port ?? '-')}, ${ignored.count} times)`);
   }
@@ -61,6 +68,7 @@ export function collectWhy(world: World, vrf: string, address: IpAddress): WhyIt
   return { address, vrf, announced, answer: answerOf(announced), checks };
 
   function answerOf(isAnnounced: boolean): string {
+    if (h?.hold !== undefined) return `${prefix} is held${isAnnounced ? ', and announced' : ', and not announced'}: ${printable(saidOfHold(world, h), 400)}.${h.hold.why === 'gate' ? '' : ` Lift it with: landfall clear ${address}`}`;
     if (h !== undefined && isAnnounced) return `${prefix} is announced as ${h.state} (${h.source}).`;
     if (!inside) return `${prefix} is not announced: it is outside watch.prefixes.`;
     if (!free) return `${prefix} is not announced: it is ${excluded}.`;

@@ -20,6 +20,7 @@ const asked: Readonly<Record<string, string>> = {
   'show peers': 'landfall show peers -o name',
   'show prefixes': 'landfall show prefixes -o name',
   'show migration': 'landfall show migrations -o name',
+  clear: 'landfall show prefixes --state held -o name',
 };
 
 /** `completion SHELL`: a script for standard output, to be sourced by the shell. */

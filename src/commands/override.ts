@@ -26,6 +26,15 @@ export async function auto(options: GlobalOptions, address: string, vrf: string 
   return 0;
 }
 
+/** `clear PREFIX`: lifts a hold after a conflict or flap; a sequence that was remembered is forgotten. */
+export async function clear(options: GlobalOptions, address: string, vrf: string | undefined): Promise<number> {
+  const reply = (await ask(options, '/v1/clear', {}, { address, vrf })) as ListReply<PrefixItem>;
+  if (options.output !== 'table' && options.output !== 'wide') await printReply(options, reply, prefixesView);
+  const [item] = reply.items;
+  say(options, item === undefined ? `${address} was not held; nothing is remembered of its sequences` : `${address} is cleared: ${item.state}`);
+  return 0;
+}
+
 async function change(options: GlobalOptions, path: string, body: Readonly<Record<string, string | number | undefined>>): Promise<void> {
   const reply = await ask(options, path, {}, body);
   if (reply.items.length > 0 || (options.output !== 'table' && options.output !== 'wide')) await printReply(options, reply as ListReply<PrefixItem>, prefixesView);

@@ -73,12 +73,14 @@ export interface PrefixItem {
   /** The evidence that led here: garp, rarp, na, arp, uplink, remote-claim, port-gone, probe, manual, fdb… */
   source: string;
   sequence?: number;
+  /** While held: gate, flap or conflict; whether the routers have the route meanwhile; and in words why. */
+  held?: { why: 'gate' | 'flap' | 'conflict'; announced: boolean; text: string };
 }
 
 export interface TimelineEntry {
   /** Since the first frame (or sign) of this handover; negative for what came before. */
   atSeconds: number;
-  /** frame, accepted, held, announced, written, reflected, source-demoted, source-gone, demoted, withdrawn, settled… */
+  /** frame, held, released, accepted, announced, written, reflected, source-demoted, source, source-gone, demoted, withdrawn, settled… */
   event: string;
   text: string;
   peer?: string;
@@ -95,6 +97,8 @@ export interface MigrationItem {
   startedAt: string;
   /** rarp, garp, na, arp, uplink, remote-claim, port-gone, manual. */
   seenBy: string;
+  /** How long a shut policy gate held the claim. */
+  heldSeconds?: number;
   announceSeconds?: number;
   reflectedSeconds?: number;
   sourceGoneSeconds?: number;

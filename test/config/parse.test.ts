@@ -29,10 +29,11 @@ describe('config: defaults', () => {
       },
       migration: {
         firstEvidence: 'auto', elevatedForMs: 90_000, debounceMs: 1500, withdrawOn: ['uplink-announcement', 'remote-claim', 'port-gone'],
-        withdrawAfterMs: 2000, portGoneGraceMs: 2000, maxPerSecond: 100,
+        withdrawAfterMs: 2000, portGoneGraceMs: 2000, maxPerSecond: 100, flap: { moves: 5, withinMs: 180_000, holdMs: 60_000 },
       },
       identity: { mode: 'learn', onConflict: 'keep', learnedForMs: 86_400_000, learnedIdleForMs: 1_800_000, unverifiedPorts: 'allow', shared: [], bindings: [] },
       process: { scheduling: 'normal' },
+      gate: { checks: [], timeoutMs: 500, onTimeout: 'closed' },
       telemetry: { history: { keep: 1000 } },
       log: { level: 'info', format: 'auto' },
       api: { socket: '/run/landfall/landfall.sock', mode: 0o660 },
@@ -47,7 +48,8 @@ describe('config: defaults', () => {
       bgp: '{asn: 65010, listen: {enabled: false, port: 179}, nextHop: {}, timers: {hold: 9s, keepalive: 3s, connectRetry: 5s}, gracefulRestart: {enabled: true, restartTime: 60s}, receive: vm-prefixes, peers: [{name: tor-a, address: 192.0.2.1, asn: 65010, port: 179, families: [ipv4-unicast], timers: {}, ttlSecurity: false, nextHop: {}, routes: {profile: sequence}, vrf: default}]}',
       watch: '[{bridge: br-vlan, ports: {local: ["vnet*"], uplink: [bond0]}, announcements: [garp, rarp, na], prefixes: [203.0.113.0/24], exclude: [], vrf: default}]',
       routes: '{globalAdmin: 65010, normal: {localPref: 100, med: 100, communities: ["65010:100"]}, elevated: {localPref: 200, med: 0, communities: ["65010:200"]}, leaving: {localPref: 50, med: 200, communities: ["65010:50"]}, noExport: false}',
-      migration: '{firstEvidence: auto, elevatedFor: 90s, debounce: 1500ms, withdrawOn: [uplink-announcement, remote-claim, port-gone], withdrawAfter: 2s, portGoneGrace: 2s, maxPerSecond: 100}',
+      migration: '{firstEvidence: auto, elevatedFor: 90s, debounce: 1500ms, withdrawOn: [uplink-announcement, remote-claim, port-gone], withdrawAfter: 2s, portGoneGrace: 2s, maxPerSecond: 100, flap: {moves: 5, within: 180s, hold: 60s}}',
+      gate: '{checks: [], timeout: 500ms, onTimeout: closed}',
       identity: '{mode: learn, onConflict: keep, learnedFor: 24h, bindings: []}',
       process: '{scheduling: normal}', telemetry: '{history: {keep: 1000}}', log: '{level: info, format: auto}',
       api: '{socket: /run/landfall/landfall.sock, mode: "0660"}', overrides: '[]',
@@ -105,19 +107,20 @@ describe('config: every key arrives', () => {
     ['a 4-byte ASN has a large ladder', { bgp: '{asn: 4200000017, peers: []}' }, (c) => c.routes.ladder.communities.slice(-2), ['4200000017:9:206', '4200000017:9:207']],
     ['a 4-byte ASN has large communities', { bgp: '{asn: 4200000017, peers: []}' }, (c) => [c.routes.normal.communities, c.routes.elevated.communities, c.routes.leaving.communities], [['4200000017:9:100'], ['4200000017:9:200'], ['4200000017:9:50']]],
     ['globalAdmin', { routes: '{globalAdmin: 4200000000}' }, (c) => c.routes.globalAdmin, 4_200_000_000],
-    ['migration', { migration: '{firstEvidence: rarp, elevatedFor: 2m, debounce: 250ms, withdrawOn: [port-gone], withdrawAfter: 0ms, portGoneGrace: 1s, maxPerSecond: 7}' }, (c) => c.migration, { firstEvidence: 'rarp', elevatedForMs: 120_000, debounceMs: 250, withdrawOn: ['port-gone'], withdrawAfterMs: 0, portGoneGraceMs: 1000, maxPerSecond: 7 }],
+    ['migration', { migration: '{firstEvidence: rarp, elevatedFor: 2m, debounce: 250ms, withdrawOn: [port-gone], withdrawAfter: 0ms, portGoneGrace: 1s, maxPerSecond: 7, flap: {moves: 3, within: 1m, hold: until-cleared}}' }, (c) => c.migration, { firstEvidence: 'rarp', elevatedForMs: 120_000, debounceMs: 250, withdrawOn: ['port-gone'], withdrawAfterMs: 0, portGoneGraceMs: 1000, maxPerSecond: 7, flap: { moves: 3, withinMs: 60_000 } }],
+    ['gate', { gate: '{checks: [{file: "/run/policy/{port}"}, {unix: /run/policy.sock}], timeout: 2s, onTimeout: open}' }, (c) => c.gate, { checks: [{ file: '/run/policy/{port}' }, { unix: '/run/policy.sock' }], timeoutMs: 2000, onTimeout: 'open' }],
     ['identity', { identity: '{mode: strict, onConflict: newest, learnedFor: 1h, learnedIdleFor: 5m, unverifiedPorts: refuse, shared: [203.0.113.100], bindings: [{vm: shop/web-1, mac: 52-54-0-AA-0-1, vlan: 0, ips: [203.0.113.11, "2001:db8:100::0011"], port: "tap1*"}]}' }, (c) => c.identity, { mode: 'strict', onConflict: 'newest', learnedForMs: 3_600_000, learnedIdleForMs: 300_000, unverifiedPorts: 'refuse', shared: ['203.0.113.100'], bindings: [{ vm: 'shop/web-1', mac: '52:54:00:aa:00:01', vlan: 0, vrf: 'default', ips: ['203.0.113.11', '2001:db8:100::11'], port: 'tap1*', origin: 'config' }] }],
     ['scheduling', { process: '{scheduling: fifo}' }, (c) => c.process.scheduling, 'fifo'],
-    ['history', { telemetry: '{history: {keep: 5}}' }, (c) => c.telemetry.history.keep, 5],
+    ['history', { telemetry: '{history: {keep: 5, file: /var/lib/landfall/migrations.jsonl}}' }, (c) => c.telemetry.history, { keep: 5, file: '/var/lib/landfall/migrations.jsonl' }],
     ['log', { log: '{level: trace, format: json}' }, (c) => c.log, { level: 'trace', format: 'json' }],
     ['api', { api: '{socket: /tmp/l.sock, mode: "0600", group: ops}' }, (c) => c.api, { socket: '/tmp/l.sock', mode: 0o600, group: 'ops' }],
   ];
   for (const [name, sections, pick, expected] of cases) it(name, () => assert.deepEqual(pick(valid(fileOf(sections))), expected));
 
   it('what asks for nothing is accepted of features that do not exist', () => {
-    const off = 'stragglers: {enabled: false, mode: auto, ceiling: 5s}\ngate: {checks: [], timeout: 500ms, onTimeout: closed}\nkernel: {routes: off, refreshNeighbors: false}\nkubernetes: {enabled: false}\ntelemetry: {web: false, perPrefixMetrics: false, bmp: []}\n';
+    const off = 'stragglers: {enabled: false, mode: auto, ceiling: 5s}\nkernel: {routes: off, refreshNeighbors: false}\nkubernetes: {enabled: false}\ntelemetry: {web: false, perPrefixMetrics: false, bmp: []}\n';
     assert.deepEqual(valid(fileOf() + off), valid(fileOf()));
-    assert.match(errorsOf(`${fileOf()}gate: {checks: [], tiemout: 1s}\n`).join(), /the policy gate does not exist/);
+    assert.match(errorsOf(`${fileOf()}kubernetes: {enabled: false, tokn: x}\n`).join(), /talking to Kubernetes does not exist/);
   });
 
   it('anchors and aliases work within reason', () => {

@@ -8,12 +8,15 @@ import {
   type Endpoint, type EventName, type Handover, type HandoverContext, type HandoverEvent, type State,
 } from '../../routes/handover.ts';
 
-const options = { elevatedForMs: 90_000, debounceMs: 1500, withdrawAfterMs: 2000, portGoneGraceMs: 2000 };
+const options = {
+  elevatedForMs: 90_000, debounceMs: 1500, withdrawAfterMs: 2000, portGoneGraceMs: 2000, flap: { moves: 5, withinMs: 180_000, holdMs: 60_000 },
+};
 const at = (monotonicMs: number, wallTrusted = true): Now => ({ monotonicMs, wallMs: Date.UTC(2026, 10, 25) + monotonicMs, wallTrusted });
 const mac = parseMac('52:54:00:aa:00:01') as Mac;
 const endpoint: Endpoint = { mac, vlan: 100, ifindex: 7, tagged: false };
 const context = (monotonicMs: number, more: Partial<HandoverContext> = {}): HandoverContext => ({
-  now: at(monotonicMs), options, rivalStands: false, rivalVisible: false, portAlive: true, holders: ['tor-a', 'tor-b'], ...more,
+  now: at(monotonicMs), options, gate: { timeoutMs: 500, onTimeout: 'closed' }, gateOpen: true, portVerified: false, rivalStands: false, rivalVisible: false,
+  portAlive: true, earlyAlive: true, holders: ['tor-a', 'tor-b'], ...more,
 });
 const heard = (kind: 'rarp' | 'garp' | 'na' | 'arp', capturedAtMs: number): HandoverEvent => ({ type: 'HeardLocal', kind, endpoint, capturedAtMs });
 
@@ -21,11 +24,25 @@ const heard = (kind: 'rarp' | 'garp' | 'na' | 'arp', capturedAtMs: number): Hand
 function inState(state: State, time = 1000): Handover {
   let h = newHandover('default', ip('203.0.113.11'), at(0));
   if (state === 'withdrawn') return h;
+  if (state === 'held') return stepHandover(h, heard('rarp', time - 1), context(time, { gateOpen: false })).handover;
   h = stepHandover(h, heard('rarp', time - 1), context(time)).handover;
   if (state === 'elevated') return h;
   if (state === 'normal') return stepHandover(h, { type: 'SettleTimer_Expires' }, context(time + 90_000)).handover;
   if (state === 'leaving') return stepHandover(h, { type: 'PortGone' }, context(time + 10, { portAlive: true })).handover;
   return stepHandover(h, { type: 'OperatorAnnounces' }, context(time + 10)).handover;
+}
+
+/** Frozen after a conflict: as the one that stands by its claim, or as the other. */
+function frozen(side: 'winner' | 'loser', time = 200_000): Handover {
+  const rival = { rivalStands: true, rivalVisible: true, holders: ['tor-a'] };
+  let h = inState(side === 'winner' ? 'normal' : 'withdrawn');
+  if (side === 'loser') h = stepHandover(h, heard('rarp', time - 100), context(time - 100, rival)).handover;
+  for (let i = 0; i < 2; i++) {
+    h = stepHandover(h, { type: 'RemoteNewer', peer: 'tor-a' }, context(time + i * 20, rival)).handover;
+    h = stepHandover(h, { type: 'Answered', endpoint, capturedAtMs: time + i * 20 + 1 }, context(time + i * 20 + 1, rival)).handover;
+  }
+  assert.equal(h.state, 'held');
+  return h;
 }
 
 const events: Record<EventName, HandoverEvent> = {
@@ -39,43 +56,75 @@ const events: Record<EventName, HandoverEvent> = {
   Probe_Due: { type: 'Probe_Due' },
   SettleTimer_Expires: { type: 'SettleTimer_Expires' },
   LeaveTimer_Expires: { type: 'LeaveTimer_Expires' },
+  GateOpened: { type: 'GateOpened' },
+  GateTimer_Expires: { type: 'GateTimer_Expires' },
+  HoldEnds: { type: 'HoldEnds' },
+  OperatorClears: { type: 'OperatorClears' },
   OperatorAnnounces: { type: 'OperatorAnnounces' },
   OperatorWithdraws: { type: 'OperatorWithdraws' },
   OperatorReleases: { type: 'OperatorReleases' },
 };
 
-/** State after each event, from each state; `!` marks what must never happen. */
+/** State after each event, from each state (held: by the policy gate); `!` marks what must never happen. */
 const expected: Record<EventName, Record<State, State | '!'>> = {
-  HeardLocal:          { withdrawn: 'elevated',  elevated: 'elevated',  normal: 'normal',    leaving: 'elevated',  manual: 'manual' },
-  HeardEarly:          { withdrawn: 'withdrawn', elevated: 'elevated',  normal: 'normal',    leaving: 'leaving',   manual: 'manual' },
-  HeardUplink:         { withdrawn: 'withdrawn', elevated: 'leaving',   normal: 'leaving',   leaving: 'leaving',   manual: 'manual' },
-  Answered:            { withdrawn: 'elevated',  elevated: 'elevated',  normal: 'normal',    leaving: 'elevated',  manual: 'manual' },
-  RemoteNewer:         { withdrawn: 'withdrawn', elevated: 'leaving',   normal: 'leaving',   leaving: 'leaving',   manual: 'manual' },
-  RivalGone:           { withdrawn: 'withdrawn', elevated: 'elevated',  normal: 'normal',    leaving: 'leaving',   manual: 'manual' },
-  PortGone:            { withdrawn: 'withdrawn', elevated: 'leaving',   normal: 'leaving',   leaving: 'leaving',   manual: 'manual' },
-  Probe_Due:           { withdrawn: '!',         elevated: '!',         normal: '!',         leaving: 'leaving',   manual: '!' },
-  SettleTimer_Expires: { withdrawn: '!',         elevated: 'normal',    normal: '!',         leaving: '!',         manual: '!' },
-  LeaveTimer_Expires:  { withdrawn: '!',         elevated: '!',         normal: '!',         leaving: 'withdrawn', manual: '!' },
-  OperatorAnnounces:   { withdrawn: 'manual',    elevated: 'manual',    normal: 'manual',    leaving: 'manual',    manual: 'manual' },
-  OperatorWithdraws:   { withdrawn: 'manual',    elevated: 'manual',    normal: 'manual',    leaving: 'manual',    manual: 'manual' },
-  OperatorReleases:    { withdrawn: 'withdrawn', elevated: 'elevated',  normal: 'normal',    leaving: 'leaving',   manual: 'withdrawn' },
+  HeardLocal:          { withdrawn: 'elevated', held: 'held', elevated: 'elevated', normal: 'normal', leaving: 'elevated', manual: 'manual' },
+  HeardEarly:          { withdrawn: 'withdrawn', held: 'held', elevated: 'elevated', normal: 'normal', leaving: 'leaving', manual: 'manual' },
+  HeardUplink:         { withdrawn: 'withdrawn', held: 'withdrawn', elevated: 'leaving', normal: 'leaving', leaving: 'leaving', manual: 'manual' },
+  Answered:            { withdrawn: 'elevated', held: 'held', elevated: 'elevated', normal: 'normal', leaving: 'elevated', manual: 'manual' },
+  RemoteNewer:         { withdrawn: 'withdrawn', held: 'held', elevated: 'leaving', normal: 'leaving', leaving: 'leaving', manual: 'manual' },
+  RivalGone:           { withdrawn: 'withdrawn', held: 'held', elevated: 'elevated', normal: 'normal', leaving: 'leaving', manual: 'manual' },
+  PortGone:            { withdrawn: 'withdrawn', held: 'withdrawn', elevated: 'leaving', normal: 'leaving', leaving: 'leaving', manual: 'manual' },
+  GateOpened:          { withdrawn: 'withdrawn', held: 'elevated', elevated: 'elevated', normal: 'normal', leaving: 'leaving', manual: 'manual' },
+  Probe_Due:           { withdrawn: '!', held: '!', elevated: '!', normal: '!', leaving: 'leaving', manual: '!' },
+  SettleTimer_Expires: { withdrawn: '!', held: '!', elevated: 'normal', normal: '!', leaving: '!', manual: '!' },
+  LeaveTimer_Expires:  { withdrawn: '!', held: 'held', elevated: '!', normal: '!', leaving: 'withdrawn', manual: '!' },
+  GateTimer_Expires:   { withdrawn: '!', held: 'held', elevated: '!', normal: '!', leaving: '!', manual: '!' },
+  HoldEnds:            { withdrawn: '!', held: 'withdrawn', elevated: '!', normal: '!', leaving: '!', manual: '!' },
+  OperatorAnnounces:   { withdrawn: 'manual', held: 'manual', elevated: 'manual', normal: 'manual', leaving: 'manual', manual: 'manual' },
+  OperatorWithdraws:   { withdrawn: 'manual', held: 'manual', elevated: 'manual', normal: 'manual', leaving: 'manual', manual: 'manual' },
+  OperatorReleases:    { withdrawn: 'withdrawn', held: 'held', elevated: 'elevated', normal: 'normal', leaving: 'leaving', manual: 'withdrawn' },
+  OperatorClears:      { withdrawn: 'withdrawn', held: 'held', elevated: 'elevated', normal: 'normal', leaving: 'leaving', manual: 'manual' },
+};
+
+/** The same from a frozen address. */
+const expectedFrozen: Record<EventName, Record<'winner' | 'loser', State | '!'>> = {
+  HeardLocal:          { winner: 'held', loser: 'held' },
+  HeardEarly:          { winner: 'held', loser: 'held' },
+  HeardUplink:         { winner: 'held', loser: 'held' },
+  Answered:            { winner: 'held', loser: 'held' },
+  RemoteNewer:         { winner: 'held', loser: 'held' },
+  RivalGone:           { winner: 'held', loser: 'held' },
+  PortGone:            { winner: 'leaving', loser: 'held' },
+  GateOpened:          { winner: 'held', loser: 'held' },
+  Probe_Due:           { winner: '!', loser: '!' },
+  SettleTimer_Expires: { winner: '!', loser: '!' },
+  LeaveTimer_Expires:  { winner: 'held', loser: 'held' },
+  GateTimer_Expires:   { winner: '!', loser: '!' },
+  HoldEnds:            { winner: 'elevated', loser: 'withdrawn' },
+  OperatorAnnounces:   { winner: 'manual', loser: 'manual' },
+  OperatorWithdraws:   { winner: 'manual', loser: 'manual' },
+  OperatorReleases:    { winner: 'held', loser: 'held' },
+  OperatorClears:      { winner: 'elevated', loser: 'withdrawn' },
 };
 
 describe('handover table', () => {
+  const check = (name: EventName, h: Handover, want: State | '!'): void => {
+    const step = (): Handover => stepHandover(h, events[name], context(500_000)).handover;
+    if (want === '!') assert.throws(step, { name: 'AssertionFailed' });
+    else assert.equal(step().state, want);
+  };
   for (const name of Object.keys(transitions) as EventName[]) {
     for (const state of Object.keys(transitions[name]) as State[]) {
-      it(`${name} in ${state} → ${expected[name][state]}`, () => {
-        const h = inState(state);
-        const step = (): Handover => stepHandover(h, events[name], context(500_000)).handover;
-        if (expected[name][state] === '!') assert.throws(step, { name: 'AssertionFailed' });
-        else assert.equal(step().state, expected[name][state]);
-      });
+      it(`${name} in ${state} → ${expected[name][state]}`, () => check(name, inState(state), expected[name][state]));
+    }
+    for (const side of ['winner', 'loser'] as const) {
+      it(`${name} in held, frozen as the ${side} → ${expectedFrozen[name][side]}`, () => check(name, frozen(side), expectedFrozen[name][side]));
     }
   }
 
   it('lists every event and every state', () => {
     assert.deepEqual(Object.keys(transitions).sort(), Object.keys(expected).sort());
-    for (const row of Object.values(transitions)) assert.deepEqual(Object.keys(row).sort(), ['elevated', 'leaving', 'manual', 'normal', 'withdrawn']);
+    for (const row of Object.values(transitions)) assert.deepEqual(Object.keys(row).sort(), ['elevated', 'held', 'leaving', 'manual', 'normal', 'withdrawn']);
   });
 });
 
@@ -156,7 +205,7 @@ describe('leaving', () => {
     assert.equal(step.verdict, 'accepted');
     h = stepHandover(step.handover, { type: 'RemoteNewer', peer: 'tor-a' }, context(100_020, { rivalStands: true })).handover;
     step = stepHandover(h, { type: 'Answered', endpoint, capturedAtMs: 100_025 }, context(100_025, { rivalStands: true }));
-    assert.equal(step.handover.state, 'leaving');
+    assert.equal(step.handover.state, 'held');
     assert.equal(step.verdict, 'conflict');
     step = stepHandover(h, { type: 'Answered', endpoint, capturedAtMs: 100_025 + reclaimPauseMs }, context(100_025 + reclaimPauseMs, { rivalStands: true }));
     assert.equal(step.handover.state, 'elevated');

@@ -37,12 +37,13 @@ export function baseConfig(node: number, more: (config: Config) => Config = (con
     },
     migration: {
       firstEvidence: 'auto', elevatedForMs: 90_000, debounceMs: 1500, withdrawOn: ['uplink-announcement', 'remote-claim', 'port-gone'],
-      withdrawAfterMs: 2000, portGoneGraceMs: 2000, maxPerSecond: 100,
+      withdrawAfterMs: 2000, portGoneGraceMs: 2000, maxPerSecond: 100, flap: { moves: 5, withinMs: 180_000, holdMs: 60_000 },
     },
     identity: {
       mode: 'strict', onConflict: 'keep', learnedForMs: 86_400_000, learnedIdleForMs: 1_800_000, unverifiedPorts: 'allow', shared: [],
       bindings: [{ vm: 'shop/web-1', mac: vmMac, vrf: 'default', ips: [vm4, vm6] }],
     },
+    gate: { checks: [], timeoutMs: 500, onTimeout: 'closed' },
     process: { scheduling: 'normal' }, telemetry: { history: { keep: 1000 } }, log: { level: 'info', format: 'json' },
     api: { socket: '/nowhere', mode: 0o660 },
   });
@@ -61,6 +62,8 @@ export interface SimNode {
   readonly uplink: number;
   /** Answers probes that go out of a port: the VM behind it, if it runs there. */
   onProbe?: (ifindex: number, frame: Uint8Array, node: SimNode) => void;
+  /** Asked for the policy gate of a port. */
+  onGate?: (ifindex: number, port: string) => void;
 }
 
 /** Speakers and one toy router on one virtual clock; messages take `latencyMs` each way. */
@@ -116,6 +119,11 @@ export class Fabric {
     this.perform(node, node.speaker.dispatch({ type: 'written' }, this.now()));
   }
 
+  /** Carries out what a speaker said to something else than an input. */
+  performFor(node: SimNode, outputs: readonly Output[]): void {
+    this.perform(node, outputs);
+  }
+
   /** Lets time pass: messages arrive, deadlines come. */
   run(forMs: number): void {
     const until = this.nowMs + forMs;
@@ -165,7 +173,8 @@ export class Fabric {
     for (const output of outputs) {
       if (output.type === 'note') node.notes.push(output.note);
       else if (output.type === 'sendFrame') node.onProbe?.(output.ifindex, output.bytes, node);
-      else this.performSession(node, output.output);
+      else if (output.type === 'askGate') node.onGate?.(output.ifindex, output.port);
+      else if (output.type === 'session') this.performSession(node, output.output);
     }
   }
 

@@ -102,7 +102,7 @@ export function fakeBackend(seen: ApiRequest[] = []): Backend & { emit(event: Ev
           return list('WhyList', [
             { address: request.address, vrf: 'default', announced: false, answer: `${request.address}/32 is not announced: no binding names it.`, checks: [{ check: 'prefixes', result: 'ok', text: 'inside watch.prefixes' }, { check: 'binding', result: 'fail', text: 'no binding' }] },
           ]);
-        case 'announce': case 'withdraw': case 'auto': return list('PrefixList', []);
+        case 'announce': case 'withdraw': case 'auto': case 'clear': return list('PrefixList', []);
       }
     },
     subscribe(listener) {

@@ -1,0 +1,197 @@
+import { hostPrefix, prefixAddress, type IpAddress } from '../net/ip.ts';
+import type { RouteChange } from '../bgp/route.ts';
+import type { ReceivedRoute } from '../routes/adj-rib-in.ts';
+import type { Handover, HandoverEvent } from '../routes/handover.ts';
+import { addressKey, type AddressKey } from '../routes/loc-rib.ts';
+import { addLine, openMigration, type Direction, type Migration, type MigrationResult, type TimelineLine } from '../routes/migrations.ts';
+import { chronicleHeld, saidOfHold } from './chronicle-held.ts';
+import { peersOf } from './peers.ts';
+import { vmOf } from './watching.ts';
+import { note, type Peer, type World } from './world.ts';
+
+// The timeline of each handover, on the node that it comes to and on the one that it leaves. Zero is the kernel's time stamp of the frame.
+
+/** Writes down what a step changed: a log line, an event, and the timeline of the handover under way. */
+export function chronicle(world: World, key: AddressKey, before: Handover, after: Handover, event: HandoverEvent): void {
+  const { now } = world;
+  if (after.state !== before.state) noteTransition(world, before, after, event);
+  const open = world.migrations.open.get(key);
+  if (after.sequence !== before.sequence && after.sequence > 0) {
+    startComing(world, key, open, before, after, event);
+  } else if (after.state === 'leaving' && before.state !== 'leaving') {
+    startLeaving(world, key, before, after, event);
+  } else if (after.state === 'normal' && open !== undefined) {
+    const sends = world.config.bgp.peers.some((peer) => peer.vrf === after.vrf && peer.profile !== 'sequence');
+    addLine(open, now, 'settled', sends ? 'normal route sent where the profile has one' : 'nothing to send in profile sequence');
+    finish(world, open, 'settled');
+  } else if (after.state === 'held' && before.state !== 'held') {
+    const m = open !== undefined && open.direction === 'in' && open.result === 'held' ? open : begin(world, key, 'in', before, after, event);
+    m.sequence = 0;
+    m.result = 'held';
+    addLine(m, now, 'held', saidOfHold(world, after));
+  }
+  if (after.hold !== before.hold) chronicleHeld(world, open, before, after, event);
+  if (after.state === 'leaving' && after.gone !== before.gone) {
+    const out = world.migrations.open.get(key);
+    if (out !== undefined) world.writing.add(out);
+  }
+  if (after.state === 'withdrawn' && before.state !== 'withdrawn') left(world, key, before, after, event);
+}
+
+function noteTransition(world: World, before: Handover, after: Handover, event: HandoverEvent): void {
+  const vm = after.endpoint === undefined ? undefined : vmOf(world, after.vrf, after.endpoint);
+  note(world, {
+    level: 'info', room: 'routes', event: 'handover.transition', publish: 'migration',
+    fields: {
+      prefix: hostPrefix(after.address), vrf: after.vrf, ...(vm === undefined ? {} : { vm }), from: before.state, to: after.state,
+      cause: event.type, source: after.source, sequence: after.sequence,
+      ...(after.endpoint === undefined ? {} : { mac: after.endpoint.mac, vlan: after.endpoint.vlan }),
+    },
+  });
+}
+
+/** A new claim: a handover begins, or the one that was held for its gate goes on. */
+function startComing(world: World, key: AddressKey, open: Migration | undefined, before: Handover, after: Handover, event: HandoverEvent): void {
+  const { now } = world;
+  let m: Migration;
+  if (open !== undefined && open.result === 'held' && before.hold?.why === 'gate') {
+    m = open;
+    m.sequence = after.sequence;
+    m.heldMs = now.monotonicMs - before.since.monotonicMs;
+    addLine(m, now, 'released', `${event.type === 'GateTimer_Expires' ? 'gate.timeout is over and onTimeout is open' : 'the gate is open'}: held ${m.heldMs.toFixed(1)} ms`);
+  } else {
+    m = begin(world, key, 'in', before, after, event);
+  }
+  m.result = 'active';
+  addLine(m, now, 'accepted', `${m.vm === undefined ? 'learned' : `binding ${m.vm}`}; sequence ${after.sequence}`);
+  if (after.state === 'held') {
+    m.result = 'held';
+    addLine(m, now, 'held', saidOfHold(world, after));
+  }
+  world.writing.add(m);
+}
+
+function startLeaving(world: World, key: AddressKey, before: Handover, after: Handover, event: HandoverEvent): Migration {
+  const { now } = world;
+  const out = begin(world, key, 'out', before, after, event);
+  out.result = 'leaving';
+  addLine(out, now, 'demoted', 'announced as leaving where no newer claim is shown');
+  world.writing.add(out);
+  return out;
+}
+
+/** Nothing is announced any more. */
+function left(world: World, key: AddressKey, before: Handover, after: Handover, event: HandoverEvent): void {
+  const { now } = world;
+  let out = world.migrations.open.get(key);
+  if (before.state === 'held' && before.hold?.level === undefined) {
+    if (out !== undefined) finish(world, out, before.hold?.why === 'gate' ? 'superseded' : 'held');
+    world.migrations.open.delete(key);
+    return;
+  }
+  if (out?.direction !== 'out') out = startLeaving(world, key, before, after, event);
+  out.withdrawnAtMs = now.monotonicMs;
+  addLine(out, now, 'withdrawn', `route withdrawn (${after.source})`);
+  finish(world, out, 'withdrawn');
+  world.migrations.open.delete(key);
+  world.writing.add(out);
+}
+
+/** Opens a handover, with its first line; the one that was open for the address is over. */
+function begin(world: World, key: AddressKey, direction: Direction, before: Handover, after: Handover, event: HandoverEvent): Migration {
+  const { now } = world;
+  const open = world.migrations.open.get(key);
+  if (open !== undefined && open.result !== 'settled') {
+    if (direction === 'in') addLine(open, now, 'superseded', `heard here again (${after.source})`);
+    finish(world, open, direction === 'in' && open.direction === 'out' ? 'reclaimed' : 'superseded');
+  }
+  const vm = after.endpoint === undefined ? undefined : vmOf(world, after.vrf, after.endpoint);
+  const rival = rivalNode(world, after);
+  const startMs = 'capturedAtMs' in event ? event.capturedAtMs : now.monotonicMs;
+  const m = openMigration(world.migrations, key, {
+    vrf: after.vrf, address: after.address, direction, startMs, startWallMs: now.wallMs - (now.monotonicMs - startMs),
+    seenBy: after.source, sequence: direction === 'in' ? after.sequence : before.sequence, ...(vm === undefined ? {} : { vm }),
+    ...(after.endpoint === undefined ? {} : { mac: after.endpoint.mac }), ...(rival === undefined ? {} : { peerNode: rival }),
+  });
+  const [first, text] = direction === 'in' ? ['frame' as const, heardAs(world, after, event)] : signOf(after, event);
+  addLine(m, startMs, first, text);
+  return m;
+}
+
+function heardAs(world: World, h: Handover, event: HandoverEvent): string {
+  if (h.endpoint === undefined) return h.source;
+  const port = world.bridges.links.get(h.endpoint.ifindex)?.name ?? `ifindex ${h.endpoint.ifindex}`;
+  return `${h.source} from ${port}, ${h.endpoint.mac}, vlan ${h.endpoint.vlan}${'capturedAtMs' in event ? ' (kernel time stamp)' : ''}`;
+}
+
+/** What made us leave. */
+function signOf(h: Handover, event: HandoverEvent): [TimelineLine['event'], string] {
+  switch (h.source) {
+    case 'uplink': return ['frame', `the VM was heard through an uplink${'capturedAtMs' in event ? ' (kernel time stamp)' : ''}`];
+    case 'port-gone': return ['port-gone', 'the VM\'s port is gone'];
+    case 'manual': return ['demoted', 'withdrawn by the operator'];
+    default: return ['remote-claim', `newer claim${event.type === 'RemoteNewer' ? ` shown by ${event.peer}` : ''}`];
+  }
+}
+
+function rivalNode(world: World, h: Handover): IpAddress | undefined {
+  for (const peer of peersOf(world, h.vrf)) {
+    const received = peer.adjIn.routes.get(hostPrefix(h.address));
+    if (received?.kind === 'rival') return received.marks.node;
+  }
+  return undefined;
+}
+
+/** The handover is over: its last words, and a line for the history. */
+export function finish(world: World, m: Migration, result: MigrationResult): void {
+  m.result = result;
+  note(world, {
+    level: 'info', room: 'routes', event: 'migration.finished', publish: 'migration',
+    fields: { id: m.id, address: m.address, direction: m.direction, result, ...(m.vm === undefined ? {} : { vm: m.vm }) },
+  });
+  world.outputs.push({ type: 'history', migration: m });
+}
+
+/** What one peer is sent of a handover under way. Words are found when the bytes are out. */
+export function chronicleSent(world: World, peer: Peer, change: RouteChange): void {
+  if (world.writing.size === 0) return;
+  const announced = change.type === 'announce';
+  const prefix = announced ? change.route.prefix : change.prefix;
+  const key = addressKey(peer.config.vrf, prefixAddress(prefix));
+  for (const m of world.writing) {
+    if (m.key !== key) continue;
+    const sent = { peer: peer.config.name, ibgp: peer.ibgp, atMs: world.now.monotonicMs };
+    m.sent.push(announced ? { ...sent, attributes: change.route.attributes } : sent);
+  }
+}
+
+/** What a received route says about the handover under way, on either side. */
+export function chronicleReceived(world: World, key: AddressKey, peer: Peer, h: Handover, before: ReceivedRoute | undefined, after: ReceivedRoute | undefined): void {
+  const m = world.migrations.open.get(key);
+  if (m === undefined) return;
+  const { now } = world;
+  const { name } = peer.config;
+  const nextHop = after?.route.attributes.nextHop;
+  if (m.direction === 'out') {
+    if (after?.kind === 'rival' && !after.leaving && before?.marks.sequence !== after.marks.sequence) {
+      addLine(m, now, 'reflected', `${name} now sends next hop ${nextHop} (${after.marks.node}), sequence ${after.marks.sequence}`, name);
+    }
+    return;
+  }
+  const rivalBefore = before?.kind === 'rival';
+  if (after?.kind === 'own' && after.marks.sequence === h.sequence && before?.marks.sequence !== h.sequence) {
+    m.reflectedAtMs ??= now.monotonicMs;
+    addLine(m, now, 'reflected', `${name} now sends next hop ${nextHop} (this node)`, name);
+  } else if (rivalBefore && after === undefined) {
+    m.reflectedAtMs ??= now.monotonicMs;
+    addLine(m, now, 'reflected', `${name} withdrew the rival's route: it prefers ours`, name);
+  } else if (after?.kind === 'rival' && after.leaving && !(rivalBefore && before.leaving)) {
+    addLine(m, now, 'source-demoted', `${after.marks.node} announces it as leaving at ${name}`, name);
+  }
+  if (!rivalBefore || after?.kind === 'rival') return;
+  addLine(m, now, 'source', `${before.marks.node ?? 'the source'}'s route withdrawn at ${name}`, name);
+  if (!peersOf(world, h.vrf).some((p) => p.adjIn.routes.get(hostPrefix(h.address))?.kind === 'rival')) {
+    m.sourceGoneAtMs ??= now.monotonicMs;
+    addLine(m, now, 'source-gone', `no peer shows ${before.marks.node ?? 'the source'}'s route any more`, name);
+  }
+}
