@@ -30,6 +30,8 @@ export interface PreferenceOptions {
   /** Profile `prepend`: how often our ASN is prepended to a normal route; twice as often to a leaving one. */
   readonly prepend: number;
   readonly localAsn: number;
+  /** Our BGP Identifier as a number. */
+  readonly identifier: number;
   readonly noExport: boolean;
 }
 
@@ -39,6 +41,8 @@ export interface Rank {
   readonly sequence: number;
   /** Profile `ladder`: 0 is the lowest step. */
   readonly step: number;
+  /** The session is iBGP. */
+  readonly ibgp?: boolean;
 }
 
 /** The attributes that routers compare, for one claim at one level. */
@@ -62,10 +66,12 @@ export const ladderLocalPref = 200;
 
 /**
  * LOCAL_PREF, MED, AS_PATH and communities of a claim. LOCAL_PREF is for iBGP peers (the encoder leaves it out elsewhere). MED orders
- * the claims where routers compare it: in `sequence` it is what decides on eBGP, in `ladder` and `prepend` it breaks ties. `elevated`
+ * the claims where routers compare it: in `sequence` it is what decides on eBGP, in `ladder` and `prepend` it breaks ties. On iBGP
+ * `sequence` breaks ties, which two nodes that claim in the same second make before they hear of each other, by the BGP Identifier as MED:
+ * no router then calls the two equal, and all prefer the lower one, as speakers do, whatever its next hop costs. `elevated`
  * and `normal` are the same on the wire in `sequence`, and in `ladder` at the same step: a claim that settles then sends nothing.
  */
-export function preferenceOf(profile: Profile, { level, sequence, step }: Rank, options: PreferenceOptions): Preference {
+export function preferenceOf(profile: Profile, { level, sequence, step, ibgp }: Rank, options: PreferenceOptions): Preference {
   const { localPref, med, communities, largeCommunities } = options.levels[level];
   const leaving = level === 'leaving';
   const extra = leaving ? [gracefulShutdown] : [];
@@ -77,7 +83,7 @@ export function preferenceOf(profile: Profile, { level, sequence, step }: Rank, 
       return { ...common, localPref, med };
     case 'sequence':
       if (leaving) return { ...common, localPref: 0, med: worstMed };
-      return { asPath: [], localPref: sequence, med: orderedMed, communities: extra, largeCommunities: [] };
+      return { asPath: [], localPref: sequence, med: ibgp === true ? options.identifier : orderedMed, communities: extra, largeCommunities: [] };
     case 'ladder': {
       const rung = leaving ? undefined : options.ladder[step];
       if (rung === undefined) return { ...common, localPref, med: orderedMed };

@@ -228,7 +228,7 @@ export function wantedRoute(world: World, peer: Peer, prefix: Prefix, shared: Ma
   const key = `${onWire} ${h.sequence} ${step} ${h.endpoint?.mac} ${nextHop}`;
   let attributes = shared.get(key);
   if (attributes === undefined) {
-    const preference = preferenceOf(peer.config.profile, { level, sequence: h.sequence, step }, world.preference);
+    const preference = preferenceOf(peer.config.profile, { level, sequence: h.sequence, step, ibgp: peer.ibgp }, world.preference);
     const marks = encodeClaimMarks(world.config.routes.globalAdmin, {
       segment: world.segments.get(h.vrf) ?? 0, sequence: h.sequence, node: world.routerId,
       ...(h.endpoint === undefined ? {} : { mac: h.endpoint.mac }),

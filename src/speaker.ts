@@ -9,7 +9,7 @@ import { expirePairs } from '../identity/learned.ts';
 import { emptyRateLimits } from '../identity/rate.ts';
 import { assert } from '../net/assert.ts';
 import { Deadlines } from '../net/deadlines.ts';
-import { isIpv4, prefixAddress, type IpAddress } from '../net/ip.ts';
+import { ipv4ToNumber, isIpv4, prefixAddress, type IpAddress } from '../net/ip.ts';
 import type { Now } from '../net/time.ts';
 import { newAdjRibIn } from '../routes/adj-rib-in.ts';
 import { newAdjRibOut } from '../routes/adj-rib-out.ts';
@@ -63,7 +63,7 @@ export class Speaker {
       preference: {
         levels: { elevated: levelOf(config.routes.elevated), normal: levelOf(config.routes.normal), leaving: levelOf(config.routes.leaving) },
         ladder: config.routes.ladder.communities.map((text) => communitiesOf([text])),
-        prepend: config.routes.prepend, localAsn: config.bgp.asn, noExport: config.routes.noExport,
+        prepend: config.routes.prepend, localAsn: config.bgp.asn, identifier: ipv4ToNumber(options.routerId), noExport: config.routes.noExport,
       },
       segments: new Map(vrfs.map((vrf, i) => [vrf, i])),
       // The clock makes ids of different lives of the process differ.

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { ip, type IpAddress } from '../../net/ip.ts';
+import { decide, type Candidate } from '../../bgp/decision.ts';
+import { ip, ipv4FromNumber, type IpAddress, type Prefix } from '../../net/ip.ts';
 import { macFromBytes, parseMac, type Mac } from '../../net/mac.ts';
 import type { Now } from '../../net/time.ts';
 import { clockSequence, epochMs, futureAfterSeconds, highestSequence, isFuture, nextSequence } from '../../routes/claim.ts';
@@ -76,7 +77,7 @@ describe('claim marks in large communities', () => {
 
 describe('preference', () => {
   const level = (localPref: number, med: number, community: number) => ({ localPref, med, communities: [community], largeCommunities: [] });
-  const options: PreferenceOptions = { levels: { elevated: level(200, 0, 1), normal: level(100, 100, 2), leaving: level(50, 200, 3) }, ladder: [0, 1, 2].map((n) => ({ communities: [200 + n], largeCommunities: [] })), prepend: 3, localAsn: 65010, noExport: false };
+  const options: PreferenceOptions = { levels: { elevated: level(200, 0, 1), normal: level(100, 100, 2), leaving: level(50, 200, 3) }, ladder: [0, 1, 2].map((n) => ({ communities: [200 + n], largeCommunities: [] })), prepend: 3, localAsn: 65010, identifier: 0xc0000211, noExport: false };
 
   it('orders claims by sequence in profile sequence, on LOCAL_PREF and on MED', () => {
     const older = preferenceOf('sequence', { level: 'normal', sequence: 100, step: 0 }, options);
@@ -85,6 +86,20 @@ describe('preference', () => {
     assert.ok(newer.localPref > older.localPref && older.localPref > leaving.localPref);
     assert.ok(newer.med < older.med && older.med < leaving.med);
     assert.deepEqual([leaving.localPref, leaving.med], [0, 4294967295]);
+  });
+
+  it('breaks ties of the sequence on iBGP by the BGP Identifier, at every router and before any cost or multipath', () => {
+    const claimOf = (id: number): Candidate => {
+      const node = ipv4FromNumber(id);
+      const { asPath, localPref, med, communities, largeCommunities } = preferenceOf('sequence', { level: 'normal', sequence: 100, step: 0, ibgp: true }, { ...options, identifier: id });
+      return { route: { prefix: '203.0.113.11/32' as Prefix, attributes: { origin: 'IGP', asPath, nextHop: node, localPref, med, communities, largeCommunities } }, peer: { asn: 65010, ibgp: true, bgpIdentifier: node, address: node } };
+    };
+    const id = fc.integer({ min: 1, max: 0xdfffffff });
+    fc.assert(fc.property(id, id, (a, b) => {
+      fc.pre(a !== b);
+      const [low, high] = [claimOf(Math.min(a, b)), claimOf(Math.max(a, b))];
+      assert.deepEqual(decide(high, low), { winner: low, step: 'MULTI_EXIT_DISC' });
+    }));
   });
 
   it('sends the same for elevated and normal in profile sequence', () => {

@@ -15,7 +15,7 @@ const sequence = clockSequence(now);
 const level = (localPref: number, med: number, community: number) => ({ localPref, med, communities: [community], largeCommunities: [] });
 const options: PreferenceOptions = {
   levels: { elevated: level(200, 0, 1), normal: level(100, 100, 2), leaving: level(50, 200, 3) },
-  ladder: [10, 11, 12].map((n) => ({ communities: [n], largeCommunities: [] })), prepend: 3, localAsn: 65010, noExport: false,
+  ladder: [10, 11, 12].map((n) => ({ communities: [n], largeCommunities: [] })), prepend: 3, localAsn: 65010, identifier: 0xc0000211, noExport: false,
 };
 
 /** A route as `profile` sends it, having come over `path`. */
