@@ -28,6 +28,11 @@ export interface Link {
   readonly carrier: boolean;
 }
 
+/** The one place where links are made: all have the same shape, and code that was warmed up with some serves all. */
+export function makeLink(ifindex: number, name: string, told: Pick<Link, 'mac' | 'master' | 'alias' | 'kind' | 'vlanFiltering'>, up: boolean, carrier: boolean): Link {
+  return { ifindex, name, ...told, up, carrier };
+}
+
 /** One entry of a bridge's forwarding database (RTM_NEWNEIGH, AF_BRIDGE). */
 export interface FdbEntry {
   readonly ifindex: number;

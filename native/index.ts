@@ -100,12 +100,13 @@ export function openPacketSocket(options: {
       const at = i * frameFields;
       const start = i * frameSnap;
       const bytes = slab.slice(start, start + (fields[at + 1] as number));
-      const ifindex = fields[at] as number;
+      // As a small integer: a double would give every object that it enters another shape.
+      const ifindex = (fields[at] as number) | 0;
       const ageMs = fields[at + 2] as number;
       frames.push(
         fields[at + 3] === 0
           ? { bytes, ifindex, ageMs }
-          : { bytes, ifindex, ageMs, tag: { tpid: fields[at + 4] as number, tci: fields[at + 5] as number } },
+          : { bytes, ifindex, ageMs, tag: { tpid: (fields[at + 4] as number) | 0, tci: (fields[at + 5] as number) | 0 } },
       );
     }
     options.onFrames(frames);

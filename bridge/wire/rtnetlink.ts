@@ -1,7 +1,7 @@
 import { ipFromBytes } from '../../net/ip.ts';
 import type { IpAddress } from '../../net/ip.ts';
 import { macFromBytes } from '../../net/mac.ts';
-import type { FdbEntry, Link } from '../ports.ts';
+import { makeLink, type FdbEntry, type Link } from '../ports.ts';
 import {
   encodeMessage,
   MalformedNetlink,
@@ -128,10 +128,7 @@ function decodeLink(body: NetlinkReader, isNew: boolean): RtnetlinkContent {
   if (!isNew) return { type: 'linkGone', ifindex };
   if (name === undefined) throw new MalformedNetlink(`RTM_NEWLINK of ${ifindex} without a name`);
   if (optional.master === 0) delete optional.master;
-  return {
-    type: 'link',
-    link: { ifindex, name, ...optional, up: (flags & IFF_UP) !== 0, carrier: (flags & IFF_LOWER_UP) !== 0 },
-  };
+  return { type: 'link', link: makeLink(ifindex, name, optional, (flags & IFF_UP) !== 0, (flags & IFF_LOWER_UP) !== 0) };
 }
 
 /** IFLA_LINKINFO: the kind, and data that are the kind's own. */
