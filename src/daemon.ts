@@ -48,6 +48,11 @@ class StartFailed extends Error {
 
 /** How long a stop waits until TCP has acknowledged the withdraws, in milliseconds. */
 const drainForMs = 2000;
+/** From so many frames at once on, UPDATEs share a call of the kernel; after so many frames they go out. */
+const shareFrom = 4;
+const shareAtMost = 16;
+/** So many notes may wait for the end of a burst of frames. */
+const unsaidAtMost = 20_000;
 
 /** Runs until it is told to stop. @returns the exit status: 0, 1 (can't run here), 3 (configuration not valid). */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
@@ -62,6 +67,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   const daemon = new Daemon(config, options, log);
   // A belief of ours was false: say so once and end, so that the supervisor starts anew; nothing goes on half alive.
   process.on('uncaughtException', (error) => {
+    daemon.sayNow();
     log.write('error', 'daemon.failed', { text: `internal error: ${error.message}`, stack: error.stack });
     log.flush();
     process.exit(70);
@@ -106,7 +112,12 @@ class Daemon {
   private working = false;
   /** More frames are about to come in this turn of the loop. */
   private inBatch = false;
-  private readonly unsaid: Note[] = [];
+  /** Inputs since connections were held, while they are: their UPDATEs go out in one call of the kernel. */
+  private held: number | undefined;
+  /** The packet socket had more frames than one turn takes. */
+  private moreFrames = false;
+  private readonly unsaid: { readonly note: Note; readonly wallMs: number }[] = [];
+  private sayingDue = false;
   /** When each peer's last byte of this pass was handed to the kernel, monotonic ms. */
   private readonly writtenAt = new Map<string, number>();
   /** Migrations whose line in the history file is out of date. */
@@ -128,7 +139,7 @@ class Daemon {
     const { config, log } = this;
     this.ignoreSignals = listenSignals({ stop: () => void this.stop() });
     if (config.process.scheduling === 'fifo') this.useFifo();
-    warmUp(config, this.clock.now());
+    warmUp({ config, routerId: this.speaker.world.routerId }, this.clock.now(), (bytes) => Buffer.from(bytes));
     this.openHistoryFile();
     if (config.gate.checks.length > 0) {
       this.gateKeeper = openGateKeeper(config.gate.checks, (ifindex, port, answer) => this.pump({ type: 'gate', ifindex, port, ...answer }));
@@ -138,13 +149,19 @@ class Daemon {
     });
     try {
       this.capture = openCapture({
-        onFrame: (frame) => {
+        onFrame: (frame, left) => {
           // A new port's first frame can be here before the news of the port: the two come on different sockets.
           if (!this.speaker.world.bridges.links.has(frame.ifindex)) this.monitor?.catchUp();
           this.inBatch = true;
+          if (left >= shareFrom) this.moreFrames = true;
+          if (left >= shareFrom && this.held === undefined) this.hold();
           this.pump({ type: 'frame', frame });
+          if (this.held !== undefined && ++this.held >= shareAtMost) this.release();
         },
-        onBatchEnd: () => this.afterwards(),
+        onBatchEnd: () => {
+          this.release();
+          this.afterwards();
+        },
         onError: (error) => this.log.child({ room: 'garp' }).write('error', 'capture.failed', { text: error.message }),
       });
     } catch (error) {
@@ -217,7 +234,7 @@ class Daemon {
     try {
       for (let next = this.waiting.shift(); next !== undefined; next = this.waiting.shift()) {
         this.perform(this.speaker.dispatch(next, this.clock.now()));
-        this.tellWritten();
+        if (this.held === undefined) this.tellWritten();
       }
     } finally {
       this.working = false;
@@ -232,14 +249,47 @@ class Daemon {
     this.writtenAt.clear();
   }
 
+  /** Many VMs at once: what follows from some frames is one write per router. */
+  private hold(): void {
+    this.held = 0;
+    for (const connection of this.connections.values()) connection.hold();
+  }
+
+  private release(): void {
+    if (this.held === undefined) return;
+    this.held = undefined;
+    for (const connection of this.connections.values()) connection.release();
+    if (this.writtenAt.size > 0) {
+      const { monotonicMs } = this.clock.now();
+      for (const peer of this.writtenAt.keys()) this.writtenAt.set(peer, monotonicMs);
+    }
+    this.tellWritten();
+  }
+
   /** What can wait until the frames that are here have been turned into UPDATEs: words, and the alarm. */
   private afterwards(): void {
     this.inBatch = false;
-    const notes = this.unsaid.splice(0);
-    for (const note of notes) this.say(note);
+    this.setAlarm();
+    if (this.sayingDue || (this.unsaid.length === 0 && this.unrecorded.size === 0)) return;
+    this.sayingDue = true;
+    setImmediate(() => this.sayAll());
+  }
+
+  /** Words come last: while a burst of frames goes on they wait, up to a limit. */
+  private sayAll(): void {
+    this.sayingDue = false;
+    if (this.moreFrames && this.unsaid.length < unsaidAtMost) {
+      this.moreFrames = false;
+      this.afterwards();
+      return;
+    }
+    this.sayNow();
+  }
+
+  sayNow(): void {
+    for (const { note, wallMs } of this.unsaid.splice(0)) this.say(note, wallMs);
     for (const migration of this.unrecorded) this.history?.append(formatHistoryLine(migration));
     this.unrecorded.clear();
-    this.setAlarm();
   }
 
   /** Bytes for the routers first; words about them after. */
@@ -249,7 +299,7 @@ class Daemon {
       else if (output.type === 'sendFrame') this.sendFrame(output.ifindex, output.bytes);
       else if (output.type === 'askGate') this.gateKeeper?.ask(output.ifindex, output.port);
       else if (output.type === 'history') this.unrecorded.add(output.migration);
-      else this.unsaid.push(output.note);
+      else this.unsaid.push({ note: output.note, wallMs: this.speaker.world.now.wallMs });
     }
   }
 
@@ -335,16 +385,16 @@ class Daemon {
     }
   }
 
-  private say(note: Note): void {
+  private say(note: Note, wallMs: number): void {
     const owner = `${note.room} ${note.peer ?? ''}`;
     let log = this.logs.get(owner);
     if (log === undefined) {
       log = this.log.child(note.peer === undefined ? { room: note.room } : { room: note.room, peer: note.peer });
       this.logs.set(owner, log);
     }
-    log.write(note.level, note.event, note.fields);
+    log.write(note.level, note.event, note.fields, wallMs);
     if (this.listeners.size === 0) return;
-    const event = eventOf(note, timeText(Date.now()));
+    const event = eventOf(note, timeText(wallMs));
     if (event !== undefined) for (const listener of this.listeners) listener(event);
   }
 
@@ -436,6 +486,7 @@ class Daemon {
   }
 
   async close(): Promise<void> {
+    this.sayNow();
     this.ignoreSignals?.();
     clearTimeout(this.alarm);
     clearInterval(this.watchdog);

@@ -35,7 +35,8 @@ export type LogFields = Readonly<Record<string, unknown>>;
 export interface Log {
   /** A log whose lines all carry the room, and the peer where the lines are about one. */
   child(owner: { readonly room: string; readonly peer?: string }): Log;
-  write(level: LogLevel, event: LogEvent, fields?: LogFields): void;
+  /** `wallMs`: when it happened, where that is not now. */
+  write(level: LogLevel, event: LogEvent, fields?: LogFields, wallMs?: number): void;
   /** Whether a line of this level would be written: for callers whose fields cost something to gather. */
   enabled(level: LogLevel): boolean;
   /** Changes the level of this log and of all its relatives. */
@@ -61,6 +62,8 @@ interface Shared {
   readonly sink: LineSink;
   /** How many lost lines a line has told of. */
   lostTold: number;
+  /** The time of the line that is being written. */
+  wallMs: number;
 }
 
 /**
@@ -74,19 +77,21 @@ export function createLog(options: LogOptions): Log {
     text: options.format === 'text' || (options.format === 'auto' && typeof destination === 'number' && isatty(destination)),
     sink: openLineSink(destination),
     lostTold: 0,
+    wallMs: 0,
   };
   const root = pino(
-    { base: null, level: 'trace', timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
+    { base: null, level: 'trace', timestamp: () => `,"time":"${new Date(shared.wallMs).toISOString()}"`, formatters: { level: (label) => ({ level: label }) } },
     shared.sink,
   );
   return makeLog(shared, root, '');
 }
 
 function makeLog(shared: Shared, lines: pino.Logger, owner: string, bound?: Readonly<Record<string, unknown>>): Log {
-  const put = (level: LogLevel, event: LogEvent, fields: LogFields | undefined): void => {
+  const put = (level: LogLevel, event: LogEvent, fields: LogFields | undefined, wallMs = Date.now()): void => {
+    shared.wallMs = wallMs;
     const copy = fields === undefined ? {} : (clean(fields, 0) as Record<string, unknown>);
     for (const key in bound) if (key in copy) delete copy[key];   // one key, once in a line
-    if (shared.text) shared.sink.write(textLine(level, owner, event, copy));
+    if (shared.text) shared.sink.write(textLine(level, owner, event, copy, wallMs));
     else lines[level]({ event, ...copy });
   };
   return {
@@ -95,10 +100,10 @@ function makeLog(shared: Shared, lines: pino.Logger, owner: string, bound?: Read
       const keys = clean(bindings, 0) as Record<string, unknown>;
       return makeLog(shared, lines.child(keys), name, keys);
     },
-    write(level, event, fields) {
+    write(level, event, fields, wallMs) {
       if (rank[level] < shared.level) return;
       const lost = shared.sink.lost;
-      put(level, event, fields);
+      put(level, event, fields, wallMs);
       if (lost === shared.lostTold || shared.sink.lost !== lost) return;
       put('warn', 'log.lost', { lines: lost - shared.lostTold });
       shared.lostTold = lost;
@@ -111,8 +116,8 @@ function makeLog(shared: Shared, lines: pino.Logger, owner: string, bound?: Read
   };
 }
 
-function textLine(level: LogLevel, owner: string, event: LogEvent, fields: Readonly<Record<string, unknown>>): string {
-  let line = `${new Date().toISOString()} ${level.padEnd(5)} ${owner === '' ? '' : `${owner}: `}${event}`;
+function textLine(level: LogLevel, owner: string, event: LogEvent, fields: Readonly<Record<string, unknown>>, wallMs: number): string {
+  let line = `${new Date(wallMs).toISOString()} ${level.padEnd(5)} ${owner === '' ? '' : `${owner}: `}${event}`;
   for (const key in fields) line += ` ${key}=${textValue(fields[key])}`;
   return `${line}\n`;
 }

@@ -41,13 +41,15 @@ export function warmUp(options: Omit<SpeakerOptions, 'dryRun' | 'random' | 'newC
   let { monotonicMs } = now;
   let connection = 0;
   const speaker = new Speaker({ ...options, dryRun: false, random: () => 0.5, newConnection: () => ++connection }, now);
+  const writtenAt = new Map(config.bgp.peers.map((peer) => [peer.name, monotonicMs]));
   const give = (input: Input): void => {
     monotonicMs += 1.001;
     const at: Now = { monotonicMs, wallMs: now.wallMs, wallTrusted: now.wallTrusted };
     speaker.dispatch(input, at);
-    if (speaker.world.writing.size > 0) speaker.dispatch({ type: 'written' }, at);
+    if (speaker.world.writing.size > 0) speaker.dispatch({ type: 'written', at: writtenAt }, at);
   };
   give({ type: 'bridge', change: bridgesOf(config) });
+  config.watch.forEach(({ ports }, i) => give({ type: 'gate', ifindex: portOf(i), port: nameFor(ports.local[0] ?? 'tap*'), open: true, text: 'warm-up' }));
   give({ type: 'start' });
   openSessions(config, asReceived, (peer, input) => give({ type: 'session', peer, input }));
   const vms = warmVms(config);

@@ -13,6 +13,9 @@ export interface ConnectionEvents {
 export interface Connection {
   /** Hands the bytes to the kernel in this turn where it takes them. A peer that reads nothing loses the connection. */
   write(bytes: Uint8Array): void;
+  /** From now on until `release` what is written waits, to be one call of the kernel. Both may be called at any time. */
+  hold(): void;
+  release(): void;
   /** Ends the connection after what was written has gone out, within two seconds. */
   close(): void;
   /** Ends it at once; what was not sent is lost. */
@@ -54,6 +57,11 @@ export function connectionOf(socket: Socket, events: ConnectionEvents): Connecti
     unsent = socket.writableLength > 0;
     events.written?.(unsent);
   };
+  const stalled = (): void => {
+    if (unsent || over || socket.writableLength === 0) return;
+    unsent = true;
+    events.written?.(true);
+  };
   socket.resume();
   return {
     write(bytes) {
@@ -63,10 +71,12 @@ export function connectionOf(socket: Socket, events: ConnectionEvents): Connecti
         return finish(`slow reader: more than ${backlogLimit / 1024 / 1024} MiB wait for the peer to read`);
       }
       socket.write(bytes, progress);
-      if (!unsent && socket.writableLength > 0) {
-        unsent = true;
-        events.written?.(true);
-      }
+      if (socket.writableCorked === 0) stalled();
+    },
+    hold: () => socket.cork(),
+    release() {
+      socket.uncork();
+      stalled();
     },
     close() {
       if (closing) return;

@@ -69,6 +69,8 @@ export function dial(options: DialOptions, events: DialEvents): Connection {
   });
   return {
     write: (bytes) => connection?.write(bytes),
+    hold: () => connection?.hold(),
+    release: () => connection?.release(),
     close: () => (connection === undefined ? finish() : connection.close()),
     destroy: () => (connection === undefined ? finish() : connection.destroy()),
     unacknowledged: () => connection?.unacknowledged() ?? 0,

@@ -6,8 +6,8 @@ import type { CapturedFrame } from '../announcement.ts';
 const defaultReceiveBufferBytes = 4 * 1024 * 1024;
 
 export interface CaptureOptions {
-  /** One call for each frame, in the order of arrival. The bytes are the callee's. */
-  readonly onFrame: (frame: CapturedFrame) => void;
+  /** One call for each frame, in the order of arrival. The bytes are the callee's. `left`: how many of this batch are still to come. */
+  readonly onFrame: (frame: CapturedFrame, left: number) => void;
   /** The capture goes on. */
   readonly onError: (error: Error) => void;
   /** After each batch of up to 64 frames: the moment to send what the frames caused. */
@@ -38,9 +38,11 @@ export function openCapture(options: CaptureOptions): Capture {
     onError: options.onError,
     onFrames(frames) {
       const now = performance.now();
+      let left = frames.length;
       for (const { bytes, ifindex, ageMs, tag } of frames) {
         const capturedAtMs = now - ageMs;
-        options.onFrame(tag === undefined ? { bytes, ifindex, capturedAtMs } : { bytes, ifindex, capturedAtMs, tag });
+        left -= 1;
+        options.onFrame(tag === undefined ? { bytes, ifindex, capturedAtMs } : { bytes, ifindex, capturedAtMs, tag }, left);
       }
       options.onBatchEnd?.();
     },
