@@ -106,7 +106,7 @@ verb(program, 'demo', 'a VM moves between two nodes under a TCP connection, with
   .addOption(new Option('--mode <mode>', 'separate uplinks, or a VLAN stretched between the nodes').choices(['l3', 'l2']))
   .addOption(new Option('--flow <flow>', 'order of a QEMU migration: as libvirt drives it, or QEMU by itself').choices(['libvirt', 'plain']))
   .option('--cancel', 'QEMU: before each migration one that is cancelled')
-  .option('--kill-destination', 'QEMU: before each migration one whose destination is killed')
+  .addOption(new Option('--kill-destination [when]', 'QEMU: before each migration one whose destination is killed, while memory is copied or when it has loaded all').choices(['copying', 'loaded']))
   .option('--baseline', 'the same moves without landfall too')
   .option('--json <file>', 'write all figures there')
   .option('--svg <file>', 'write the plot there')

@@ -93,12 +93,15 @@ describe('a real VM', function () {
     assert.doesNotMatch(textOf(moves[1]!, 'qmp'), /pre-switchover/);
   });
 
-  it('stays where it is when the migration is cancelled before the switchover, and moves when it is tried again', async () => {
-    const moves = await demonstrate('frr', '--flow', 'libvirt', '--migrations', '1', '--cancel');
-    assert.deepEqual(moves.map((move) => move.outcome), ['cancelled', 'moved']);
-    movedNothing(moves[0]!);
-    assert.match(textOf(moves[0]!, 'qmp'), /node a: STOP[^]*node a: RESUME/, 'the VM stood still on the source and went on there');
-    movedWell(moves[1]!);
+  it('stays when the migration is cancelled before the switchover, or given up before `cont`, and moves when it is tried again', async () => {
+    const moves = await demonstrate('frr', '--flow', 'libvirt', '--migrations', '1', '--cancel', '--kill-destination', 'loaded');
+    assert.deepEqual(moves.map((move) => move.outcome), ['cancelled', 'abandoned', 'moved']);
+    for (const move of moves.slice(0, 2)) {
+      movedNothing(move);
+      assert.match(textOf(move, 'qmp'), /node a: STOP[^]*node a: RESUME/, 'the VM stood still on the source and went on there');
+    }
+    assert.match(textOf(moves[1]!, 'qmp'), /node b: MIGRATION completed/, 'the destination had loaded everything');
+    movedWell(moves[2]!);
   });
 
   it('leaves neither QEMU nor namespaces behind after Ctrl-C in mid-migration', async () => {
@@ -115,7 +118,7 @@ describe('a real VM', function () {
 
 describe('the options of a real VM', () => {
   it('are refused where they make no sense, with exit status 2', async () => {
-    for (const options of [['--flow', 'plain'], ['--cancel'], ['--vm', 'qemu', '--vms', '2'], ['--vm', 'qemu', '--baseline'], ['--vm', 'xen']]) {
+    for (const options of [['--flow', 'plain'], ['--cancel'], ['--kill-destination'], ['--vm', 'qemu', '--flow', 'plain', '--kill-destination', 'loaded'], ['--vm', 'qemu', '--vms', '2'], ['--vm', 'qemu', '--baseline'], ['--vm', 'xen']]) {
       assert.equal((await run([...landfallCommand(), 'demo', ...options])).status, 2, options.join(' '));
     }
   });

@@ -19,12 +19,13 @@ export interface VmOptions {
   readonly flow?: Flow;
   /** Before each migration that succeeds, one that is cancelled. */
   readonly cancel?: boolean;
-  /** Before each migration that succeeds, one whose destination is killed. */
-  readonly killDestination?: boolean;
+  /** Before each migration that succeeds, one whose destination is killed: while memory is copied (true), or when it has loaded everything. */
+  readonly killDestination?: boolean | 'copying' | 'loaded';
 }
 
-/** Why no VM can run here, or nothing. */
-export function refuseVm(): string | undefined {
+/** Why no VM can run here, or not with these options, or nothing. */
+export function refuseVm({ flow, killDestination }: VmOptions = {}): string | undefined {
+  if (flow === 'plain' && killDestination === 'loaded') return '--kill-destination loaded goes with --flow libvirt: in flow plain the VM runs as soon as it is loaded';
   if (process.arch !== 'x64') return '--vm qemu needs an x86-64 host';
   if (findProgram('qemu-system-x86_64') === undefined) return '--vm qemu needs QEMU: install package qemu-system-x86';
   if (findGuest() === undefined) return '--vm qemu needs the files of its VM: run node scripts/setup.mjs --for qemu in a checkout';
@@ -46,8 +47,7 @@ export async function demonstrateVm(setup: VmDemoSetup): Promise<number> {
   const guest = findGuest()!;
   const accel = accelerator();
   const flow = setup.flow ?? 'libvirt';
-  const attempts: Outcome[] = [...(setup.cancel === true ? ['cancelled' as const] : []), ...(setup.killDestination === true ? ['destination-killed' as const] : [])];
-  const { moves, streams, problems } = await runWithQemu({ migrations, flow, attempts, guest, accel, tor, mode, folder, progress, onMove: printMove });
+  const { moves, streams, problems } = await runWithQemu({ migrations, flow, attempts: attemptsOf(setup), guest, accel, tor, mode, folder, progress, onMove: printMove });
   const rows = plotRows({ qemu: moves });
   print(`\nGap seen by each probe (${tor}, ${mode}, ${flow}), one packet a millisecond; . answered, # never answered; between the marks the VM's own downtime\n`);
   print(plotText(rows));
@@ -68,6 +68,11 @@ export async function demonstrateVm(setup: VmDemoSetup): Promise<number> {
   if (ok) print('Router: exactly the right paths');
   for (const problem of problems) print(`WRONG: ${problem}`);
   return ok ? 0 : 1;
+}
+
+function attemptsOf({ cancel, killDestination }: VmOptions): Outcome[] {
+  const killed = killDestination === undefined || killDestination === false ? [] : [killDestination === 'loaded' ? 'abandoned' as const : 'destination-killed' as const];
+  return [...(cancel === true ? ['cancelled' as const] : []), ...killed];
 }
 
 function printMove(move: VmMoveReport): void {

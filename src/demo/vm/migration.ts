@@ -12,8 +12,9 @@ export type Flow = 'libvirt' | 'plain';
 /**
  * How a migration ends. `cancelled`: by `migrate_cancel`, in flow `libvirt` while the VM already stands still before the switchover, in
  * flow `plain` while memory is copied. `destination-killed`: the destination's QEMU gets SIGKILL while memory is copied.
+ * `abandoned`: it gets SIGKILL when it has loaded everything and waits for `cont`, and the source goes on (flow `libvirt` only).
  */
-export type Outcome = 'moved' | 'cancelled' | 'destination-killed';
+export type Outcome = 'moved' | 'cancelled' | 'destination-killed' | 'abandoned';
 
 /** What QEMU told of one migration; times are wall clock, ms. */
 export interface Migration {
@@ -49,8 +50,7 @@ const sourceEndsMs = 100;
 export async function migrate(source: Machine, destination: Machine, flow: Flow, wanted: Outcome, socket: string): Promise<Migration> {
   const first = source.events.length;
   const startedAt = wallMs();
-  const beforeSwitchover = flow === 'libvirt' && wanted === 'cancelled';
-  await prepare(source, destination, flow, wanted === 'moved' || beforeSwitchover ? fullBandwidth : slowBandwidth, socket);
+  await prepare(source, destination, flow, isHalfWay(flow, wanted) ? slowBandwidth : fullBandwidth, socket);
   await source.qmp.execute('migrate', { uri: `unix:${socket}` });
   const copiedBytes = await (wanted === 'moved' ? complete(source, destination, flow, first) : breakOff(source, destination, flow, wanted, first));
   const endedAt = wallMs();
@@ -79,11 +79,15 @@ async function prepare(source: Machine, destination: Machine, flow: Flow, bandwi
   await destination.qmp.execute('migrate-incoming', { uri: `unix:${socket}` });
 }
 
+/** True for an attempt that is broken off while memory is copied. */
+function isHalfWay(flow: Flow, wanted: Outcome): boolean {
+  return wanted === 'destination-killed' || (wanted === 'cancelled' && flow === 'plain');
+}
+
+/** Returns the octets that were copied. */
 async function complete(source: Machine, destination: Machine, flow: Flow, first: number): Promise<number> {
   if (flow === 'libvirt') {
-    await status(source, first, 'pre-switchover');
-    await source.qmp.execute('migrate-continue', { state: 'pre-switchover' });
-    await Promise.all([status(source, first, 'completed'), status(destination, 0, 'completed')]);
+    await handOver(source, destination, first);
     await destination.qmp.execute('cont');
   }
   await happens(destination, 0, 'RESUME on the destination', (event) => event.event === 'RESUME');
@@ -91,13 +95,21 @@ async function complete(source: Machine, destination: Machine, flow: Flow, first
   return (await progressOf(source)).copiedBytes;
 }
 
+/** libvirt's order up to `cont`: the VM stands still on the source, and all of it is at the destination. */
+async function handOver(source: Machine, destination: Machine, first: number): Promise<void> {
+  await status(source, first, 'pre-switchover');
+  await source.qmp.execute('migrate-continue', { state: 'pre-switchover' });
+  await Promise.all([status(source, first, 'completed'), status(destination, 0, 'completed')]);
+}
+
 async function breakOff(source: Machine, destination: Machine, flow: Flow, wanted: Outcome, first: number): Promise<number> {
-  if (wanted === 'cancelled' && flow === 'libvirt') await status(source, first, 'pre-switchover');
-  else await halfWay(source);
+  if (isHalfWay(flow, wanted)) await halfWay(source);
+  else if (wanted === 'cancelled') await status(source, first, 'pre-switchover');
+  else await handOver(source, destination, first);
   const { copiedBytes } = await progressOf(source);
   if (wanted === 'cancelled') await source.qmp.execute('migrate_cancel');
   else await destination.end('SIGKILL');
-  await status(source, first, wanted === 'cancelled' ? 'cancelled' : 'failed');
+  if (wanted !== 'abandoned') await status(source, first, wanted === 'cancelled' ? 'cancelled' : 'failed');
   const { running } = (await source.qmp.execute('query-status')) as { running: boolean };
   if (!running) await source.qmp.execute('cont');
   const stopped = source.events.slice(first).some((event) => event.event === 'STOP');

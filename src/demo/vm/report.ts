@@ -104,7 +104,7 @@ function describeRoute(route: KernelRouteEvent): string {
 
 /** The head of a move's printed report. */
 export function describeMove(move: VmMoveReport): string {
-  const what = { moved: 'moved', cancelled: 'cancelled by migrate_cancel', 'destination-killed': "the destination's QEMU killed" }[move.outcome];
+  const what = { moved: 'moved', cancelled: 'cancelled by migrate_cancel', 'destination-killed': "the destination's QEMU killed", abandoned: "the destination's QEMU killed when it had loaded everything" }[move.outcome];
   const stood = move.pauseMs === 0 ? 'the VM never stood still' : `the VM stood still for ${move.pauseMs.toFixed(1)} ms, STOP to RESUME`;
   const zero = move.pauseMs === 0 ? 'the end of the migration' : 'RESUME';
   return `Migration ${move.number}, node ${move.from} to node ${move.to}, ${move.flow}: ${what}; ${(move.copiedBytes / (1 << 20)).toFixed(0)} MiB in ${move.migrationMs.toFixed(0)} ms; ${stood}. Times from ${zero}`;
