@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { accessSync, constants, writeFileSync } from 'node:fs';
 import { plotRows, plotText } from '../plot.ts';
 import { findProgram } from '../processes.ts';
 import { formatTimeline } from '../report.ts';
@@ -28,6 +28,11 @@ export function refuseVm({ flow, killDestination }: VmOptions = {}): string | un
   if (flow === 'plain' && killDestination === 'loaded') return '--kill-destination loaded goes with --flow libvirt: in flow plain the VM runs as soon as it is loaded';
   if (process.arch !== 'x64') return '--vm qemu needs an x86-64 host';
   if (findProgram('qemu-system-x86_64') === undefined) return '--vm qemu needs QEMU: install package qemu-system-x86';
+  try {
+    accessSync('/dev/net/tun', constants.R_OK | constants.W_OK);
+  } catch {
+    return '--vm qemu needs /dev/net/tun, readable and writable: load module tun, or run the demo as root';
+  }
   if (findGuest() === undefined) return '--vm qemu needs the files of its VM: run node scripts/setup.mjs --for qemu in a checkout';
   return undefined;
 }
