@@ -27,8 +27,8 @@ export function ownOpen(options: SessionOptions, first: boolean): OpenMessage {
     capabilities.push({
       type: 'gracefulRestart', restartState: first && gracefulRestart.restarting, notification: false,
       restartTimeSeconds: gracefulRestart.restartTimeSeconds,
-      // The node's kernel forwards without us: its state survives our restart.
-      families: options.families.map((family) => ({ afi: afiOf(family), safi: safis.unicast, forwardingState: true })),
+      // The node's kernel forwards without us: its state survives our restart, if not its own.
+      families: options.families.map((family) => ({ afi: afiOf(family), safi: safis.unicast, forwardingState: !first || gracefulRestart.forwardingPreserved })),
     });
   }
   return {

@@ -23,8 +23,11 @@ export interface SessionOptions {
   readonly extendedNextHop?: boolean;
   /** We take several routes for a prefix (RFC 7911). */
   readonly addPath?: boolean;
-  /** Capability 64 is sent; `restarting` sets the R bit in the first OPEN after a start of the process. */
-  readonly gracefulRestart?: { readonly restartTimeSeconds: number; readonly restarting: boolean };
+  /**
+   * Capability 64 is sent; `restarting` sets the R bit until the session is Established for the first time in the life of the process.
+   * `forwardingPreserved`: the F bits of those OPENs; later ones always say that the node went on forwarding, for it did.
+   */
+  readonly gracefulRestart?: { readonly restartTimeSeconds: number; readonly restarting: boolean; readonly forwardingPreserved: boolean };
 }
 
 /** Names one TCP connection of a session; unique for the life of the process. A session can hold two for a moment (RFC 4271 section 6.8). */

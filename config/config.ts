@@ -13,6 +13,8 @@ export interface Config {
   readonly migration: MigrationConfig;
   readonly identity: IdentityConfig;
   readonly gate: GateConfig;
+  /** Where what has to outlive the process is kept. Left out: in the daemon's default place, where that can be written to. */
+  readonly state?: { readonly file: string };
   readonly process: { readonly scheduling: 'normal' | 'fifo' };
   readonly telemetry: { readonly history: { readonly keep: number; readonly file?: string } };
   readonly log: { readonly level: LogLevel; readonly format: 'auto' | 'json' | 'text' };

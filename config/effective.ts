@@ -84,6 +84,7 @@ export function makeConfig(draft: Draft, node: NodeFacts, fileBindings: readonly
       bindings: [...identity.bindings.map((binding) => makeBinding(binding, 'config')), ...fileBindings.map((binding) => makeBinding(binding, 'file'))],
     }),
     gate: { checks: draft.gate.checks.map((check) => compact(check) as GateCheck), timeoutMs: draft.gate.timeout, onTimeout: draft.gate.onTimeout },
+    ...(draft.state.file === undefined ? {} : { state: { file: draft.state.file } }),
     process: draft.process,
     telemetry: { ...draft.telemetry, history: compact(draft.telemetry.history) },
     log: draft.log,

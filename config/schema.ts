@@ -241,6 +241,9 @@ const shape = {
   migration: migration.describe('How a move is recognised and carried out.'),
   identity: identity.describe('Who may claim which address.'),
   gate: gate.describe('The policy gate: a VM is not reachable here before its policy is in force.'),
+  state: z.strictObject({
+    file: path.optional().describe('What has to outlive the process: claims with their sequences, learned pairs, overrides. Default: `/var/lib/landfall/state.json` where that folder can be written to.'),
+  }).prefault({}).describe('What a restart remembers.'),
   process: z.strictObject({ scheduling: z.enum(['normal', 'fifo']).prefault('normal').describe('`fifo`: real-time priority; needs CAP_SYS_NICE.') }).prefault({}),
   telemetry: z.strictObject({
     history: z.strictObject({ keep: whole(1, 100_000).prefault(1000).describe('Migrations kept in memory for `show migrations`.'), file: path.optional().describe('A file (JSON lines) that keeps them over restarts, such as `/var/lib/landfall/migrations.jsonl`.') }).prefault({}),

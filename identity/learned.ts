@@ -119,6 +119,15 @@ export function learn(
   return { kept: true, gone };
 }
 
+/** Takes back a pair of an earlier life, oldest first; false where it finds no place. What was learned in this life is newer. */
+export function restorePair(learned: LearnedPairs, pair: LearnedPair, limits: LearnLimits = defaultLearnLimits): boolean {
+  const full = learned.pairs.size >= limits.inAll || (learned.byPort.get(pair.ifindex)?.size ?? 0) >= limits.perPort
+    || (learned.byMac.get(macKey(pair.vrf, pair.mac))?.size ?? 0) >= limits.perMac;
+  if (full || ownerOf(learned, pair.vrf, pair.address) !== undefined) return false;
+  insert(learned as Writable, pair);
+  return true;
+}
+
 /** Takes a pair out: an operator, a binding or a new owner wants it so. */
 export function forgetPair(learned: LearnedPairs, vrf: string, address: IpAddress): LearnedPair | undefined {
   const pair = ownerOf(learned, vrf, address);

@@ -20,10 +20,12 @@ import { serveApi, type ApiServer } from './io/api-socket.ts';
 import { explainMissing } from './io/capabilities.ts';
 import { systemClock } from './io/clock.ts';
 import { listenSignals } from './io/signals.ts';
+import { openState, type State } from './io/state.ts';
 import { notifySupervisor, setScheduling } from './io/supervisor.ts';
 import { createLog, type Log } from './log.ts';
 import { answer, findAddress, list, refusal } from './queries.ts';
 import { chooseRouterId } from './router-id.ts';
+import { memoryText } from './restore.ts';
 import { Speaker } from './speaker.ts';
 import type { EventItem } from './views/items.ts';
 import { whyNeverAnnounced } from './watching.ts';
@@ -100,6 +102,7 @@ class Daemon {
   private capture: Capture | undefined;
   private monitor: Monitor | undefined;
   private readonly bgpListeners: Listener[] = [];
+  private state: State | undefined;
   private api: ApiServer | undefined;
   private alarm: NodeJS.Timeout | undefined;
   private alarmAt = Infinity;
@@ -169,6 +172,7 @@ class Daemon {
       throw error;
     }
     log.child({ room: 'garp' }).write('info', 'capture.opened', {});
+    this.restore();
     await this.openMonitor();
     const backend = this.backend();
     this.api = await serveApi({
@@ -178,6 +182,20 @@ class Daemon {
     this.pump({ type: 'start' });
     this.feedSupervisor();
     log.write('info', 'daemon.ready', { peers: config.bgp.peers.length });
+  }
+
+  /** What the life before left behind, before anything is judged; from then on what this one will leave is kept. */
+  private restore(): void {
+    if (this.options.dryRun) return;
+    const { world } = this.speaker;
+    this.state = openState({
+      file: this.config.state?.file, node: this.config.node.name, log: this.log.child({ room: 'src' }), warn: (text) => this.warn(text),
+      content: (bootId, final) => {
+        world.now = this.clock.now();
+        return memoryText(world, bootId, final);
+      },
+    });
+    this.pump({ type: 'restored', ...this.state.restored });
   }
 
   /** The first look at bridges and ports comes before the first frame is judged. */
@@ -270,6 +288,10 @@ class Daemon {
   private afterwards(): void {
     this.inBatch = false;
     this.setAlarm();
+    if (this.speaker.world.unsaved) {
+      this.speaker.world.unsaved = false;
+      this.state?.changed();
+    }
     if (this.sayingDue || (this.unsaid.length === 0 && this.unrecorded.size === 0)) return;
     this.sayingDue = true;
     setImmediate(() => this.sayAll());
@@ -333,6 +355,8 @@ class Daemon {
       address: peer.address, port: peer.port, ibgp: peer.asn === this.config.bgp.asn, ttlSecurity: peer.ttlSecurity,
       ...(peer.sourceAddress === undefined ? {} : { sourceAddress: peer.sourceAddress }), ...(peer.multihop === undefined ? {} : { multihop: peer.multihop }),
       ...(key === undefined ? {} : { md5: key }), ...(peer.interface === undefined ? {} : { interface: peer.interface }),
+      // The kernel gives up on a peer that acknowledges nothing a little after we would have told it so (RFC 9687), and not after a quarter of an hour.
+      userTimeoutMs: ((peer.timers.sendHoldSeconds ?? Math.max(480, 2 * peer.timers.holdSeconds)) + 5) * 1000,
     }, {
       connected: ({ localAddress }) => this.pump({ type: 'session', peer: name, input: { type: 'connected', connection, localAddress } }),
       data: (bytes) => this.pump({ type: 'session', peer: name, input: { type: 'data', connection, bytes } }),
@@ -457,7 +481,9 @@ class Daemon {
       for (const h of locRib.handovers.values()) if (h.state !== 'withdrawn') announced += 1;
       return `STATUS=${established} of ${peers.size} peers established, ${announced} prefixes`;
     };
-    if (!notifySupervisor(`READY=1\n${status()}`)) return;
+    const ready = notifySupervisor(`READY=1\n${status()}`);
+    if (typeof ready === 'object') this.warn(`the supervisor does not take READY (${ready.error}): it may end us at its start timeout`);
+    if (ready === 'nobody') return;
     const watchdogMs = Number(process.env['WATCHDOG_USEC'] ?? 20_000_000) / 1000;
     this.watchdog = setInterval(() => notifySupervisor(`WATCHDOG=1\n${status()}`), Math.max(500, watchdogMs / 2));
   }
@@ -477,6 +503,7 @@ class Daemon {
       }
     }
     this.pump({ type: 'stop', restart });
+    this.state?.saveFinal();
     await new Promise((resolve) => setTimeout(resolve, 50));
     await this.close();
     await this.history?.flush();
@@ -496,6 +523,7 @@ class Daemon {
     for (const listener of this.bgpListeners) listener.close();
     for (const connection of this.connections.values()) connection.close();
     this.connections.clear();
+    this.state?.close();
     await this.api?.close();
   }
 }

@@ -2,6 +2,7 @@ import { contradicts, portMark } from '../bridge/ports.ts';
 import { compareIp, hostPrefix, type IpAddress, type Prefix } from '../net/ip.ts';
 import { isNewer } from '../routes/adj-rib-in.ts';
 import { stepHandover, type Endpoint, type Handover, type HandoverEvent, type HandoverVerdict } from '../routes/handover.ts';
+import { confirmByEvidence } from './graceful-restart.ts';
 import { addressKey, findOrAdd, store, type AddressKey } from '../routes/loc-rib.ts';
 import { chronicle } from './chronicle.ts';
 import { isGateOpen } from './gate.ts';
@@ -37,7 +38,9 @@ export function handle(world: World, vrf: string, address: IpAddress, event: Han
     portAlive: known.endpoint !== undefined && isPortAlive(world, known.endpoint.ifindex),
     holders: peers.filter((peer) => peer.adjOut.sent.has(prefix)).map((peer) => peer.config.name),
   });
+  confirmByEvidence(world, key, event);
   if (after !== before) {
+    if (isRemembered(before, after)) world.unsaved = true;
     store(world.locRib, key, before, after);
     if (after.state !== before.state || after.sequence !== before.sequence || after.gone !== before.gone || after.endpoint?.mac !== before.endpoint?.mac
       || after.hold?.level !== before.hold?.level || after.hold?.untilMs !== before.hold?.untilMs) {
@@ -57,6 +60,12 @@ function isVerified(world: World, { ifindex, mac }: Endpoint): boolean {
   return mark !== undefined && !contradicts(mark, mac);
 }
 
+/** Whether the state file has to follow: not for a frame that says the same again. */
+function isRemembered(before: Handover, after: Handover): boolean {
+  return after.state !== before.state || after.sequence !== before.sequence || after.highestSeen !== before.highestSeen
+    || after.manual !== before.manual || after.endpoint?.ifindex !== before.endpoint?.ifindex || after.endpoint?.mac !== before.endpoint?.mac;
+}
+
 /** The highest sequence that any peer shows now belongs to what was ever seen. */
 function adoptSeen(world: World, key: AddressKey, h: Handover, peers: readonly Peer[], prefix: Prefix): Handover {
   let highest = h.highestSeen;
@@ -67,6 +76,7 @@ function adoptSeen(world: World, key: AddressKey, h: Handover, peers: readonly P
   }
   if (highest === h.highestSeen) return h;
   const adopted = { ...h, highestSeen: highest };
+  world.unsaved = true;
   store(world.locRib, key, h, adopted);
   return adopted;
 }

@@ -3,7 +3,7 @@ import { isOwnAddress } from '../bridge/fdb.ts';
 import { letsIn, speaksBeforeVm } from '../bridge/ports.ts';
 import { parseAnnouncement, type Announcement, type CapturedFrame } from '../garp/announcement.ts';
 import { admit, type AdmitRules, type Verdict } from '../identity/admit.ts';
-import { identify, isKnownMac, isShared } from '../identity/bindings.ts';
+import { identify, isKnownMac, isShared, learnedOwner } from '../identity/bindings.ts';
 import { learn } from '../identity/learned.ts';
 import { takeToken } from '../identity/rate.ts';
 import type { IpAddress } from '../net/ip.ts';
@@ -163,6 +163,8 @@ const reasons: Partial<Record<Verdict, string>> = {
 };
 
 function remember(world: World, heard: Heard, address: IpAddress): void {
+  const before = learnedOwner(world.bindings, heard.watch.vrf, address);
+  if (before?.mac !== heard.said.mac || before.vlan !== heard.vlan) world.unsaved = true;
   const { gone } = learn(world.bindings.learned, {
     vrf: heard.watch.vrf, vlan: heard.vlan, mac: heard.said.mac, address, ifindex: heard.endpoint.ifindex,
     ...(heard.said.address === address ? {} : { unnamed: true as const }),

@@ -27,7 +27,8 @@ export type LogEvent =
   | 'override.cleared' | 'override.set'
   | 'port.added' | 'port.removed' | 'port.unlisted'
   | 'route.announced' | 'route.limited' | 'route.received' | 'route.refused' | 'route.withdrawn'
-  | 'session.problem' | 'session.transition';
+  | 'session.problem' | 'session.transition'
+  | 'state.failed' | 'state.recovered' | 'state.refused' | 'state.restored';
 
 /** Same key, same meaning everywhere. Octets may be given as they are: they are written as hex. Never put a secret here. */
 export type LogFields = Readonly<Record<string, unknown>>;

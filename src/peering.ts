@@ -1,5 +1,6 @@
 import { packUpdates, endOfRib, routesOf } from '../bgp/pack-updates.ts';
-import type { RouteAttributes, RouteChange } from '../bgp/route.ts';
+import { wellKnownCommunities } from '../bgp/community.ts';
+import type { Community, RouteAttributes, RouteChange } from '../bgp/route.ts';
 import { sessionDeadline, stepSession } from '../bgp/session.ts';
 import type { SessionInput, SessionNote } from '../bgp/session-contract.ts';
 import type { UpdateMessage } from '../bgp/wire/messages.ts';
@@ -13,12 +14,15 @@ import { preferenceOf, settlesSilently, type Level } from '../routes/preference.
 import { newFabricEvidence } from '../routes/fabric.ts';
 import { chronicleReceived, chronicleSent } from './chronicle.ts';
 import { observeRoute } from './fabric.ts';
+import { hearEndOfRib, isHeldBack, listenFirst } from './graceful-restart.ts';
 import { handle, peersOf, showsNewer } from './handovers.ts';
 import { rebind } from './route-bindings.ts';
 import { keepAbove } from './ladder.ts';
 import { beginRefresh, confirmRoute, endRefresh } from './refresh.ts';
 import { insidePrefixes } from './watching.ts';
 import { note, type Peer, type World } from './world.ts';
+
+const noLlgr = wellKnownCommunities['no-llgr'] as Community;
 
 /** Gives one session its input and carries out what the session says, except what concerns its sockets: that goes out. */
 export function stepPeer(world: World, peer: Peer, input: SessionInput): void {
@@ -38,6 +42,7 @@ export function stepPeer(world: World, peer: Peer, input: SessionInput): void {
         peer.fabric = newFabricEvidence();
         peer.resend = true;
         peer.endOfRibDue = true;
+        listenFirst(world, peer);
         break;
       case 'down':
         sessionDown(world, peer);
@@ -82,6 +87,7 @@ function sessionDown(world: World, peer: Peer): void {
   peer.resend = false;
   peer.resendAsked.clear();
   peer.refreshes.clear();
+  delete peer.listening;
   for (const prefix of held.keys()) {
     const key = addressKey(peer.config.vrf, prefixAddress(prefix));
     rebind(world, peer.config.vrf, prefix);
@@ -91,6 +97,7 @@ function sessionDown(world: World, peer: Peer): void {
 
 /** An UPDATE of a peer: routes for VM addresses are kept as evidence; everything else is none of our business. */
 function receive(world: World, peer: Peer, update: UpdateMessage): void {
+  hearEndOfRib(peer, update);
   if (world.config.bgp.receive === 'none') return;
   for (const change of routesOf(update)) {
     const prefix = change.type === 'announce' ? change.route.prefix : change.prefix;
@@ -184,7 +191,7 @@ export function flushRoutes(world: World): void {
       ...(peer.config.role === undefined ? {} : { role: peer.config.role }),
     });
     // A session that lives through the search for VMs that are already here says only afterwards that this was all.
-    if (peer.endOfRibDue && world.now.monotonicMs >= world.discoveryEndsMs) {
+    if (peer.endOfRibDue && peer.listening === undefined && world.now.monotonicMs >= world.discoveryEndsMs) {
       peer.endOfRibDue = false;
       for (const family of negotiated.families) updates.push(endOfRib(family));
     }
@@ -214,7 +221,9 @@ function noteChanges(world: World, peer: Peer, changes: readonly RouteChange[]):
 
 /** The route that a peer should have for a prefix now, or `undefined` for none. */
 export function wantedRoute(world: World, peer: Peer, prefix: Prefix, shared: Map<string, RouteAttributes>): Wanted | undefined {
-  const h = world.locRib.handovers.get(addressKey(peer.config.vrf, prefixAddress(prefix)));
+  const addressed = addressKey(peer.config.vrf, prefixAddress(prefix));
+  const h = world.locRib.handovers.get(addressed);
+  if (isHeldBack(world, peer, addressed)) return undefined;
   const level = h === undefined ? undefined : levelOf(h);
   if (h === undefined || level === undefined || h.gone.has(peer.config.name)) return undefined;
   const nextHop = nextHopFor(world, peer, isIpv4(prefix));
@@ -235,7 +244,8 @@ export function wantedRoute(world: World, peer: Peer, prefix: Prefix, shared: Ma
     });
     attributes = {
       origin: 'IGP', asPath: preference.asPath, nextHop, med: preference.med, localPref: preference.localPref,
-      communities: preference.communities, largeCommunities: [...preference.largeCommunities, ...marks],
+      // However long other routers may keep stale routes (RFC 9494 section 4.3), a VM's is worth nothing when its node is gone.
+      communities: [...preference.communities, noLlgr], largeCommunities: [...preference.largeCommunities, ...marks],
     };
     shared.set(key, attributes);
   }

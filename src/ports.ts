@@ -9,6 +9,7 @@ import { askGate, forgetGate } from './gate-keeping.ts';
 import { handle } from './handovers.ts';
 import { lookBehind } from './lookups.ts';
 import { discover, isTagged, sendProbe } from './probing.ts';
+import { confirmMemory } from './restore.ts';
 import { note, type World } from './world.ts';
 
 /** The kernel told something about links, forwarding databases or addresses: what it means for the VMs behind the ports. */
@@ -23,7 +24,9 @@ export function takeBridgeChange(world: World, change: BridgeChange): void {
     });
   }
   for (const event of events) takeBridgeEvent(world, event, first);
-  if (first) discover(world);
+  if (!first) return;
+  confirmMemory(world);
+  discover(world);
 }
 
 function takeBridgeEvent(world: World, event: BridgeEvent, first: boolean): void {

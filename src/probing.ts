@@ -1,7 +1,8 @@
-import { portFor, portsOf } from '../bridge/locate.ts';
+import { portFor, portsOf, type Port } from '../bridge/locate.ts';
 import { contradicts, portMark } from '../bridge/ports.ts';
 import { buildProbe } from '../garp/probe.ts';
 import type { IpAddress } from '../net/ip.ts';
+import type { Mac } from '../net/mac.ts';
 import type { Endpoint } from '../routes/handover.ts';
 import { addressKey, type AddressKey } from '../routes/loc-rib.ts';
 import type { World } from './world.ts';
@@ -38,31 +39,45 @@ export function wasAsked(world: World, key: AddressKey): boolean {
  * behind the port that bears the guest's mark, else behind every local port. Only an answer claims.
  */
 export function discover(world: World): void {
-  const local = world.watches.map((watch) => portsOf(world.bridges, watch).filter((port) => port.role === 'local'));
-  let frames = 0;
+  const local = localPorts(world);
   for (const bindings of world.bindings.byMac.values()) {
-    for (const { vrf, mac, vlan, ips } of bindings) {
-      const seen = portFor(world.bridges, world.watches, mac, vlan);
-      let ifindexes: number[];
-      if (seen !== undefined) {
-        if (seen.role !== 'local') continue;
-        ifindexes = [seen.port.ifindex];
-      } else {
-        const candidates = local.flatMap((ports, i) => (world.watches[i]?.vrf === vrf ? ports : []));
-        const marked = candidates.filter(({ link }) => { const mark = portMark(link); return mark !== undefined && !contradicts(mark, mac); });
-        ifindexes = [...new Set((marked.length > 0 ? marked : candidates).map(({ link }) => link.ifindex))];
-      }
-      frames += ifindexes.length * ips.length;
-      if (frames > searchFrames) return;
-      const endpoints = ifindexes.map((ifindex): Endpoint => ({ mac, vlan: vlan ?? 0, ifindex, tagged: isTagged(world, ifindex, vlan) }));
-      if (endpoints.length > 0) for (const address of ips) world.search.asked.push({ vrf, address, endpoints });
-    }
+    for (const { vrf, mac, vlan, ips } of bindings) if (!searchFor(world, local, vrf, mac, vlan, ips)) break;
   }
   if (world.search.asked.length === 0) world.discoveryEndsMs = world.now.monotonicMs;
   else {
     world.discoveryEndsMs = world.now.monotonicMs + searchForMs;
     world.search.nextMs = world.now.monotonicMs;
   }
+}
+
+/** By VRF. */
+export type LocalPorts = ReadonlyMap<string, readonly Port[]>;
+
+export function localPorts(world: World): LocalPorts {
+  const ports = new Map<string, Port[]>();
+  for (const watch of world.watches) {
+    ports.set(watch.vrf, [...(ports.get(watch.vrf) ?? []), ...portsOf(world.bridges, watch).filter((port) => port.role === 'local')]);
+  }
+  return ports;
+}
+
+/** Adds a VM's addresses to the search that is about to begin. @returns false if there is no more room for any */
+export function searchFor(world: World, local: LocalPorts, vrf: string, mac: Mac, vlan: number | undefined, ips: readonly IpAddress[]): boolean {
+  const { search } = world;
+  const ifindexes = portsToAsk(world, local.get(vrf) ?? [], mac, vlan);
+  if (search.frames + ifindexes.length * ips.length > searchFrames) return false;
+  search.frames += ifindexes.length * ips.length;
+  const endpoints = ifindexes.map((ifindex): Endpoint => ({ mac, vlan: vlan ?? 0, ifindex, tagged: isTagged(world, ifindex, vlan) }));
+  if (endpoints.length > 0) for (const address of ips) search.asked.push({ vrf, address, endpoints });
+  return true;
+}
+
+/** Local ports behind which a VM may be; none where the forwarding database saw it behind an uplink. */
+function portsToAsk(world: World, candidates: readonly Port[], mac: Mac, vlan: number | undefined): number[] {
+  const seen = portFor(world.bridges, world.watches, mac, vlan);
+  if (seen !== undefined) return seen.role === 'local' ? [seen.port.ifindex] : [];
+  const marked = candidates.filter(({ link }) => { const mark = portMark(link); return mark !== undefined && !contradicts(mark, mac); });
+  return [...new Set((marked.length > 0 ? marked : candidates).map(({ link }) => link.ifindex))];
 }
 
 /** One round of the search, if it is due. */

@@ -20,6 +20,7 @@ import { newMigrationLog } from '../routes/migrations.ts';
 import type { CommunitySet, LevelPreference } from '../routes/preference.ts';
 import { takeWritten } from './chronicle-written.ts';
 import { askDueGates, nextGateDeadline, takeGateAnswer } from './gate-keeping.ts';
+import { restartDeadline, restartIfDue } from './graceful-restart.ts';
 import { handle } from './handovers.ts';
 import { lookAtIdle } from './idle.ts';
 import { takeFrame } from './intake.ts';
@@ -27,6 +28,7 @@ import { runLookups } from './lookups.ts';
 import { flushRoutes, stepPeer } from './peering.ts';
 import { portGone, takeBridgeChange } from './ports.ts';
 import { searchIfDue } from './probing.ts';
+import { takeMemory } from './restore.ts';
 import { watchesOf } from './watch.ts';
 import { livesHere } from './watching.ts';
 import { note, type Input, type Output, type Peer, type World } from './world.ts';
@@ -69,7 +71,8 @@ export class Speaker {
       // The clock makes ids of different lives of the process differ.
       migrations: newMigrationLog(config.telemetry.history.keep, Math.floor(now.wallMs / 1000) % 1_000_000 * 1000),
       ignored: new Map(), portSince: new Map(), carrierDeadlines: new Deadlines(), gates: new Map(), rarpHeard: new Set(), asked: new Map(),
-      lookups: { pending: new Map(), deadlines: new Deadlines() }, idle: new Map(), rivals: new Map(), steps: new Map(), rivalMacs: new Map(), recentLocal: new Map(), search: { asked: [], rounds: 0 }, discoveryEndsMs: Infinity,
+      lookups: { pending: new Map(), deadlines: new Deadlines() }, idle: new Map(), rivals: new Map(), steps: new Map(), rivalMacs: new Map(), recentLocal: new Map(), search: { asked: [], frames: 0, rounds: 0 }, discoveryEndsMs: Infinity,
+      restart: { claims: [], unconfirmed: new Set(), endsMs: Infinity, sameBoot: false }, unsaved: false,
       counters: { frames: 0, framesByVerdict: {}, unresolvedRoutes: 0, reflections: 0, futures: 0, unordered: 0 },
       startedAt: now, now, dirty: new Set(), writing: new Set(), outputs: [],
     };
@@ -83,6 +86,9 @@ export class Speaker {
     switch (input.type) {
       case 'start':
         if (!world.dryRun) for (const peer of world.peers.values()) stepPeer(world, peer, { type: 'start' });
+        break;
+      case 'restored':
+        takeMemory(world, input.memory, input.boot);
         break;
       case 'frame':
         takeFrame(world, input.frame);
@@ -116,11 +122,11 @@ export class Speaker {
   /** When the next `tick` is needed, in monotonic milliseconds. */
   nextDeadline(): number {
     const { world } = this;
-    let next = this.expireAtMs;
+    let next = Math.min(this.expireAtMs, restartDeadline(world));
     for (const at of [world.sessionDeadlines.next(), world.locRib.deadlines.next(), world.carrierDeadlines.next(), world.lookups.deadlines.next(), world.search.nextMs, nextGateDeadline(world)]) {
       if (at !== undefined && at < next) next = at;
     }
-    if (world.discoveryEndsMs < next && [...world.peers.values()].some((peer) => peer.endOfRibDue && peer.session.negotiated !== undefined)) {
+    if (world.discoveryEndsMs < next && [...world.peers.values()].some((peer) => peer.endOfRibDue && peer.listening === undefined && peer.session.negotiated !== undefined)) {
       next = Math.max(world.discoveryEndsMs, world.now.monotonicMs);
     }
     return next;
@@ -170,6 +176,7 @@ export class Speaker {
     searchIfDue(world);
     runLookups(world);
     askDueGates(world);
+    restartIfDue(world);
     const { deadlines, handovers } = world.locRib;
     for (let key = deadlines.takeDue(monotonicMs); key !== undefined; key = deadlines.takeDue(monotonicMs)) {
       const h = handovers.get(key);
@@ -178,6 +185,7 @@ export class Speaker {
     }
     if (this.expireAtMs <= monotonicMs) {
       this.expireAtMs = monotonicMs + expireEveryMs;
+      world.unsaved = true; // the times at which pairs were heard
       expirePairs(world.bindings.learned, monotonicMs, world.config.identity.learnedForMs, (pair) => livesHere(world, pair));
       lookAtIdle(world);
       for (const [key, until] of world.asked) if (until < monotonicMs) world.asked.delete(key);
@@ -225,7 +233,7 @@ function newPeer(config: Config, peer: PeerConfig, routerId: IpAddress, now: Now
     ...(peer.role === undefined ? {} : { role: peer.role }),
     // Between IPv6 addresses IPv4 routes have an IPv6 next hop, as in fabrics whose links have no IPv4 addresses.
     extendedNextHop: !isIpv4(peer.address) && peer.families.includes('ipv4-unicast'),
-    ...(gracefulRestart.enabled ? { gracefulRestart: { restartTimeSeconds: gracefulRestart.restartTimeSeconds, restarting: true } } : {}),
+    ...(gracefulRestart.enabled ? { gracefulRestart: { restartTimeSeconds: gracefulRestart.restartTimeSeconds, restarting: true, forwardingPreserved: true } } : {}),
   };
   return {
     config: peer, ibgp: peer.asn === config.bgp.asn, session: { ...createSession(options), sinceMs: now.wallMs }, adjIn: newAdjRibIn(), adjOut: newAdjRibOut(),

@@ -12,6 +12,7 @@ import type { AdjRibOut } from '../routes/adj-rib-out.ts';
 import type { FabricEvidence } from '../routes/fabric.ts';
 import type { Endpoint } from '../routes/handover.ts';
 import type { AddressKey, LocRib } from '../routes/loc-rib.ts';
+import type { BootFacts, Memory, RememberedAddress } from '../routes/memory.ts';
 import type { Migration, MigrationLog } from '../routes/migrations.ts';
 import type { PreferenceOptions } from '../routes/preference.ts';
 import type { Deadlines } from '../net/deadlines.ts';
@@ -24,6 +25,8 @@ import type { Refreshes } from './refresh.ts';
 /** What comes from outside into the one deterministic object. */
 export type Input =
   | { readonly type: 'start' }
+  /** Before the first look at the bridges: what the life before left behind; without `memory` it was lost, or there was none. */
+  | { readonly type: 'restored'; readonly memory?: Memory; readonly boot: BootFacts }
   | { readonly type: 'frame'; readonly frame: CapturedFrame }
   | { readonly type: 'bridge'; readonly change: BridgeChange }
   | { readonly type: 'session'; readonly peer: string; readonly input: Exclude<SessionInput, { type: 'start' | 'stop' | 'send' | 'refresh' | 'tick' }> }
@@ -76,6 +79,8 @@ export interface Peer {
   readonly refreshes: Refreshes;
   /** End-of-RIB of each family is still to be sent. */
   endOfRibDue: boolean;
+  /** It is heard out before the claims of the life before are said again; see graceful-restart.ts. */
+  listening?: { readonly families: ReadonlySet<Family>; readonly untilMs: number };
   /** Families whose routes can't be sent for want of a next hop, said once. */
   readonly noNextHop: Set<string>;
   /** What this session has shown of its router and the fabric behind it. */
@@ -135,9 +140,12 @@ export interface World {
   /** Bytes of announcements heard from local ports, with their time: told again through an uplink they are reflections. */
   readonly recentLocal: Map<string, number>;
   /** The search for VMs that are already here: who is asked, and when the next round is due. */
-  readonly search: { readonly asked: { readonly vrf: string; readonly address: IpAddress; readonly endpoints: readonly Endpoint[] }[]; rounds: number; nextMs?: number };
+  readonly search: { readonly asked: { readonly vrf: string; readonly address: IpAddress; readonly endpoints: readonly Endpoint[] }[]; frames: number; rounds: number; nextMs?: number };
   /** Until when (monotonic ms) the search for VMs that are already here runs; End-of-RIB waits for it. */
   discoveryEndsMs: number;
+  readonly restart: Restart;
+  /** What the state file keeps has changed. */
+  unsaved: boolean;
   readonly counters: Counters;
   readonly startedAt: Now;
 
@@ -148,6 +156,18 @@ export interface World {
   /** Handovers whose UPDATEs are being written. */
   readonly writing: Set<Migration>;
   outputs: Output[];
+}
+
+/** Claims of the life before (restore.ts): those that are to be confirmed, and those that are, as far as this node can tell. */
+export interface Restart {
+  /** Waiting for the first look at the bridges. */
+  readonly claims: RememberedAddress[];
+  /** Said again with the sequence that the routers have; peers that know better are heard first (graceful-restart.ts). */
+  readonly unconfirmed: Set<AddressKey>;
+  /** When what the peers have not contradicted is taken for true, monotonic ms. */
+  endsMs: number;
+  /** The same boot as in the life before: ifindexes mean what they meant. */
+  sameBoot: boolean;
 }
 
 export interface Counters {

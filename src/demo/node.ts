@@ -19,6 +19,8 @@ export interface NodeOptions {
   readonly extra?: string;
   /** Replaces `peering.password` on this side: the wrong key. */
   readonly password?: string;
+  /** Default: in the node's own folder. */
+  readonly stateFile?: string;
   /** VLAN of the bindings; left out, any. */
   readonly vlan?: number;
 }
@@ -63,6 +65,7 @@ ${peering.type === 'ibgp' ? '' : `migration: {elevatedFor: ${windowSeconds}s}
   mode: strict
   bindings:
 ${options.vms.map((vm) => `    - {vm: ${vm.name}, mac: "${vm.mac}", ${options.vlan === undefined ? '' : `vlan: ${options.vlan}, `}ips: [${vm.ipv4}, "${vm.ipv6}"]}`).join('\n')}
+state: {file: ${options.stateFile ?? join(folder, 'state.json')}}
 log: {level: debug, format: json}
 api: {socket: ${join(folder, 'landfall.sock')}, mode: "0600"}
 ${options.extra ?? ''}`;

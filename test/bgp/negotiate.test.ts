@@ -33,7 +33,7 @@ describe('the OPEN that we send', () => {
 
   for (const [restarting, first, restartState] of [[true, true, true], [true, false, false], [false, true, false]] as const) {
     it(`has the restart bit ${restartState ? 'set' : 'clear'} when restarting is ${restarting} and the OPEN is ${first ? 'of the first session' : 'a later one'}`, () => {
-      const message = ownOpen({ ...options, gracefulRestart: { restartTimeSeconds: 60, restarting } }, first);
+      const message = ownOpen({ ...options, gracefulRestart: { restartTimeSeconds: 60, restarting, forwardingPreserved: true } }, first);
       assert.deepEqual(message.capabilities.at(-1), {
         type: 'gracefulRestart', restartState, notification: false, restartTimeSeconds: 60,
         families: [{ afi: 1, safi: 1, forwardingState: true }, { afi: 2, safi: 1, forwardingState: true }],

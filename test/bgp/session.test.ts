@@ -313,7 +313,7 @@ describe('the last error', () => {
 
 describe('the restart bit', () => {
   it('is in every OPEN until a session was Established, and in none after', () => {
-    const gracefulRestart = { restartTimeSeconds: 60, restarting: true };
+    const gracefulRestart = { restartTimeSeconds: 60, restarting: true, forwardingPreserved: true };
     const restartBits = (outputs: readonly SessionOutput[]): boolean[] => outputs.flatMap((output) => {
       if (output.type !== 'write') return [];
       const message = decodeMessage(output.bytes, context) as OpenMessage;
