@@ -64,3 +64,8 @@ export function isNewer(rival: ReceivedRoute, sequence: number, compareWithOurs:
   const theirs = rival.marks.sequence as number;
   return theirs > sequence || (theirs === sequence && compareWithOurs(rival.marks.node as IpAddress) < 0);
 }
+
+/** A rival's standing claim with our sequence. */
+export function isTie(rival: ReceivedRoute, sequence: number): boolean {
+  return rival.kind === 'rival' && !rival.leaving && rival.marks.sequence === sequence;
+}

@@ -40,6 +40,15 @@ export const reclaim: Cell<'Answered'> = (h, event, c) => {
   return again.verdict === 'accepted' ? { ...again, handover: { ...again.handover, reclaimedAtMs: monotonicMs } } : again;
 };
 
+/** A tie may stay where a router prefers the older of equals: our VM is asked, and if it lives here, the next sequence ends the tie. */
+export const askInTie: Cell<'TieSeen'> = (h, _event, c) => (c.portAlive ? { handover: { ...h, tied: true }, sendProbe: true } : { handover: h });
+
+/** The VM of a claim that stands answers: nothing new, except in a tie. */
+export const outbid: Cell<'Answered'> = (h, event, c) => {
+  if (h.tied !== true || !c.gateOpen || event.capturedAtMs < h.since.monotonicMs) return { handover: h };
+  return take(h, { endpoint: event.endpoint, source: 'probe', capturedAtMs: event.capturedAtMs }, c);
+};
+
 /** On the way to a claim stand the policy gate of the port, and the rule against flapping. */
 export function take(h: Handover, evidence: Evidence, c: HandoverContext): StepResult {
   if (!c.gateOpen) return waitForGate(h, evidence, c);
@@ -58,7 +67,7 @@ function episodeOf(h: Handover, { endpoint, source }: Evidence, c: HandoverConte
 /** The claim itself. */
 export function claimed(h: Handover, evidence: Evidence, episode: Episode | undefined, c: HandoverContext): Handover {
   const sequence = nextSequence(h.highestSeen, c.now);
-  const { leaveAtMs: _l, probe: _p, early: _e, elsewhere: _w, manual: _m, hold: _h, episode: _o, ...rest } = h;
+  const { leaveAtMs: _l, probe: _p, early: _e, elsewhere: _w, manual: _m, hold: _h, episode: _o, tied: _t, ...rest } = h;
   return {
     ...rest, state: 'elevated', since: c.now, source: evidence.source, sequence, highestSeen: sequence, endpoint: evidence.endpoint,
     evidenceAtMs: evidence.capturedAtMs, claimedAtMs: c.now.monotonicMs, settleAtMs: c.now.monotonicMs + c.options.elevatedForMs,

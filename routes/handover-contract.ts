@@ -45,6 +45,8 @@ export interface Handover {
   readonly early?: { readonly endpoint: Endpoint; readonly kind: EvidenceKind };
   /** While leaving: peers that show the newer claim themselves, so that ours is withdrawn from them. */
   readonly gone: ReadonlySet<string>;
+  /** A router shows a rival with our sequence: our VM is being asked, and its answer claims again. */
+  readonly tied?: true;
   readonly manual?: { readonly mode: 'announce' | 'withdraw'; readonly untilMs?: number };
   /** While held: why, and what the routers are told meanwhile. */
   readonly hold?: Hold;
@@ -86,6 +88,8 @@ export type HandoverEvent =
   | { readonly type: 'Answered'; readonly endpoint: Endpoint; readonly capturedAtMs: number }
   /** `peer` shows a claim of another node that is newer than ours and not leaving. */
   | { readonly type: 'RemoteNewer'; readonly peer: string }
+  /** A peer shows a rival's claim with our sequence, over which ours should win: it has not read ours yet, or breaks ties another way. */
+  | { readonly type: 'TieSeen' }
   /** No peer shows a rival's standing claim any more. */
   | { readonly type: 'RivalGone' }
   | { readonly type: 'PortGone' }

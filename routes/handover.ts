@@ -1,5 +1,5 @@
 import {
-  autoAgain, cannot, claim, demoteByClaim, demoteByPort, demoteByUplink, hasten, ignore, keepEndpoint, manualAnnounce, manualWithdraw, note, noteOnly,
+  askInTie, autoAgain, cannot, claim, demoteByClaim, demoteByPort, demoteByUplink, hasten, ignore, keepEndpoint, manualAnnounce, manualWithdraw, note, noteOnly, outbid,
   probe, reclaim, release, renew, settle, stopProbing, takeBack, withdraw,
 } from './handover-cells.ts';
 import type { Cell, EventName, Handover, HandoverContext, HandoverEvent, State, StepResult } from './handover-contract.ts';
@@ -18,8 +18,9 @@ export const transitions: { readonly [Name in EventName]: Readonly<Record<State,
   HeardLocal:          { withdrawn: claim,          held: heardWhileHeld,    elevated: renew,          normal: renew,          leaving: claim,          manual: keepEndpoint },
   HeardEarly:          { withdrawn: note,           held: noteOnly,          elevated: noteOnly,       normal: noteOnly,       leaving: note,           manual: noteOnly },
   HeardUplink:         { withdrawn: ignore,         held: uplinkWhileHeld,   elevated: demoteByUplink, normal: demoteByUplink, leaving: ignore,         manual: ignore },
-  Answered:            { withdrawn: reclaim,        held: answeredWhileHeld, elevated: ignore,         normal: ignore,         leaving: reclaim,        manual: ignore },
+  Answered:            { withdrawn: reclaim,        held: answeredWhileHeld, elevated: outbid,         normal: outbid,         leaving: reclaim,        manual: ignore },
   RemoteNewer:         { withdrawn: ignore,         held: remoteWhileHeld,   elevated: demoteByClaim,  normal: demoteByClaim,  leaving: release,        manual: ignore },
+  TieSeen:             { withdrawn: ignore,         held: ignore,            elevated: askInTie,       normal: askInTie,       leaving: ignore,         manual: ignore },
   RivalGone:           { withdrawn: takeBack,       held: ignore,            elevated: ignore,         normal: ignore,         leaving: takeBack,       manual: ignore },
   PortGone:            { withdrawn: stopProbing,    held: portGoneWhileHeld, elevated: demoteByPort,   normal: demoteByPort,   leaving: hasten,         manual: ignore },
   GateOpened:          { withdrawn: ignore,         held: gateOpened,        elevated: ignore,         normal: ignore,         leaving: ignore,         manual: ignore },

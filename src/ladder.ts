@@ -15,7 +15,7 @@ export function rankClaim(world: World, key: AddressKey, before: Handover, after
   if (after.sequence !== before.sequence) {
     climb(world, key, after, peers);
     noteUnordered(world, after, peers);
-  } else if (after.state === 'normal' || after.state === 'withdrawn') {
+  } else if (after.state === 'normal' || (!stands(after) && after.state !== 'leaving' && after.state !== 'manual')) {
     world.steps.delete(key);
     observeDeparture(world, before, after, peers);
   }
@@ -26,13 +26,18 @@ export function rankClaim(world: World, key: AddressKey, before: Handover, after
  * prefer ours, so one may come to light when we have come down. Then our claim steps above it.
  */
 export function keepAbove(world: World, key: AddressKey, h: Handover, received: ReceivedRoute | undefined, peers: readonly Peer[]): void {
-  if (received?.kind !== 'rival' || received.leaving || (h.state !== 'elevated' && h.state !== 'normal')) return;
+  if (received?.kind !== 'rival' || received.leaving || !stands(h)) return;
   if ((received.marks.sequence as number) >= h.sequence) return;
   const theirs = stepOf(received.route.attributes, world.preference.ladder);
   const ours = world.steps.get(key) ?? 0;
   if (theirs === undefined || theirs < ours || ours === world.preference.ladder.length - 1) return;
   climb(world, key, h, peers);
   world.dirty.add(key);
+}
+
+/** We announce it as a claim, be it a frozen one. */
+function stands(h: Handover): boolean {
+  return h.state === 'elevated' || h.state === 'normal' || (h.state === 'held' && h.hold?.level === 'elevated');
 }
 
 function climb(world: World, key: AddressKey, h: Handover, peers: readonly Peer[]): void {

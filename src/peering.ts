@@ -5,7 +5,7 @@ import { sessionDeadline, stepSession } from '../bgp/session.ts';
 import type { SessionInput, SessionNote } from '../bgp/session-contract.ts';
 import type { UpdateMessage } from '../bgp/wire/messages.ts';
 import { familyOf, isHostPrefix, isIpv4, prefixAddress, type IpAddress, type Prefix } from '../net/ip.ts';
-import { classify, keepReceived, newAdjRibIn, type ReceivedRoute } from '../routes/adj-rib-in.ts';
+import { classify, isTie, keepReceived, newAdjRibIn, type ReceivedRoute } from '../routes/adj-rib-in.ts';
 import { newAdjRibOut, takeDelta, type Wanted } from '../routes/adj-rib-out.ts';
 import { encodeClaimMarks } from '../routes/claim-communities.ts';
 import type { Handover } from '../routes/handover.ts';
@@ -162,6 +162,8 @@ function weigh(world: World, peer: Peer, prefix: Prefix, before: ReceivedRoute |
   if (peer.config.profile === 'ladder') keepAbove(world, key, h, after, peersOf(world, vrf));
   if (showsNewer(world, peer, h) && world.config.migration.withdrawOn.includes('remote-claim')) {
     handle(world, vrf, address, { type: 'RemoteNewer', peer: peer.config.name });
+  } else if (after !== undefined && isTie(after, h.sequence)) {
+    handle(world, vrf, address, { type: 'TieSeen' });
   } else if (wasVisible && !visible) {
     handle(world, vrf, address, { type: 'RivalGone' });
   }

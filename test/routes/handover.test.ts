@@ -51,6 +51,7 @@ const events: Record<EventName, HandoverEvent> = {
   HeardUplink: { type: 'HeardUplink', kind: 'rarp', capturedAtMs: 500_000 },
   Answered: { type: 'Answered', endpoint, capturedAtMs: 500_000 },
   RemoteNewer: { type: 'RemoteNewer', peer: 'tor-a' },
+  TieSeen: { type: 'TieSeen' },
   RivalGone: { type: 'RivalGone' },
   PortGone: { type: 'PortGone' },
   Probe_Due: { type: 'Probe_Due' },
@@ -72,6 +73,7 @@ const expected: Record<EventName, Record<State, State | '!'>> = {
   HeardUplink:         { withdrawn: 'withdrawn', held: 'withdrawn', elevated: 'leaving', normal: 'leaving', leaving: 'leaving', manual: 'manual' },
   Answered:            { withdrawn: 'elevated', held: 'held', elevated: 'elevated', normal: 'normal', leaving: 'elevated', manual: 'manual' },
   RemoteNewer:         { withdrawn: 'withdrawn', held: 'held', elevated: 'leaving', normal: 'leaving', leaving: 'leaving', manual: 'manual' },
+  TieSeen:             { withdrawn: 'withdrawn', held: 'held', elevated: 'elevated', normal: 'normal', leaving: 'leaving', manual: 'manual' },
   RivalGone:           { withdrawn: 'withdrawn', held: 'held', elevated: 'elevated', normal: 'normal', leaving: 'leaving', manual: 'manual' },
   PortGone:            { withdrawn: 'withdrawn', held: 'withdrawn', elevated: 'leaving', normal: 'leaving', leaving: 'leaving', manual: 'manual' },
   GateOpened:          { withdrawn: 'withdrawn', held: 'elevated', elevated: 'elevated', normal: 'normal', leaving: 'leaving', manual: 'manual' },
@@ -93,6 +95,7 @@ const expectedFrozen: Record<EventName, Record<'winner' | 'loser', State | '!'>>
   HeardUplink:         { winner: 'held', loser: 'held' },
   Answered:            { winner: 'held', loser: 'held' },
   RemoteNewer:         { winner: 'held', loser: 'held' },
+  TieSeen:             { winner: 'held', loser: 'held' },
   RivalGone:           { winner: 'held', loser: 'held' },
   PortGone:            { winner: 'leaving', loser: 'held' },
   GateOpened:          { winner: 'held', loser: 'held' },
@@ -106,6 +109,22 @@ const expectedFrozen: Record<EventName, Record<'winner' | 'loser', State | '!'>>
   OperatorReleases:    { winner: 'held', loser: 'held' },
   OperatorClears:      { winner: 'elevated', loser: 'withdrawn' },
 };
+
+describe('a tie that a router shows', () => {
+  it('asks the VM; its answer takes the next sequence, and without a tie an answer changes nothing', () => {
+    const standing = inState('normal');
+    assert.deepEqual(stepHandover(standing, { type: 'Answered', endpoint, capturedAtMs: 500_000 }, context(500_001)).handover, standing);
+    const asked = stepHandover({ ...standing, highestSeen: standing.sequence }, { type: 'TieSeen' }, context(499_999));
+    assert.deepEqual([asked.sendProbe, asked.handover.sequence, asked.handover.state], [true, standing.sequence, 'normal']);
+    const { handover } = stepHandover(asked.handover, { type: 'Answered', endpoint, capturedAtMs: 500_000 }, context(500_001));
+    assert.ok(handover.sequence > standing.sequence);
+    assert.equal(handover.tied, undefined);
+  });
+
+  it('is left alone while the port is away', () => {
+    assert.equal(stepHandover(inState('normal'), { type: 'TieSeen' }, context(500_000, { portAlive: false })).sendProbe, undefined);
+  });
+});
 
 describe('handover table', () => {
   const check = (name: EventName, h: Handover, want: State | '!'): void => {

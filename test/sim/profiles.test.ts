@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import type { Config, Profile } from '../../config/config.ts';
 import { rarpFrame } from '../../garp/wire/frames.ts';
-import type { Prefix } from '../../net/ip.ts';
+import type { RouteAttributes } from '../../bgp/route.ts';
+import { ipv4ToNumber, type Prefix } from '../../net/ip.ts';
 import { gracefulShutdown } from '../../routes/preference.ts';
 import { fabricWarnings } from '../../src/fabric.ts';
+import { answerProbe } from './probe-answer.ts';
 import { Fabric, vm4, vmMac, type SimNode } from './fabric.ts';
 
 const prefix = `${vm4}/32` as Prefix;
@@ -29,6 +31,15 @@ function twoNodes(profile: Profile): { fabric: Fabric; nodes: readonly [SimNode,
     return port;
   };
   return { fabric, nodes, moveTo };
+}
+
+/** The router gets a claim of `rival` for the address and prefers it: what `node` sent it, with another sequence. */
+function showRival(fabric: Fabric, node: SimNode, rival: SimNode, ahead: number, more: Partial<RouteAttributes>): void {
+  const { attributes } = node.speaker.world.peers.get('tor')!.adjOut.sent.get(prefix)!.route;
+  const id = ipv4ToNumber(rival.speaker.world.routerId);
+  const largeCommunities = attributes.largeCommunities.map((c) => (c.localData1 >>> 24 === 1 ? { ...c, localData2: c.localData2 + ahead } : c.localData1 >>> 24 === 3 ? { ...c, localData2: id } : c));
+  fabric.router.clients.get(rival.name)!.routes.set(prefix, { prefix, attributes: { ...attributes, ...more, nextHop: rival.speaker.world.routerId, largeCommunities } });
+  (fabric.router as unknown as { decide(prefixes: readonly Prefix[]): void }).decide([prefix]);
 }
 
 describe('profile ladder between two speakers', () => {
@@ -66,13 +77,7 @@ describe('profile ladder between two speakers', () => {
     moveTo(1);
     // Node a died while its router kept its route; node b came down meanwhile, and the router went back to the higher step.
     nodes[1].speaker.world.steps.clear();
-    const older = nodes[1].speaker.world.peers.get('tor')!;
-    const sent = older.adjOut.sent.get(prefix)!.route;
-    const attributes = { ...sent.attributes, communities: [65010 * 0x10000 + 203], localPref: 203, nextHop: nodes[0].speaker.world.routerId };
-    const sequence = attributes.largeCommunities.find(({ localData1 }) => localData1 >>> 24 === 1)!.localData2;
-    const marks = attributes.largeCommunities.map((c) => (c.localData1 >>> 24 === 1 ? { ...c, localData2: sequence - 1 } : c.localData1 >>> 24 === 3 ? { ...c, localData2: 0xc0000201 } : c));
-    fabric.router.clients.get('hv-1')!.routes.set(prefix, { prefix, attributes: { ...attributes, largeCommunities: marks } });
-    (fabric.router as unknown as { decide(prefixes: readonly Prefix[]): void }).decide([prefix]);
+    showRival(fabric, nodes[1], nodes[0], -1, { communities: [65010 * 0x10000 + 203], localPref: 203 });
     assert.equal(fabric.best(), 'hv-1');
     fabric.run(10);
     assert.equal(fabric.best(), 'hv-2');
@@ -101,4 +106,21 @@ describe('a second move within elevatedFor in profile window', () => {
     assert.equal(unordered(nodes[1]), 2);
     assert.match(fabricWarnings(nodes[1].speaker.world).join('\n'), /^tor: 203\.0\.113\.11\/32: 192\.0\.2\.1 is still elevated/m);
   });
+});
+
+describe('a tie that the router breaks the wrong way', () => {
+  for (const [what, answers] of [['lives here', true], ['does not', false]] as const) {
+    it(`is ended by the VM's answer: it ${what}`, () => {
+      const { fabric, nodes, moveTo } = twoNodes('sequence');
+      const port = moveTo(0);
+      const key = `default|${prefix}` as never;
+      const { sequence } = nodes[0].speaker.world.locRib.handovers.get(key)!;
+      if (answers) nodes[0].onProbe = (ifindex, probe) => { if (ifindex === port) answerProbe(fabric, nodes[0], ifindex, probe); };
+      showRival(fabric, nodes[0], nodes[1], 0, { localPref: sequence, med: 0 });
+      assert.equal(fabric.best(), 'hv-2');
+      fabric.run(10);
+      const after = nodes[0].speaker.world.locRib.handovers.get(key)!;
+      assert.deepEqual([after.state, after.sequence > sequence, fabric.best()], ['elevated', answers, answers ? 'hv-1' : 'hv-2']);
+    });
+  }
 });
