@@ -37,7 +37,10 @@ async function* unpacked(name: string, raw: AsyncIterable<unknown>): AsyncGenera
   const known = packed.find(({ magic }) => magic.every((octet, i) => start[i] === octet));
   if (known !== undefined) throw new FileUnreadable(`${name} is packed with ${known.name}: unpack it, for example with ${known.tool} … | landfall decode -`);
   const whole = joined(start, pieces);
-  if (start[0] !== 0x1f || start[1] !== 0x8b) return yield* whole;
+  if (start[0] !== 0x1f || start[1] !== 0x8b) {
+    yield* whole;
+    return;
+  }
   const gunzip = createGunzip();
   const source = Readable.from(whole);
   source.on('error', (error) => gunzip.destroy(error));
