@@ -32,7 +32,8 @@ const program = new Command('landfall')
 
 verb(program, 'run', 'the daemon: hear VMs, announce their routes')
   .option('--dry-run', 'capture, decide and log, but open no session')
-  .action(does(async (options, own: { dryRun?: true }) => (await import('./commands/run.ts')).run(options, own.dryRun === true)));
+  .option('--record <folder>', 'write down frames, bridge events and BGP octets, for replay and debug bundle')
+  .action(does(async (options, own: { dryRun?: true; record?: string }) => (await import('./commands/run.ts')).run(options, own.dryRun === true, own.record)));
 verb(program, 'status', 'one screen: is all well').action(does(async (options) => (await import('./commands/status.ts')).showStatus(options)));
 
 const show = verb(program, 'show', 'what the daemon knows');
@@ -98,6 +99,10 @@ verb(program, 'decode [file]', 'BGP messages or frames, from pcap, pcapng, MRT o
   .option('--as4', 'AS numbers of 4 octets where no OPEN tells')
   .option('--filter <expression>', 'only packets of a capture that pass, in libpcap\'s language (needs the package pcap)')
   .action(does(async (options, own: { as4?: true; filter?: string }, file) => (await import('./commands/decode.ts')).decode(options, own, file)));
+verb(program, 'replay <file>', 'a capture (or a folder of run --record) through the same decisions, offline; prints what would be sent')
+  .option('--port <name>', 'where frames come in of which the file does not say it (default: the first of watch[0].ports.local)')
+  .option('--expect <file>', 'fail unless the output is as in this file')
+  .action(does(async (options, own: { port?: string; expect?: string }, file) => (await import('./commands/replay.ts')).replay(options, own, file as string)));
 verb(program, 'demo', 'a VM moves between two nodes under a TCP connection, with a router in between')
   .addOption(new Option('--vm <kind>', 'what moves: programs in a namespace, or a real VM').choices(['namespace', 'qemu']))
   .addOption(new Option('--vms <n>', 'VMs that move together').argParser(count))

@@ -26,6 +26,9 @@ import { createLog, type Log } from './log.ts';
 import { answer, findAddress, list, refusal } from './queries.ts';
 import { chooseRouterId } from './router-id.ts';
 import { memoryText } from './restore.ts';
+import { seededRandom } from './replay/format.ts';
+import { openRecorder, type Recorder } from './replay/io/recorder.ts';
+import { recorded } from './replay/record.ts';
 import { Speaker } from './speaker.ts';
 import type { EventItem } from './views/items.ts';
 import { whyNeverAnnounced } from './watching.ts';
@@ -37,6 +40,8 @@ export interface DaemonOptions {
   readonly configFile: string;
   readonly socket?: string;
   readonly dryRun: boolean;
+  /** A folder for a recording. */
+  readonly record?: string;
 }
 
 /** A daemon that can't start: the sentence for the operator, and the exit status. */
@@ -96,6 +101,7 @@ class Daemon {
   private readonly clock = systemClock();
   private readonly speaker: Speaker;
   private readonly routerIdFrom: string;
+  private readonly recorder: Recorder | undefined;
   private readonly connections = new Map<ConnectionId, Connection>();
   private readonly listeners = new Set<(event: EventItem) => void>();
   private readonly warnings = new Set<string>();
@@ -135,7 +141,22 @@ class Daemon {
     this.ended = new Promise((resolve) => { this.end = resolve; });
     const { routerId, from } = chooseRouterId(config, ownAddresses());
     this.routerIdFrom = from;
-    this.speaker = new Speaker({ config, routerId, dryRun: options.dryRun, random: Math.random, newConnection: () => this.nextConnection++ }, this.clock.now());
+    const now = this.clock.now();
+    this.recorder = this.openRecorder({ version: packageJson.version, config, routerId, dryRun: options.dryRun, now });
+    const speaker = new Speaker({
+      config, routerId, dryRun: options.dryRun, random: this.recorder === undefined ? Math.random : seededRandom(this.recorder.seed), newConnection: () => this.nextConnection++,
+    }, now);
+    this.speaker = this.recorder === undefined ? speaker : recorded(speaker, (line) => this.recorder?.write(line));
+  }
+
+  private openRecorder(header: Parameters<typeof openRecorder>[1]): Recorder | undefined {
+    const { record } = this.options;
+    try {
+      return record === undefined ? undefined : openRecorder(record, header, (text) => this.warn(text));
+    } catch (error) {
+      this.warn(`nothing is recorded in ${record}: ${(error as Error).message}`);
+      return undefined;
+    }
   }
 
   async start(): Promise<void> {
@@ -514,6 +535,7 @@ class Daemon {
 
   async close(): Promise<void> {
     this.sayNow();
+    this.recorder?.close();
     this.ignoreSignals?.();
     clearTimeout(this.alarm);
     clearInterval(this.watchdog);

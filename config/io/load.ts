@@ -10,6 +10,8 @@ export interface LoadOptions {
   readonly environment: Environment;
   /** Default: that of the kernel. */
   readonly hostName?: string;
+  /** No session will be opened, so that keys need not be here. */
+  readonly keys?: 'not needed';
 }
 
 export interface LoadResult {
@@ -41,7 +43,7 @@ export function loadText(text: string, file: string, options: LoadOptions): Load
     else result = parseConfig(text, { ...parseOptions, bindingsText: bindings.text });
   }
   const warnings = [...result.warnings];
-  for (const key of result.keys) {
+  for (const key of options.keys === 'not needed' ? [] : result.keys) {
     const finding = checkKey(key, options.environment);
     if (finding !== undefined) (finding.fatal ? errors : warnings).push({ ...key.place, message: finding.message });
   }

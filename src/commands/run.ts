@@ -1,9 +1,9 @@
 import { keepHeapSmall } from '../io/heap.ts';
 import { defaultConfigFile, type GlobalOptions } from './global.ts';
 
-/** `run [--dry-run]`: the daemon itself, until a signal ends it. */
-export async function run(options: GlobalOptions, dryRun: boolean): Promise<number> {
+/** `run [--dry-run] [--record FOLDER]`: the daemon itself, until a signal ends it. */
+export async function run(options: GlobalOptions, dryRun: boolean, record?: string): Promise<number> {
   keepHeapSmall();
   const { runDaemon } = await import('../daemon.ts');
-  return runDaemon({ configFile: options.config ?? defaultConfigFile, ...(options.socket === undefined ? {} : { socket: options.socket }), dryRun });
+  return runDaemon({ configFile: options.config ?? defaultConfigFile, ...(options.socket === undefined ? {} : { socket: options.socket }), ...(record === undefined ? {} : { record }), dryRun });
 }
