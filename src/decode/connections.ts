@@ -1,5 +1,5 @@
+import { extendedMaxMessageLength, standardMaxMessageLength } from '../../bgp/wire/header.ts';
 import { bgpPort } from '../../bgp/wire/iana.ts';
-
 import { Flow, type FlowPart } from './flow.ts';
 import { hexText, type Line } from './line.ts';
 import { type MessageReading, showMessage } from './message.ts';
@@ -120,12 +120,13 @@ export class Connections {
 export function readingOf(mine: OpenFacts | undefined, theirs: OpenFacts | undefined, as4: boolean): MessageReading {
   if (mine === undefined || theirs === undefined) {
     const seen = mine ?? theirs;
-    return { as4: as4 ? true : seen?.fourOctetAs === false ? false : undefined, ibgp: undefined, maxMessageLength: 65_535, addPath: new Set() };
+    return { as4: as4 ? true : seen?.fourOctetAs === false ? false : undefined, ibgp: undefined, maxMessageLength: extendedMaxMessageLength, extendedNextHop: true, addPath: new Set() };
   }
   const addPath = [...mine.addPath].filter(([family, offer]) => offer.send && theirs.addPath.get(family)?.receive === true).map(([family]) => family);
   return {
     as4: mine.fourOctetAs && theirs.fourOctetAs, ibgp: mine.asn === theirs.asn,
-    maxMessageLength: mine.extendedMessage && theirs.extendedMessage ? 65_535 : 4096, addPath: new Set(addPath),
+    maxMessageLength: mine.extendedMessage && theirs.extendedMessage ? extendedMaxMessageLength : standardMaxMessageLength, extendedNextHop: mine.extendedNextHop && theirs.extendedNextHop,
+    addPath: new Set(addPath),
   };
 }
 

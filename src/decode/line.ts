@@ -8,6 +8,8 @@ export interface MessageError {
   /** From the first octet of the header. */
   readonly offset: number;
   readonly text: string;
+  /** Of an UPDATE: what RFC 7606 makes of it. */
+  readonly handling?: 'attribute-discard' | 'treat-as-withdraw' | 'session-reset';
 }
 
 /** Takes a file piece by piece. Never throws, holds a bounded amount, and what is malformed in one place fails nothing in another. */

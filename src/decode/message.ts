@@ -1,9 +1,10 @@
 import { BgpError } from '../../bgp/errors.ts';
 import { headerLength } from '../../bgp/wire/header.ts';
-import { attributeCodes, errorCodes, errorSubcodes, messageTypes } from '../../bgp/wire/iana.ts';
+import { attributeCodes, errorCodes, messageTypes } from '../../bgp/wire/iana.ts';
 import { decodeMessage } from '../../bgp/wire/message.ts';
 import { describeError, describeNotification, shutdownCommunication, unwrapHardReset } from '../../bgp/wire/notification.ts';
 import { ByteReader } from '../../net/bytes.ts';
+import { families as spoken } from '../../net/ip.ts';
 import { type RawAttribute, showAttributes, walkAttributes } from './attributes.ts';
 import { familyName, readPrefixes, type ShownPrefix } from './families.ts';
 import { hexText, type Line, type MessageError } from './line.ts';
@@ -17,6 +18,8 @@ export interface MessageReading {
   readonly ibgp: boolean | undefined;
   /** 4096, or 65535 with RFC 8654. */
   readonly maxMessageLength: number;
+  /** An IPv6 next hop for IPv4 is agreed on (RFC 8950), or may be. */
+  readonly extendedNextHop: boolean;
   readonly addPath: ReadonlySet<string>;
 }
 
@@ -33,8 +36,7 @@ export function showMessage(bytes: Uint8Array, reading: MessageReading): ShownMe
   const type = bytes.length >= headerLength ? (bytes[18] as number) : undefined;
   const name = type === undefined ? null : typeNames.get(type) ?? `type ${type}`;
   const body = bytes.subarray(headerLength);
-  const error = errorOf(bytes, reading);
-  const end = error === undefined ? {} : { error };
+  const end = verdictOf(bytes, reading);
   switch (type) {
     case messageTypes.OPEN: {
       const { shown, facts } = showOpen(body);
@@ -121,36 +123,30 @@ function showRouteRefresh(body: Uint8Array): Record<string, unknown> {
   return { afi, safi, family: familyName(afi, safi), subtype, ...(subtypeName === undefined ? {} : { subtypeName }), ...(reader.left === 0 ? {} : { hex: hexText(reader.rest()) }) };
 }
 
-/** The verdict of the speaker's own decoder. */
-function errorOf(bytes: Uint8Array, reading: MessageReading): MessageError | undefined {
+/** The verdict of the speaker's own decoder: what costs the session, or what an UPDATE may have wrong and be handled for (RFC 7606). */
+function verdictOf(bytes: Uint8Array, reading: MessageReading): Record<string, unknown> {
   const update = bytes[18] === messageTypes.UPDATE ? splitUpdate(bytes.subarray(headerLength)) : undefined;
   const attributes = update === undefined ? [] : [...walkAttributes(update.attributes)];
   try {
-    decodeMessage(bytes, {
-      fourOctetAs: reading.as4 ?? guessAs4(update?.attributes ?? new Uint8Array(0)),
-      ibgp: reading.ibgp === true || attributes.some(isInternal), maxMessageLength: reading.maxMessageLength,
+    const message = decodeMessage(bytes, {
+      fourOctetAs: reading.as4 ?? guessAs4(update?.attributes ?? new Uint8Array(0)), ibgp: reading.ibgp === true || attributes.some(isInternal),
+      maxMessageLength: reading.maxMessageLength, extendedNextHop: reading.extendedNextHop, addPath: spoken.filter((family) => reading.addPath.has(family)),
     });
-    return undefined;
+    const problems = message.type === 'UPDATE' ? message.problems ?? [] : [];
+    const errors: MessageError[] = problems.map(({ code, subcode, offset, text, handling }) => ({ code, subcode, offset, text: describeError(code, subcode, text), handling }));
+    const worst = errors.find(({ handling }) => handling === 'treat-as-withdraw') ?? errors[0];
+    return { ...(worst === undefined ? {} : { error: worst }), ...(errors.length > 1 ? { errors } : {}) };
   } catch (error) {
     if (!(error instanceof BgpError)) throw error;
-    if (update !== undefined && onlyPathIds(error, update, reading)) return undefined;
-    return { code: error.code, subcode: error.subcode, offset: error.offset ?? update?.attributesAt ?? 0, text: describeError(error.code, error.subcode, error.message) };
+    const { code, subcode, offset, message } = error;
+    const found: MessageError = { code, subcode, offset: offset ?? update?.attributesAt ?? 0, text: describeError(code, subcode, message) };
+    return { error: code === errorCodes.update ? { ...found, handling: 'session-reset' } : found };
   }
 }
 
 /** What only an internal peer sends: such a message is read as one, whatever the session is, so that all of it is seen. */
 function isInternal({ code }: RawAttribute): boolean {
   return code === attributeCodes.LOCAL_PREF || code === attributeCodes.ORIGINATOR_ID || code === attributeCodes.CLUSTER_LIST;
-}
-
-/** The speaker never negotiates RFC 7911, so that path identifiers look like broken prefixes to it. */
-function onlyPathIds(error: BgpError, update: UpdateFields, { addPath }: MessageReading): boolean {
-  if (addPath.size === 0 || error.code !== errorCodes.update) return false;
-  if (error.subcode !== errorSubcodes.update.invalidNetworkField && error.subcode !== errorSubcodes.update.optionalAttribute) return false;
-  const plain = addPath.has('ipv4-unicast');
-  const broken = [update.withdrawn, update.nlri].some((field) => readPrefixes(field, 4, plain).rest !== undefined);
-  const shown = showAttributes(update.attributes, { as4: true, addPath });
-  return !broken && ['MP_REACH_NLRI', 'MP_UNREACH_NLRI'].every((name) => (shown[name] as { hex?: string } | undefined)?.hex === undefined);
 }
 
 /** A segment of 2-octet ASNs has another length than one of 4-octet ASNs, so that a path that is not empty fits one of the two. */

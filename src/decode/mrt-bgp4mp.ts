@@ -43,6 +43,6 @@ export function bgp4mp(subtype: number, reader: ByteReader): Line {
     return { peer, local, type: 'STATE_CHANGE', fromState: states[from] ?? from, toState: states[to] ?? to };
   }
   const ends = kind.local ? { from: local, to: peer } : { from: peer, to: local };
-  const { line } = showMessage(reader.rest(), { as4: kind.as4, ibgp: peerAsn === localAsn, maxMessageLength: 65_535, addPath: kind.addPath ? bothFamilies : new Set() });
+  const { line } = showMessage(reader.rest(), { as4: kind.as4, ibgp: peerAsn === localAsn, maxMessageLength: 65_535, extendedNextHop: true, addPath: kind.addPath ? bothFamilies : new Set() });
   return { ...ends, ...line };
 }

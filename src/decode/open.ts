@@ -9,6 +9,7 @@ export interface OpenFacts {
   readonly asn: number;
   readonly fourOctetAs: boolean;
   readonly extendedMessage: boolean;
+  readonly extendedNextHop: boolean;
   /** Families by what their sender offers of RFC 7911. */
   readonly addPath: ReadonlyMap<string, { readonly send: boolean; readonly receive: boolean }>;
 }
@@ -105,7 +106,7 @@ function factsOf(shown: Record<string, unknown>, found: readonly Record<string, 
   }
   return {
     asn: (fourOctet?.['asn'] ?? shown['myAs'] ?? 0) as number, fourOctetAs: fourOctet !== undefined,
-    extendedMessage: found.some(({ code }) => code === 6), addPath,
+    extendedMessage: found.some(({ code }) => code === 6), extendedNextHop: found.some(({ code }) => code === 5), addPath,
   };
 }
 

@@ -10,7 +10,7 @@ export function rawStreamDecoder(options: { readonly as4: boolean }): Decoder {
   return {
     *push(piece): Generator<Line> {
       for (const { bytes } of cutter.push(piece, 65_535)) {
-        const { line, open } = showMessage(bytes, { as4, ibgp: undefined, maxMessageLength: 65_535, addPath: new Set() });
+        const { line, open } = showMessage(bytes, { as4, ibgp: undefined, maxMessageLength: 65_535, extendedNextHop: true, addPath: new Set() });
         if (open?.fourOctetAs === false && !options.as4) as4 = false;
         yield line;
       }
