@@ -37,10 +37,13 @@ export function isPortAlive(world: World, ifindex: number): boolean {
 }
 
 /**
- * The MAC of a learned pair lives on this node: the port where it was heard last is there, or the bridges see it behind another local
- * one. An uplink's entry outlives the VM by minutes, so it counts only where no routes tell of VMs elsewhere.
+ * The MAC of a learned pair lives on this node. What this node has given up does not, though its port may be kept and the bridge remember
+ * it for minutes. Else: the port where it was heard last is there, or the bridges see it behind another local one. An uplink's entry
+ * outlives the VM too, so it counts only where no routes tell of VMs elsewhere.
  */
-export function livesHere(world: World, { mac, vlan, ifindex }: LearnedPair): boolean {
+export function livesHere(world: World, { vrf, address, mac, vlan, ifindex }: LearnedPair): boolean {
+  const h = world.locRib.handovers.get(addressKey(vrf, address));
+  if (h !== undefined && h.state === 'withdrawn' && h.sequence > 0) return false;
   if (locate(world.bridges, world.watches, ifindex, vlan)?.role === 'local' && isPortAlive(world, ifindex)) return true;
   const seen = portFor(world.bridges, world.watches, mac, vlan);
   if (seen === undefined || !isPortAlive(world, seen.port.ifindex)) return false;

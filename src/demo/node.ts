@@ -17,6 +17,8 @@ export interface NodeOptions {
   readonly localPorts?: readonly string[];
   /** More lines at the top level of the YAML. */
   readonly extra?: string;
+  /** Has the last word on the YAML. */
+  readonly rewrite?: (yaml: string) => string;
   /** Replaces `peering.password` on this side: the wrong key. */
   readonly password?: string;
   /** Default: in the node's own folder. */
@@ -105,7 +107,9 @@ export class LandfallNode {
     mkdirSync(this.folder, { recursive: true });
     const password = this.#options.password ?? this.#options.peering.password;
     if (password !== undefined) writeFileSync(join(this.folder, 'bgp-key'), `${password}\n`, { mode: 0o600 });
-    writeFileSync(this.config, landfallConfig(this.#topology, this.name, this.folder, this.#options));
+    const { rewrite } = this.#options;
+    const yaml = landfallConfig(this.#topology, this.name, this.folder, this.#options);
+    writeFileSync(this.config, rewrite === undefined ? yaml : rewrite(yaml));
     this.#daemon = new Daemon(`node-${this.name}/landfall`, this.#inside([...landfallCommand(), 'run', '-c', this.config]), { log: join(this.folder, 'landfall.log') });
     await waitFor(`landfall on node ${this.name} answers`, 15_000, async () => {
       if (!this.alive) throw new Error(`landfall on node ${this.name} ended (${await this.#daemon?.ended}): ${this.tail}`);

@@ -111,6 +111,22 @@ describe('mode learn, an address that another node claims', () => {
     }
   });
 
+  it('is free too on a node that the VM left, though its port was kept and the bridge remembers it', () => {
+    const { fabric, a, b, tapA } = heardOnA();
+    const tapB = fabric.addPort(b, 'tap0');
+    fabric.give(a, { type: 'bridge', change: { type: 'fdb', entry: { ifindex: tapA, mac: vmMac, vlan: 0, permanent: false } } });
+    fabric.frame(b, tapB, rarpFrame(vmMac));
+    fabric.run(5000);
+    fabric.frame(a, tapA, garpFrame(other, vm4));
+    fabric.run(10);
+    assert.equal(fabric.best(vm4), 'hv-2', 'not while it lives at the other node');
+    fabric.removePort(b, tapB);
+    fabric.run(5000);
+    fabric.frame(a, tapA, garpFrame(other, vm4));
+    fabric.run(10);
+    assert.equal(fabric.best(vm4), 'hv-1');
+  });
+
   it('of a silent VM whose port lives is not free, though the bridge has forgotten its MAC', () => {
     const { fabric, a } = heardOnA();
     fabric.run(600_000);
