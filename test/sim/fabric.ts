@@ -68,7 +68,7 @@ export interface SimNode {
 
 /** Speakers and one toy router on one virtual clock; messages take `latencyMs` each way. */
 export class Fabric {
-  readonly router = new ToyRouter(65010);
+  readonly router = new ToyRouter({ asn: 65010 });
   readonly nodes: SimNode[] = [];
   nowMs = 0;
   latencyMs = 1;

@@ -1,0 +1,116 @@
+import { decide } from '../../bgp/decision.ts';
+import type { Route } from '../../bgp/route.ts';
+import { hostPrefix, prefixAddress, type IpAddress, type Prefix } from '../../net/ip.ts';
+import { decodeClaimMarks } from '../../routes/claim-communities.ts';
+import { isLeaving } from '../../routes/preference.ts';
+import type { Guest, Guests } from './guests.ts';
+import type { Stage } from './stage.ts';
+import type { RouterCandidate, RouterObserver, ToyRouter } from './toy-router.ts';
+
+/** An invariant that did not hold, by its number in docs/handover.md. */
+export class Broken extends Error {}
+
+/** What a history promises beside what always holds. */
+export interface Promises {
+  /** No frame, session, process or node is lost, and nobody lies. */
+  readonly clean: boolean;
+  readonly elevatedForSeconds: number;
+}
+
+/** How long a VM has run in one place before its route may not be taken away without a newer claim, in milliseconds. */
+const settledMs = 8000;
+
+/** Looks at every step of the routers. Throws {@link Broken} where something that must always hold does not. */
+export class Invariants implements RouterObserver {
+  private readonly promises: Promises;
+  private readonly routed = new Set<string>();
+  private stage!: Stage;
+  private guests!: Guests;
+
+  constructor(promises: Promises) {
+    this.promises = promises;
+  }
+
+  watch(stage: Stage, guests: Guests): void {
+    this.stage = stage;
+    this.guests = guests;
+  }
+
+  /** 3: only what a binding allows, from a node that heard the VM itself. */
+  announced(router: ToyRouter, name: string, route: Route): void {
+    this.stage.log?.(`${this.stage.clock.nowMs.toFixed(1)} ${router.name} reads ${name} ${describe(route)}`);
+    const guest = this.guestOf(route.prefix);
+    if (guest === undefined) throw new Broken(`3: ${name} announces ${route.prefix}, which is no VM's`);
+    const { node, mac, sequence } = decodeClaimMarks(65010, route.attributes.largeCommunities);
+    const speaker = this.stage.nodes.find((one) => one.name === name);
+    if (mac !== guest.vm.mac || node !== speaker?.config.bgp.routerId || sequence === undefined) throw new Broken(`3: ${name} announces ${describe(route)} with the marks of another`);
+    if (!this.guests.heardAt.has(`${name}|${guest.vm.index}`)) throw new Broken(`3: ${name} announces ${route.prefix}, whose VM it never heard`);
+  }
+
+  /** 7: a VM that has run here for a while, and answers, loses its route to nothing but a newer claim. */
+  withdrawn(router: ToyRouter, name: string, prefix: Prefix): void {
+    this.stage.log?.(`${this.stage.clock.nowMs.toFixed(1)} ${router.name} reads ${name} withdraw ${prefix}`);
+    if (!this.promises.clean && !this.stage.calm) return;
+    const guest = this.guestOf(prefix);
+    if (guest?.node?.name !== name || !guest.running || guest.busy || this.stage.clock.nowMs - guest.sinceMs < settledMs) return;
+    if (router.best.get(prefix)?.client === name) throw new Broken(`7: ${name} withdraws ${prefix} from ${router.name}, where its VM runs and no claim is newer`);
+  }
+
+  decided(router: ToyRouter, prefix: Prefix, candidates: readonly RouterCandidate[], best: RouterCandidate | undefined): void {
+    const standing = candidates.filter(({ route }) => !isLeaving(route.attributes.communities));
+    for (const one of standing) {
+      if (best === undefined || one === best) continue;
+      const [theirs, bests] = [sequenceOf(one), sequenceOf(best)];
+      if (this.stage.scenario.profile === 'window' && Math.abs(theirs - bests) <= this.promises.elevatedForSeconds) continue;
+      if (theirs > bests || isLeaving(best.route.attributes.communities)) {
+        throw new Broken(`2: ${router.name} prefers ${best.client} (${describe(best.route)}) to the newer claim of ${one.client} (${describe(one.route)})`);
+      }
+    }
+    for (const one of candidates) {
+      if (best === undefined || one === best || sequenceOf(one) === sequenceOf(best) || this.stage.scenario.profile === 'window') continue;
+      const step = decide(one, best)?.step;
+      if (step === undefined || step === 'BGP Identifier' || step === 'CLUSTER_LIST' || step === 'peer address') {
+        throw new Broken(`2: ${router.name} could call ${one.client} (${describe(one.route)}) and ${best.client} (${describe(best.route)}) equal`);
+      }
+    }
+    if (!this.promises.clean) return;
+    const place = `${router.name}|${prefix}`;
+    if (best !== undefined) this.routed.add(place);
+    else if (this.routed.has(place)) throw new Broken(`2: ${router.name} is without a route for ${prefix} during a clean move`);
+  }
+
+  /** 1, 4, 5: at rest each router holds the route of the node that hosts the VM, for each of its addresses, and nobody else's. */
+  atRest(): void {
+    const { stage, guests } = this;
+    for (const guest of guests.all) for (const address of guest.vm.addresses) {
+      const prefix = hostPrefix(address);
+      for (const router of stage.routers) {
+        const host = guest.node?.name;
+        const expected = host !== undefined && router.clients.has(host) ? [host] : [];
+        const held = [...router.routesFor(prefix)];
+        const said = held.map(([name, route]) => `${name}${isLeaving(route.attributes.communities) ? ' (leaving)' : ''}`).sort();
+        if (said.join() !== expected.join()) throw new Broken(`1: at rest ${router.name} holds ${address} of ${said.join(' and ') || 'nobody'}, and its VM runs at ${host ?? 'no node'}`);
+        if (host !== undefined && router.best.get(prefix) === undefined) throw new Broken(`1: at rest ${router.name} has no route for ${address}`);
+      }
+      for (const node of stage.nodes) {
+        const state = node.speaker?.world.locRib.handovers.get(`default|${prefix}` as never)?.state ?? 'withdrawn';
+        const announces = state === 'elevated' || state === 'normal';
+        if (announces !== (guest.node === node)) throw new Broken(`1: at rest ${address} is ${state} at ${node.name}, and its VM runs at ${guest.node?.name ?? 'no node'}`);
+      }
+    }
+  }
+
+  private guestOf(prefix: Prefix): Guest | undefined {
+    const address: IpAddress = prefixAddress(prefix);
+    return this.guests.all.find(({ vm }) => vm.addresses.includes(address));
+  }
+}
+
+function sequenceOf({ route }: RouterCandidate): number {
+  return decodeClaimMarks(65010, route.attributes.largeCommunities).sequence ?? 0;
+}
+
+function describe({ prefix, attributes }: Route): string {
+  const { sequence } = decodeClaimMarks(65010, attributes.largeCommunities);
+  return `${prefix} sequence ${sequence}${isLeaving(attributes.communities) ? ' leaving' : ''} local-pref ${attributes.localPref} med ${attributes.med}`;
+}
