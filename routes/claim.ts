@@ -15,12 +15,20 @@ export function clockSequence(now: Now): number {
 }
 
 /**
+ * By how much a node that takes an address back outbids one that claims it at the same moment: a second for clocks that differ by up to
+ * one, and one. Two nodes that claim before either has heard of the other would else take the same number, and where routers prefer the
+ * nearer of equals each keeps its own and tells nobody.
+ */
+export const takeBackAhead = 2;
+
+/**
  * The sequence of a new claim: above everything ever seen for the address, and not below the clock, so that the order stays
  * right after all memory is lost. A clock that is known to be wrong contributes nothing.
+ * @param ahead {@link takeBackAhead} for a claim on what this node was about to give up, or on a VM's own answer; else 0
  */
-export function nextSequence(highestSeen: number, now: Now): number {
-  const seen = Math.min(highestSequence, highestSeen + 1);
-  return now.wallTrusted ? Math.max(seen, clockSequence(now)) : seen;
+export function nextSequence(highestSeen: number, now: Now, ahead = 0): number {
+  const next = Math.max(highestSeen + 1, now.wallTrusted ? clockSequence(now) : 0) + ahead;
+  return Math.min(highestSequence, next);
 }
 
 /** 2024-01-01T00:00:00Z: a clock before it was never set. */

@@ -1,5 +1,5 @@
 import { assert } from '../net/assert.ts';
-import { nextSequence } from './claim.ts';
+import { nextSequence, takeBackAhead } from './claim.ts';
 import { isFlapping, lose, partWith, regain, type Episode } from './flap.ts';
 import {
   probesBeforeWithdraw, reclaimPauseMs, slowestProbeMs,
@@ -66,7 +66,7 @@ function episodeOf(h: Handover, { endpoint, source }: Evidence, c: HandoverConte
 
 /** The claim itself. */
 export function claimed(h: Handover, evidence: Evidence, episode: Episode | undefined, c: HandoverContext): Handover {
-  const sequence = nextSequence(h.highestSeen, c.now);
+  const sequence = nextSequence(h.highestSeen, c.now, h.state === 'leaving' || evidence.source === 'probe' ? takeBackAhead : 0);
   const { leaveAtMs: _l, probe: _p, early: _e, elsewhere: _w, manual: _m, hold: _h, episode: _o, tied: _t, ...rest } = h;
   return {
     ...rest, state: 'elevated', since: c.now, source: evidence.source, sequence, highestSeen: sequence, endpoint: evidence.endpoint,

@@ -58,7 +58,10 @@ export const gracefulShutdown: Community = 0xffff0000;
 /** RFC 1997. */
 export const noExport: Community = 0xffffff01;
 
-/** MED of a leaving route except in profile `window`: above every claim's. */
+/**
+ * A leaving route has this less its sequence as MED, except in profile `window`: above every claim's, and of two nodes that both leave
+ * (a move that is cancelled at once) the newer is still the better, for a tie is an outage.
+ */
 export const worstMed = 4294967295;
 
 /** LOCAL_PREF of the lowest step of profile `ladder`, on iBGP and in the routers' mapping. */
@@ -77,12 +80,12 @@ export function preferenceOf(profile: Profile, { level, sequence, step, ibgp }: 
   const extra = leaving ? [gracefulShutdown] : [];
   if (options.noExport) extra.push(noExport);
   const common = { asPath: [], communities: [...communities, ...extra], largeCommunities };
-  const orderedMed = leaving ? worstMed : highestSequence - sequence;
+  const orderedMed = (leaving ? worstMed : highestSequence) - sequence;
   switch (profile) {
     case 'window':
       return { ...common, localPref, med };
     case 'sequence':
-      if (leaving) return { ...common, localPref: 0, med: worstMed };
+      if (leaving) return { ...common, localPref: 0, med: orderedMed };
       return { asPath: [], localPref: sequence, med: ibgp === true ? options.identifier : orderedMed, communities: extra, largeCommunities: [] };
     case 'ladder': {
       const rung = leaving ? undefined : options.ladder[step];

@@ -62,6 +62,7 @@ function takeFromUplink(world: World, heard: Heard, bytes: Uint8Array): void {
   if (heard.said.kind === 'answer') return refuseHeard(world, heard, 'not_evidence', 'solicited NA');
   forEachAdmitted(world, heard, heard.said.kind, (address) => {
     if (!world.config.migration.withdrawOn.includes('uplink-announcement')) return 'accepted';
+    if (isEarlyElsewhere(world, heard, address)) return 'early';
     return handle(world, heard.watch.vrf, address, { type: 'HeardUplink', kind: heard.said.kind as EvidenceKind, capturedAtMs: heard.capturedAtMs });
   });
 }
@@ -119,14 +120,31 @@ function isEarly(world: World, heard: Heard, address: IpAddress): boolean {
   return (world.portSince.get(heard.endpoint.ifindex) ?? -Infinity) > rivalSince.monotonicMs;
 }
 
-/** An ordinary frame of a VM that we do not announce says where to ask. */
+/**
+ * What a pod's kernel says before its VM runs comes in through the uplinks of the other nodes, too, and is as little evidence there: as
+ * long as the VM's port here lives, and is one of those that can speak so, a RARP alone says that the VM runs elsewhere.
+ */
+function isEarlyElsewhere(world: World, heard: Heard, address: IpAddress): boolean {
+  const { firstEvidence } = world.config.migration;
+  if (firstEvidence === 'any' || heard.said.kind === 'rarp' || isShared(world.bindings, heard.watch.vrf, address)) return false;
+  const ifindex = world.locRib.handovers.get(addressKey(heard.watch.vrf, address))?.endpoint?.ifindex;
+  const link = ifindex === undefined ? undefined : world.bridges.links.get(ifindex);
+  return link !== undefined && (firstEvidence === 'rarp' || speaksBeforeVm(link));
+}
+
+/**
+ * An ordinary frame of a VM that we do not announce, or whose port went, says where to ask: for all of its addresses, because one that
+ * speaks IPv4 may never say anything of IPv6.
+ */
 function ask(world: World, heard: Heard, address: IpAddress): void {
-  const { watch } = heard;
-  const verdict = admit(rulesOf(world, watch), { ...claimOf(world, heard), kind: 'answer' }, address).verdict;
-  if (verdict !== 'accepted') return;
-  const key = addressKey(watch.vrf, address);
-  const h = world.locRib.handovers.get(key);
-  if (h === undefined || h.state === 'withdrawn') sendProbe(world, key, address, heard.endpoint);
+  const { watch, endpoint, said, vlan } = heard;
+  for (const meant of identify(world.bindings, { mac: said.mac, vlan, vrf: watch.vrf, address }).addresses) {
+    if (admit(rulesOf(world, watch), { ...claimOf(world, heard), kind: 'answer' }, meant).verdict !== 'accepted') continue;
+    const key = addressKey(watch.vrf, meant);
+    const h = world.locRib.handovers.get(key);
+    const elsewhere = h?.state === 'leaving' && h.endpoint?.ifindex !== endpoint.ifindex;
+    if (h === undefined || h.state === 'withdrawn' || elsewhere) sendProbe(world, key, meant, endpoint);
+  }
 }
 
 /** Runs `claim` for every address that the announcement means and that identity admits; everything else is counted with its reason. */
@@ -157,7 +175,7 @@ function forEachAdmitted(world: World, heard: Heard, kind: Announcement['kind'],
 
 const reasons: Partial<Record<Verdict, string>> = {
   repeat: 'says nothing new',
-  early: 'this port can speak before its VM, and a rival\'s claim stands: only a RARP claims',
+  early: 'such a port can speak before its VM: while another claim stands only a RARP counts',
   conflict: 'the VM\'s own port is alive, or a rival claims an address that answers here',
   table_full: 'no room for more addresses',
 };

@@ -4,12 +4,13 @@ import { locate } from '../bridge/locate.ts';
 import type { BridgeChange } from '../bridge/ports.ts';
 import { forgetPort as forgetRate } from '../identity/rate.ts';
 import { prefixAddress } from '../net/ip.ts';
-import { keyPrefix } from '../routes/loc-rib.ts';
+import { keyPrefix, type AddressKey } from '../routes/loc-rib.ts';
 import { askGate, forgetGate } from './gate-keeping.ts';
 import { handle } from './handovers.ts';
 import { lookBehind } from './lookups.ts';
 import { discover, isTagged, sendProbe } from './probing.ts';
 import { confirmMemory } from './restore.ts';
+import { isPortAlive } from './watching.ts';
 import { note, type World } from './world.ts';
 
 /** The kernel told something about links, forwarding databases or addresses: what it means for the VMs behind the ports. */
@@ -93,6 +94,19 @@ export function portGone(world: World, ifindex: number): void {
   if (!world.config.migration.withdrawOn.includes('port-gone')) return;
   for (const key of [...(world.locRib.byPort.get(ifindex) ?? [])]) {
     const h = world.locRib.handovers.get(key);
-    if (h !== undefined) handle(world, h.vrf, prefixAddress(keyPrefix(key)), { type: 'PortGone' });
+    if (h === undefined) continue;
+    handle(world, h.vrf, prefixAddress(keyPrefix(key)), { type: 'PortGone' });
+    askTheNew(world, key);
+  }
+}
+
+/** The guest's new port may come before its old one goes. */
+function askTheNew(world: World, key: AddressKey): void {
+  const h = world.locRib.handovers.get(key);
+  if (h?.state !== 'leaving' || h.endpoint === undefined) return;
+  for (const [ifindex, since] of world.portSince) {
+    if (world.now.monotonicMs - since > world.config.migration.portGoneGraceMs || !isPortAlive(world, ifindex)) continue;
+    if (locate(world.bridges, world.watches, ifindex)?.role !== 'local') continue;
+    sendProbe(world, key, h.address, { ...h.endpoint, ifindex, tagged: isTagged(world, ifindex, h.endpoint.vlan) });
   }
 }

@@ -6,7 +6,7 @@ import { macFromBytes, parseMac, type Mac } from '../../net/mac.ts';
 import type { Now } from '../../net/time.ts';
 import { clockSequence, epochMs, futureAfterSeconds, highestSequence, isFuture, nextSequence } from '../../routes/claim.ts';
 import { decodeClaimMarks, encodeClaimMarks } from '../../routes/claim-communities.ts';
-import { preferenceOf, gracefulShutdown, isLeaving, noExport, type Level, type PreferenceOptions } from '../../routes/preference.ts';
+import { preferenceOf, gracefulShutdown, isLeaving, noExport, type Level, type Preference, type PreferenceOptions } from '../../routes/preference.ts';
 
 const now: Now = { monotonicMs: 0, wallMs: Date.UTC(2026, 10, 25), wallTrusted: true };
 
@@ -85,8 +85,16 @@ describe('preference', () => {
     const leaving = preferenceOf('sequence', { level: 'leaving', sequence: 101, step: 0 }, options);
     assert.ok(newer.localPref > older.localPref && older.localPref > leaving.localPref);
     assert.ok(newer.med < older.med && older.med < leaving.med);
-    assert.deepEqual([leaving.localPref, leaving.med], [0, 4294967295]);
+    assert.deepEqual([leaving.localPref, leaving.med], [0, 4294967295 - 101]);
   });
+
+  for (const profile of ['sequence', 'ladder', 'prepend'] as const) {
+    it(`orders two routes that both leave by their sequence, below every claim, in profile ${profile}`, () => {
+      const [older, newer] = [100, 101].map((sequence) => preferenceOf(profile, { level: 'leaving', sequence, step: 0 }, options)) as [Preference, Preference];
+      assert.equal(newer.localPref, older.localPref);
+      assert.ok(newer.med < older.med && newer.med > 2147483647);
+    });
+  }
 
   it('breaks ties of the sequence on iBGP by the BGP Identifier, at every router and before any cost or multipath', () => {
     const claimOf = (id: number): Candidate => {

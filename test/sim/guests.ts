@@ -22,7 +22,7 @@ const announceAtMs = [0, 50, 200, 450, 800];
 /** The VMs' lives: what they do, which ports come and go for it, and which frames the speakers get to see of it. */
 export class Guests {
   readonly all: Guest[];
-  /** `node|vm`: the speaker, in its present life, was given a frame from a local port that bears the VM's MAC. */
+  /** `node|vm`: the speaker was given a frame from a local port that bears the VM's MAC. */
   readonly heardAt = new Set<string>();
   promisesEarly = false;
   private readonly stage: Stage;

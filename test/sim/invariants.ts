@@ -2,6 +2,8 @@ import { decide } from '../../bgp/decision.ts';
 import type { Route } from '../../bgp/route.ts';
 import { hostPrefix, prefixAddress, type IpAddress, type Prefix } from '../../net/ip.ts';
 import { decodeClaimMarks } from '../../routes/claim-communities.ts';
+import type { Handover } from '../../routes/handover.ts';
+import type { AddressKey } from '../../routes/loc-rib.ts';
 import { isLeaving } from '../../routes/preference.ts';
 import type { Guest, Guests } from './guests.ts';
 import type { Stage } from './stage.ts';
@@ -53,6 +55,8 @@ export class Invariants implements RouterObserver {
     if (!this.promises.clean && !this.stage.calm) return;
     const guest = this.guestOf(prefix);
     if (guest?.node?.name !== name || !guest.running || guest.busy || this.stage.clock.nowMs - guest.sinceMs < settledMs) return;
+    // Behind a port that the node does not know of it could not be asked.
+    if (this.handover(name, prefix)?.endpoint?.ifindex !== guest.ifindex) return;
     if (router.best.get(prefix)?.client === name) throw new Broken(`7: ${name} withdraws ${prefix} from ${router.name}, where its VM runs and no claim is newer`);
   }
 
@@ -93,11 +97,16 @@ export class Invariants implements RouterObserver {
         if (host !== undefined && router.best.get(prefix) === undefined) throw new Broken(`1: at rest ${router.name} has no route for ${address}`);
       }
       for (const node of stage.nodes) {
-        const state = node.speaker?.world.locRib.handovers.get(`default|${prefix}` as never)?.state ?? 'withdrawn';
+        const state = this.handover(node.name, prefix)?.state ?? 'withdrawn';
         const announces = state === 'elevated' || state === 'normal';
         if (announces !== (guest.node === node)) throw new Broken(`1: at rest ${address} is ${state} at ${node.name}, and its VM runs at ${guest.node?.name ?? 'no node'}`);
       }
     }
+  }
+
+  private handover(name: string, prefix: Prefix): Handover | undefined {
+    const node = this.stage.nodes.find((one) => one.name === name);
+    return node?.speaker?.world.locRib.handovers.get(`default|${prefix}` as AddressKey);
   }
 
   private guestOf(prefix: Prefix): Guest | undefined {

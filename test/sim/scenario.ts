@@ -60,9 +60,10 @@ const short = fc.constantFrom(0, 1, 20, 120, 600, 1500);
 const wait = fc.constantFrom(0, 1, 10, 60, 100, 300, 900, 2100, 6000, 20_000);
 const rarps = fc.oneof({ weight: 2, arbitrary: fc.constant(31) }, { weight: 3, arbitrary: fc.nat(31) });
 
-function move(someRarps: fc.Arbitrary<number>, waits: fc.Arbitrary<number>): fc.Arbitrary<Step> {
+/** `firstMs`: how long the destination's port is there before the switch-over. */
+function move(someRarps: fc.Arbitrary<number>, waits: fc.Arbitrary<number>, firstMs: readonly number[]): fc.Arbitrary<Step> {
   return fc.record({
-    waitMs: waits, do: fc.constant('move' as const), vm: index, to: index, rarps: someRarps, preMs: fc.constantFrom(0, 1, 40, 500, 3000),
+    waitMs: waits, do: fc.constant('move' as const), vm: index, to: index, rarps: someRarps, preMs: fc.constantFrom(...firstMs),
     downMs: fc.constantFrom(0, 5, 80, 900), lingerMs: fc.constantFrom(0, 30, 400, 3000, 40_000), announces: fc.boolean(),
   });
 }
@@ -72,7 +73,7 @@ const cancelLate: fc.Arbitrary<Step> = fc.record({ waitMs: wait, do: fc.constant
 const pause: fc.Arbitrary<Step> = fc.record({ waitMs: wait, do: fc.constant('pause' as const), vm: index, forMs: fc.constantFrom(100, 1000, 5000, 40_000) });
 
 const faults: readonly { readonly weight: number; readonly arbitrary: fc.Arbitrary<Step> }[] = [
-  { weight: 6, arbitrary: move(rarps, wait) },
+  { weight: 6, arbitrary: move(rarps, wait, [0, 1, 40, 500, 3000]) },
   { weight: 1, arbitrary: cancelEarly },
   { weight: 2, arbitrary: cancelLate },
   { weight: 1, arbitrary: fc.record({ waitMs: wait, do: fc.constant('pingPong' as const), vm: index, to: index, times: fc.integer({ min: 2, max: 6 }), everyMs: fc.constantFrom(50, 100, 300) }) },
@@ -91,9 +92,9 @@ const faults: readonly { readonly weight: number; readonly arbitrary: fc.Arbitra
 const settled = fc.constantFrom(45_000, 60_000);
 
 const steps: Readonly<Record<Kind, fc.Arbitrary<readonly Step[]>>> = {
-  clean: fc.array(fc.oneof({ weight: 5, arbitrary: move(fc.integer({ min: 1, max: 31 }), wait) }, { weight: 1, arbitrary: cancelEarly }, { weight: 1, arbitrary: pause }), { maxLength: 8 }),
+  clean: fc.array(fc.oneof({ weight: 5, arbitrary: move(fc.integer({ min: 1, max: 31 }), wait, [20, 500, 3000]) }, { weight: 1, arbitrary: cancelEarly }, { weight: 1, arbitrary: pause }), { maxLength: 8 }),
   faulty: fc.array(fc.oneof(...faults), { maxLength: 10 }),
-  window: fc.array(fc.oneof({ weight: 4, arbitrary: move(fc.integer({ min: 1, max: 31 }), settled) }, { weight: 1, arbitrary: cancelEarly }), { maxLength: 5 }),
+  window: fc.array(fc.oneof({ weight: 4, arbitrary: move(fc.integer({ min: 1, max: 31 }), settled, [20, 500, 3000]) }, { weight: 1, arbitrary: cancelEarly }), { maxLength: 5 }),
 };
 
 /** `clean`: nothing is lost and nobody lies, so that more can be asked at each step. `faulty`: everything goes. */

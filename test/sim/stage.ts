@@ -102,7 +102,9 @@ export class Stage {
   private addNode(i: number): void {
     const { scenario } = this;
     const routers = scenario.routers === 'chain' ? [this.routers[i % 2] as ToyRouter] : this.routers;
-    const config = baseConfig(i + 1, (c) => ({
+    // The source waits longer than the fabric needs to tell the news: what its administrator has to see to.
+    const graceMs = 2000 + (scenario.routers === 'chain' ? 2 * (scenario.mraiMs + scenario.slowMs) : 0);
+    const config: Config = baseConfig(i + 1, (c) => ({
       ...c,
       bgp: {
         ...c.bgp, gracefulRestart: { ...c.bgp.gracefulRestart, enabled: scenario.graceful, restartTimeSeconds: 60 },
@@ -112,7 +114,7 @@ export class Stage {
           timers: { holdSeconds: scenario.holdSeconds, keepaliveSeconds: scenario.holdSeconds / 3, connectRetrySeconds: 2 },
         })),
       },
-      migration: { ...c.migration, elevatedForMs: 40_000 },
+      migration: { ...c.migration, elevatedForMs: 40_000, portGoneGraceMs: graceMs, withdrawAfterMs: graceMs },
       identity: { ...c.identity, bindings: this.vms.map(({ index, mac, addresses }) => ({ vm: `vm${index}`, mac, vrf: 'default', ips: addresses })) },
     }));
     const mac = macFromBytes(Uint8Array.of(2, 0, 0, 0, 0, i + 1));
