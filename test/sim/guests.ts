@@ -1,5 +1,7 @@
 import { garpFrame, naFrame, rarpFrame } from '../../garp/wire/frames.ts';
 import { macToBytes, type Mac } from '../../net/mac.ts';
+import { addressKey } from '../../routes/loc-rib.ts';
+import type { Speaker } from '../../src/speaker.ts';
 import { answerTo } from './probe-answer.ts';
 import { bridgeIfindex, strangerIfindex, strangerMac, uplinkIfindex, type Node, type Stage, type Vm } from './stage.ts';
 import { ordinaryArp, ordinaryNs } from './ordinary.ts';
@@ -24,11 +26,14 @@ export class Guests {
   readonly all: Guest[];
   /** `node|vm`: the speaker was given a frame from a local port that bears the VM's MAC. */
   readonly heardAt = new Set<string>();
-  promisesEarly = false;
+  /** VMs whose MAC somebody else has used. */
+  readonly forged = new Set<number>();
   private readonly stage: Stage;
+  private readonly clean: boolean;
 
-  constructor(stage: Stage) {
+  constructor(stage: Stage, clean: boolean) {
     this.stage = stage;
+    this.clean = clean;
     this.all = stage.vms.map((vm) => ({ vm, running: false, busy: false, sinceMs: 0 }));
     for (const node of stage.nodes) node.onProbe = (ifindex, bytes) => this.probed(node, ifindex, bytes);
     if (stage.scenario.lifeMs > 0) for (const guest of this.all) this.live(guest, stage.scenario.lifeMs);
@@ -139,6 +144,7 @@ export class Guests {
   }
 
   forge(node: Node, vm: Vm, mac: 'own' | 'victim', frame: 'garp' | 'rarp' | 'na'): void {
+    if (mac === 'victim') this.forged.add(vm.index);
     const source = mac === 'own' ? strangerMac : vm.mac;
     const bytes = frame === 'rarp' ? rarpFrame(source) : frame === 'garp' ? garpFrame(source, vm.addresses[0]) : naFrame(source, vm.addresses[1]);
     this.emit(node, strangerIfindex, source, bytes);
@@ -216,11 +222,16 @@ export class Guests {
         stage.clock.later(stage.delay(), () => {
           if (node.life !== life || node.speaker === undefined) return;
           const vm = stage.vms.find((one) => one.mac === mac);
-          if (vm !== undefined && ifindex !== uplinkIfindex && (!early || !this.promisesEarly)) this.heardAt.add(`${node.name}|${vm.index}`);
+          if (vm !== undefined && ifindex !== uplinkIfindex && (!early || this.mayCount(node.speaker, vm))) this.heardAt.add(`${node.name}|${vm.index}`);
           stage.give(node, { type: 'frame', frame: { bytes, ifindex, capturedAtMs } });
         });
       });
     }
+  }
+
+  /** Early words may count where nobody could know of a rival, and where faults make a rival leave. */
+  private mayCount(speaker: Speaker, vm: Vm): boolean {
+    return !this.clean || vm.addresses.some((address) => !speaker.world.rivals.has(addressKey('default', address)));
   }
 
   /** A probe reaches the VM behind the port, if it runs there. */

@@ -22,7 +22,7 @@ export function play(scenario: Scenario, options: PlayOptions = {}): void {
   const invariants = new Invariants({ clean: options.clean ?? false, elevatedForSeconds: 41 });
   const stage = new Stage(scenario, invariants);
   stage.log = options.log;
-  const guests = new Guests(stage);
+  const guests = new Guests(stage, options.clean ?? false);
   invariants.watch(stage, guests);
   for (const node of stage.nodes) stage.start(node);
   stage.run(openingMs);
