@@ -39,14 +39,15 @@ export class Guests {
     if (stage.scenario.lifeMs > 0) for (const guest of this.all) this.live(guest, stage.scenario.lifeMs);
   }
 
-  /** Something ordinary, again and again. */
-  live(guest: Guest, everyMs: number): void {
+  /** Something ordinary, again and again, until the stage becomes calm; or from then on. */
+  live(guest: Guest, everyMs: number, atRest = false): void {
     this.stage.clock.later(everyMs * (0.5 + this.stage.random()), () => {
+      if (this.stage.calm !== atRest) return;
       if (guest.running && guest.node !== undefined) {
         this.emit(guest.node, guest.ifindex as number, guest.vm.mac, ordinaryArp(guest.vm));
         this.emit(guest.node, guest.ifindex as number, guest.vm.mac, ordinaryNs(guest.vm));
       }
-      this.live(guest, everyMs);
+      this.live(guest, everyMs, atRest);
     });
   }
 

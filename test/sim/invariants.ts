@@ -5,8 +5,9 @@ import { decodeClaimMarks } from '../../routes/claim-communities.ts';
 import type { Handover } from '../../routes/handover.ts';
 import type { AddressKey } from '../../routes/loc-rib.ts';
 import { isLeaving } from '../../routes/preference.ts';
+import type { Output } from '../../src/world.ts';
 import type { Guest, Guests } from './guests.ts';
-import type { Stage } from './stage.ts';
+import type { Node, Stage } from './stage.ts';
 import type { RouterCandidate, RouterObserver, ToyRouter } from './toy-router.ts';
 
 /** An invariant that did not hold, by its number in docs/handover.md. */
@@ -36,6 +37,7 @@ export class Invariants implements RouterObserver {
   watch(stage: Stage, guests: Guests): void {
     this.stage = stage;
     this.guests = guests;
+    stage.after = (node, outputs) => this.took(node, outputs);
   }
 
   /** 3: only what a binding allows, from a node that heard the VM itself. */
@@ -49,15 +51,23 @@ export class Invariants implements RouterObserver {
     if (guest.node?.name !== name && !this.guests.heardAt.has(`${name}|${guest.vm.index}`)) throw new Broken(`3: ${name} announces ${route.prefix}, whose VM it never heard`);
   }
 
-  /** 7: a VM that has run here for a while, and answers, loses its route to nothing but a newer claim. */
   withdrawn(router: ToyRouter, name: string, prefix: Prefix): void {
     this.stage.log?.(`${this.stage.clock.nowMs.toFixed(1)} ${router.name} reads ${name} withdraw ${prefix}`);
+  }
+
+  /** 7: a VM that has run here for a while, and answers, loses its route to nothing but a newer claim. */
+  took(node: Node, outputs: readonly Output[]): void {
     if (!this.promises.clean && !this.stage.calm) return;
-    const guest = this.guestOf(prefix);
-    if (guest?.node?.name !== name || !guest.running || guest.busy || this.stage.clock.nowMs - guest.sinceMs < settledMs) return;
-    // Behind a port that the node does not know of it could not be asked.
-    if (this.handover(name, prefix)?.endpoint?.ifindex !== guest.ifindex) return;
-    if (router.best.get(prefix)?.client === name) throw new Broken(`7: ${name} withdraws ${prefix} from ${router.name}, where its VM runs and no claim is newer`);
+    for (const output of outputs) {
+      if (output.type !== 'note' || output.note.event !== 'route.withdrawn') continue;
+      const prefix = output.note.fields['prefix'] as Prefix;
+      const guest = this.guestOf(prefix);
+      if (guest?.node !== node || !guest.running || guest.busy || this.stage.clock.nowMs - guest.sinceMs < settledMs) continue;
+      const h = this.handover(node.name, prefix);
+      // Behind a port that the node does not know of it could not be asked; and news of a newer claim may be old news by now.
+      if (h?.endpoint?.ifindex !== guest.ifindex || h?.source === 'remote-claim') continue;
+      throw new Broken(`7: ${node.name} withdraws ${prefix} from ${output.note.peer}, where its VM runs and no claim is newer`);
+    }
   }
 
   decided(router: ToyRouter, prefix: Prefix, candidates: readonly RouterCandidate[], best: RouterCandidate | undefined): void {
@@ -86,8 +96,9 @@ export class Invariants implements RouterObserver {
   /** 1, 4, 5: at rest each router holds the route of the node that hosts the VM, for each of its addresses, and nobody else's. */
   atRest(): void {
     const { stage, guests } = this;
-    // Who forges the MAC of a VM that runs nowhere looks like the VM; marks on ports are against that.
-    const known = guests.all.filter((guest) => guest.node !== undefined || !guests.forged.has(guest.vm.index));
+    // Who forges the MAC of a VM that runs nowhere looks like the VM, and one that runs behind a port younger than the forger's claim, which
+    // could be a pod's, looks too early. Marks on ports are against that.
+    const known = guests.all.filter(({ node, vm }) => !guests.forged.has(vm.index) || (node !== undefined && !stage.scenario.pods));
     for (const guest of known) for (const address of guest.vm.addresses) {
       const prefix = hostPrefix(address);
       for (const router of stage.routers) {

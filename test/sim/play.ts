@@ -10,7 +10,7 @@ const curtainMs = 5000;
 /** Long enough for the slowest probe, restart and retry to have had their turn, in milliseconds. */
 const restMs = 150_000;
 /** How often a VM says something ordinary at rest, in milliseconds. */
-const restLifeMs = 10_000;
+const restLifeMs = 15_000;
 
 export interface PlayOptions {
   readonly clean?: boolean;
@@ -52,7 +52,7 @@ function settle(stage: Stage, guests: Guests): void {
   stage.run(stage.clock.nowMs + curtainMs);
   for (const guest of guests.all) {
     if (guest.node !== undefined && !guest.busy) guests.resume(guest);
-    guests.live(guest, restLifeMs);
+    guests.live(guest, restLifeMs, true);
   }
   stage.run(stage.clock.nowMs + restMs);
 }

@@ -77,7 +77,7 @@ export class Stage {
   private connections = 1;
   private inputs = 0;
   /** After each input that a speaker took. */
-  after: (node: Node, input: Input, outputs: readonly Output[]) => void = () => undefined;
+  after: (node: Node, outputs: readonly Output[]) => void = () => undefined;
 
   constructor(scenario: Scenario, observer: RouterObserver) {
     this.scenario = scenario;
@@ -164,7 +164,7 @@ export class Stage {
     this.perform(node, outputs);
     if (speaker.world.writing.size > 0) this.perform(node, speaker.dispatch({ type: 'written' }, this.now(node)));
     if (node.speaker === speaker) node.deadlineMs = speaker.nextDeadline();
-    this.after(node, input, outputs);
+    this.after(node, outputs);
   }
 
   run(untilMs: number): void {

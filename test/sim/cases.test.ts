@@ -1,0 +1,68 @@
+import { play } from './play.ts';
+import type { Scenario } from './scenario.ts';
+
+const plain: Scenario = {
+  seed: 0, profile: 'ibgp', routers: 'one', nodes: 2, vms: 1, stretched: false, pods: false, mraiMs: 0, slowMs: 0, lateMs: 1, lossPercent: 0, doublePercent: 0,
+  offsetsMs: [0, 0, 0, 0], graceful: false, holdSeconds: 90, lifeMs: 0, steps: [],
+};
+
+/** Histories that broke an invariant once, each with what it taught. */
+const cases: readonly { readonly name: string; readonly clean?: true; readonly scenario: Partial<Scenario> }[] = [
+  {
+    name: 'a guest that says nothing but ordinary ARP is found again with its IPv6 address',
+    scenario: { steps: [{ waitMs: 0, do: 'bounce', vm: 0, goneMs: 2500, announces: false }] },
+  },
+  {
+    name: 'a guest whose new port comes before its old one goes is asked there',
+    scenario: { steps: [{ waitMs: 0, do: 'bounce', vm: 0, goneMs: 0, announces: false }] },
+  },
+  {
+    name: 'two nodes that both leave are never equal to a router',
+    scenario: {
+      nodes: 3, stretched: true, pods: true, slowMs: 2000, offsetsMs: [-4, 0, 0, 0],
+      steps: [
+        { waitMs: 0, do: 'move', vm: 0, to: 2, rarps: 31, preMs: 0, downMs: 0, lingerMs: 0, announces: false },
+        { waitMs: 100, do: 'move', vm: 0, to: 0, rarps: 1, preMs: 40, downMs: 80, lingerMs: 400, announces: false },
+        { waitMs: 300, do: 'move', vm: 0, to: 0, rarps: 0, preMs: 0, downMs: 0, lingerMs: 0, announces: false },
+        { waitMs: 0, do: 'pingPong', vm: 0, to: 2, times: 2, everyMs: 300 },
+      ],
+    },
+  },
+  {
+    name: 'a pod that speaks before its VM, and goes, never claims after that',
+    scenario: {
+      vms: 2, pods: true, lateMs: 700,
+      steps: [
+        { waitMs: 0, do: 'cancelLate', vm: 1, to: 0, rarps: 31, preMs: 1500, backMs: 0 },
+        { waitMs: 2100, do: 'shutdown', vm: 0 },
+        { waitMs: 0, do: 'shutdown', vm: 3 },
+      ],
+    },
+  },
+  {
+    name: 'a paused VM keeps its route while a pod elsewhere speaks before it, through a stretched VLAN',
+    clean: true,
+    scenario: {
+      stretched: true, pods: true,
+      steps: [{ waitMs: 0, do: 'pause', vm: 0, forMs: 40_000 }, { waitMs: 6000, do: 'cancelEarly', vm: 0, to: 1, preMs: 600 }],
+    },
+  },
+  {
+    name: 'a pod that speaks before its VM takes no route, through a stretched VLAN',
+    clean: true,
+    scenario: { stretched: true, pods: true, steps: [{ waitMs: 20_000, do: 'move', vm: 0, to: 3, rarps: 1, preMs: 20, downMs: 80, lingerMs: 0, announces: false }] },
+  },
+  {
+    name: 'a VM that answers outbids who claims it at the same moment, where each router prefers its own node among equals',
+    scenario: {
+      seed: 12, profile: 'ebgp', routers: 'chain', vms: 2, stretched: true,
+      steps: [{ waitMs: 0, do: 'kill', node: 0, downMs: 1500, keeps: false }, { waitMs: 2100, do: 'forge', node: 0, vm: 1, mac: 'victim', frame: 'rarp' }],
+    },
+  },
+];
+
+describe('histories that once failed', () => {
+  for (const { name, clean, scenario } of cases) {
+    it(name, () => play({ ...plain, ...scenario }, { clean: clean ?? false }));
+  }
+});
