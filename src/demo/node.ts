@@ -15,7 +15,7 @@ export interface NodeOptions {
   readonly vms: readonly Vm[];
   /** Names of ports that are local besides `tap*`. */
   readonly localPorts?: readonly string[];
-  /** More lines at the top level of the YAML. */
+  /** More lines at the top level of the YAML; `{node}` in them is the node's name. */
   readonly extra?: string;
   /** Has the last word on the YAML. */
   readonly rewrite?: (yaml: string) => string;
@@ -70,7 +70,7 @@ ${options.vms.map((vm) => `    - {vm: ${vm.name}, mac: "${vm.mac}", ${options.vl
 state: {file: ${options.stateFile ?? join(folder, 'state.json')}}
 log: {level: debug, format: json}
 api: {socket: ${join(folder, 'landfall.sock')}, mode: "0600"}
-${options.extra ?? ''}`;
+${(options.extra ?? '').replaceAll('{node}', node)}`;
 }
 
 /** landfall on one node: the program as users run it, asked through its own command line. */

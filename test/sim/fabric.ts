@@ -165,6 +165,11 @@ export class Fabric {
     this.router.keepalive();
   }
 
+  /** Does something after a time. */
+  after(delayMs: number, work: () => void): void {
+    this.later(work, delayMs);
+  }
+
   private later(work: () => void, delayMs = this.latencyMs): void {
     this.queue.push({ atMs: this.nowMs + delayMs, order: this.order++, work });
   }

@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { garpFrame, rarpFrame } from '../../garp/wire/frames.ts';
+import type { Migration } from '../../routes/migrations.ts';
+import { collectMigrations } from '../../src/collect/migrations.ts';
+import { Fabric, vm4, vm6, vmMac, type SimNode } from './fabric.ts';
+
+/** One move from the first node to the second, as both saw it; the frame was captured 0.2 ms before it was read. */
+function moved(): { fabric: Fabric; a: SimNode; b: SimNode; into: Migration; out: Migration; zeroMs: number } {
+  const fabric = new Fabric();
+  const [a, b] = [fabric.addNode(1), fabric.addNode(2)];
+  fabric.run(3000);
+  fabric.frame(a, fabric.addPort(a, 'tap0'), garpFrame(vmMac, vm4));
+  fabric.run(5000);
+  const tapB = fabric.addPort(b, 'tap0');
+  fabric.run(1300);
+  const zeroMs = fabric.nowMs - 0.2;
+  fabric.frame(b, tapB, rarpFrame(vmMac), { capturedAtMs: zeroMs });
+  fabric.run(100_000);
+  const of = (node: SimNode, direction: 'in' | 'out'): Migration => {
+    const found = node.speaker.world.migrations.all.filter((m) => m.address === vm4 && m.direction === direction).at(-1);
+    assert.ok(found !== undefined);
+    return found;
+  };
+  return { fabric, a, b, into: of(b, 'in'), out: of(a, 'out'), zeroMs };
+}
+
+describe('the timeline of a move', () => {
+  it('at the destination: seen, accepted, announced and written to each peer, reflected, source gone, settled', () => {
+    const { into, zeroMs } = moved();
+    assert.equal(into.startMs, zeroMs);
+    assert.deepEqual(into.timeline.map((line) => line.event), ['frame', 'accepted', 'announced', 'written', 'reflected', 'source', 'source-gone', 'settled']);
+    const [frame, , announced, written] = into.timeline;
+    assert.match(frame?.text ?? '', /^rarp from tap0, 52:54:00:aa:00:01, vlan 0 \(kernel time stamp\)$/);
+    assert.match(announced?.text ?? '', /^tor: local-pref \d+/);
+    assert.deepEqual([announced?.peer, written?.peer], ['tor', 'tor']);
+    assert.ok(into.timeline.every((line, i, all) => i === 0 || line.atMs >= (all[i - 1]?.atMs ?? 0)), 'in the order of time');
+    assert.equal(into.result, 'settled');
+    assert.equal(into.peerNode, '192.0.2.1');
+  });
+
+  it('at the source: the newer claim, demoted, withdrawn from each peer, and written', () => {
+    const { out } = moved();
+    assert.deepEqual(out.timeline.map((line) => line.event), ['remote-claim', 'demoted', 'withdrawn', 'withdrawn', 'written']);
+    assert.match(out.timeline.find((line) => line.peer === 'tor')?.text ?? '', /tor: route withdrawn/);
+    assert.equal(out.result, 'withdrawn');
+    assert.equal(out.peerNode, '192.0.2.2');
+  });
+
+  it('says when each peer\'s last byte was written, as the door tells it', () => {
+    const fabric = new Fabric();
+    const node = fabric.addNode(1);
+    fabric.run(3000);
+    const tap = fabric.addPort(node, 'tap0');
+    const { speaker } = node;
+    const at = fabric.nowMs;
+    const outputs = speaker.dispatch({ type: 'frame', frame: { bytes: rarpFrame(vmMac), ifindex: tap, capturedAtMs: at } }, fabric.now());
+    assert.ok(!outputs.some((output) => output.type === 'history'), 'nothing for the disk before the bytes are out');
+    const after = speaker.dispatch({ type: 'written', at: new Map([['tor', at + 0.4]]) }, { ...fabric.now(), monotonicMs: at + 0.5 });
+    assert.equal(after.filter((output) => output.type === 'history').length, 2);
+    for (const m of speaker.world.migrations.all) {
+      assert.equal(m.announcedAtMs, at + 0.4);
+      assert.deepEqual(m.timeline.filter((line) => line.event === 'written').map((line) => line.atMs), [at + 0.4]);
+    }
+  });
+
+  it('is found by VM and by time', () => {
+    const { fabric, b } = moved();
+    b.speaker.world.now = fabric.now();
+    assert.equal(collectMigrations(b.speaker.world, { vm: 'shop/web-1' }).length, 2);
+    assert.equal(collectMigrations(b.speaker.world, { vm: 'shop/db-1' }).length, 0);
+    assert.equal(collectMigrations(b.speaker.world, { sinceSeconds: 1 }).length, 0);
+    assert.deepEqual(collectMigrations(b.speaker.world, { sinceSeconds: 3600 }).map((item) => item.prefix).sort(), [`${vm6}/128`, `${vm4}/32`]);
+  });
+});
