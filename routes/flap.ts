@@ -25,7 +25,7 @@ export interface Episode {
 }
 
 /** A claim that comes back within this time of ours was never given up: it had the address before, in milliseconds. */
-export const quickReturnMs = 5_000;
+export const quickReturnMs = 2_000;
 
 const quiet: Episode = { moves: [], holder: 'here' };
 

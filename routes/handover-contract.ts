@@ -75,6 +75,8 @@ export interface Hold {
   readonly untilMs?: number;
   /** `gate`: what claims when it opens. */
   readonly evidence?: Evidence;
+  /** Frozen as the one that does not claim, and claiming all the same, because nobody else does any more. */
+  readonly standsIn?: true;
   /** The highest sequence seen when the hold began: a higher one is newer than our evidence. */
   readonly seen: number;
 }

@@ -1,7 +1,7 @@
 import { assert } from '../net/assert.ts';
 import { isFuture, nextSequence } from './claim.ts';
 import { asked, claimed, demoteByPort, demoted, take, withdrawn } from './handover-cells.ts';
-import { probesBeforeWithdraw, type Cell, type Handover, type HandoverContext, type Hold } from './handover-contract.ts';
+import { probesBeforeWithdraw, type Cell, type Handover, type HandoverContext, type Hold, type StepResult } from './handover-contract.ts';
 
 // What happens in state `held`. `gate`: evidence waits for the policy of its port. Frozen (`flap`, `conflict`): the winner stands by its
 // claim (hold.level `elevated`), the other says nothing (or is still on its way out: `leaving`).
@@ -18,10 +18,9 @@ export const heardWhileHeld: Cell<'HeardLocal'> = (h, event, c) => {
     return { handover: { ...h, elsewhere: event.endpoint }, verdict: 'conflict' };
   }
   const { probe: _p, ...rest } = h;
-  return {
-    handover: { ...rest, endpoint: event.endpoint, evidenceAtMs: Math.max(h.evidenceAtMs, event.capturedAtMs) },
-    verdict: hold.level === 'elevated' ? 'repeat' : 'held',
-  };
+  const heard: Handover = { ...rest, endpoint: event.endpoint, evidenceAtMs: Math.max(h.evidenceAtMs, event.capturedAtMs) };
+  if (hold.level !== 'elevated' && !c.rivalStands && c.gateOpen) return standIn(heard, hold, event.kind, c);
+  return { handover: heard, verdict: hold.level === 'elevated' ? 'repeat' : 'held' };
 };
 
 /** Heard elsewhere after it was heard here: the claim that waited for its gate is void. A frozen address does not move. */
@@ -30,13 +29,34 @@ export const uplinkWhileHeld: Cell<'HeardUplink'> = (h, event, c) => {
   return event.capturedAtMs <= h.evidenceAtMs ? { handover: h, verdict: 'repeat' } : { handover: drop(h, c), verdict: 'accepted' };
 };
 
-/** The winner's VM lives: no more questions. */
-export const answeredWhileHeld: Cell<'Answered'> = (h) => {
-  const { why, level } = holdOf(h);
-  if (why === 'gate') return { handover: h, verdict: 'gated' };
-  if (level !== 'elevated') return { handover: h, verdict: 'held' };
+/** The winner's VM lives: no more questions. The other's claims where nobody else does. */
+export const answeredWhileHeld: Cell<'Answered'> = (h, event, c) => {
+  const hold = holdOf(h);
+  if (hold.why === 'gate') return { handover: h, verdict: 'gated' };
   const { probe: _p, ...rest } = h;
-  return { handover: rest };
+  if (hold.level === 'elevated') return { handover: rest };
+  return c.rivalStands || !c.gateOpen ? { handover: h, verdict: 'held' } : standIn({ ...rest, endpoint: event.endpoint, evidenceAtMs: event.capturedAtMs }, hold, 'probe', c);
+};
+
+/**
+ * A live VM is not left without a route because another node had the address before and is gone, or because both sides took the other for
+ * that one: while no other claim stands, this one does. It gives way to the first that is newer, so that one of two stays.
+ */
+function standIn(h: Handover, hold: Hold, source: Handover['source'], c: HandoverContext): StepResult {
+  const { leaveAtMs: _l, ...rest } = h;
+  const sequence = nextSequence(h.highestSeen, c.now);
+  return {
+    handover: {
+      ...rest, source, sequence, highestSeen: sequence, claimedAtMs: c.now.monotonicMs, gone: new Set(), hold: { ...hold, level: 'elevated', standsIn: true },
+    },
+    verdict: 'accepted',
+  };
+}
+
+/** The other side gave up: the VM of the one that does not claim is asked. */
+export const rivalGoneWhileHeld: Cell<'RivalGone'> = (h, _event, c) => {
+  const { why, level } = holdOf(h);
+  return { handover: why === 'gate' || level === 'elevated' ? h : asked(h, c) };
 };
 
 /**
@@ -46,6 +66,10 @@ export const answeredWhileHeld: Cell<'Answered'> = (h) => {
 export const remoteWhileHeld: Cell<'RemoteNewer'> = (h, event, c) => {
   const hold = holdOf(h);
   if (hold.why === 'gate') return { handover: h.highestSeen > hold.seen ? drop(h, c) : h };
+  if (hold.standsIn) {
+    const { standsIn: _s, ...frozen } = hold;
+    return { handover: { ...h, gone: new Set([event.peer]), leaveAtMs: c.now.monotonicMs + c.options.withdrawAfterMs, hold: { ...frozen, level: 'leaving' } } };
+  }
   if (hold.level === 'elevated') return { handover: h.probe === undefined ? asked(h, c) : h };
   if (hold.level === undefined || h.gone.has(event.peer)) return { handover: h };
   const gone = new Set(h.gone).add(event.peer);
@@ -58,12 +82,12 @@ export const portGoneWhileHeld: Cell<'PortGone'> = (h, event, c) => {
   return hold.level === 'elevated' ? demoteByPort(h, event, c) : { handover: h };
 };
 
-/** Only the winner asks, and only after a rival's newer claim. */
+/** The winner asks after a rival's newer claim, and its VM's silence ends the hold; the other asks when no claim stands any more. */
 export const probeWhileHeld: Cell<'Probe_Due'> = (h, _event, c) => {
-  assert(h.probe !== undefined && holdOf(h).level === 'elevated', 'a probe is due while held that was never planned');
+  assert(h.probe !== undefined, 'a probe is due while held that was never planned');
   const { probe: planned, ...rest } = h;
   if (!c.portAlive) return { handover: rest };
-  if (planned.sent >= probesBeforeWithdraw) return { handover: demoted(rest, 'remote-claim', c) };
+  if (planned.sent >= probesBeforeWithdraw) return { handover: holdOf(h).level === 'elevated' ? demoted(rest, 'remote-claim', c) : rest };
   const atMs = c.now.monotonicMs + c.options.withdrawAfterMs / probesBeforeWithdraw;
   return { handover: { ...rest, probe: { sent: planned.sent + 1, atMs } }, sendProbe: true };
 };

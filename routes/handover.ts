@@ -4,7 +4,8 @@ import {
 } from './handover-cells.ts';
 import type { Cell, EventName, Handover, HandoverContext, HandoverEvent, State, StepResult } from './handover-contract.ts';
 import {
-  answeredWhileHeld, clearHeld, clearMemory, gateOpened, gateTimedOut, heardWhileHeld, portGoneWhileHeld, probeWhileHeld, remoteWhileHeld, thaw,
+  answeredWhileHeld, clearHeld, clearMemory, gateOpened, gateTimedOut, heardWhileHeld, portGoneWhileHeld, probeWhileHeld, remoteWhileHeld,
+  rivalGoneWhileHeld, thaw,
   uplinkWhileHeld, withdrawWhileHeld,
 } from './handover-held.ts';
 
@@ -15,24 +16,24 @@ export * from './handover-contract.ts';
  * and is void with it.
  */
 export const transitions: { readonly [Name in EventName]: Readonly<Record<State, Cell<Name>>> } = {
-  HeardLocal:          { withdrawn: claim,          held: heardWhileHeld,    elevated: renew,          normal: renew,          leaving: claim,          manual: keepEndpoint },
-  HeardEarly:          { withdrawn: note,           held: noteOnly,          elevated: noteOnly,       normal: noteOnly,       leaving: note,           manual: noteOnly },
-  HeardUplink:         { withdrawn: ignore,         held: uplinkWhileHeld,   elevated: demoteByUplink, normal: demoteByUplink, leaving: ignore,         manual: ignore },
-  Answered:            { withdrawn: reclaim,        held: answeredWhileHeld, elevated: outbid,         normal: outbid,         leaving: reclaim,        manual: ignore },
-  RemoteNewer:         { withdrawn: ignore,         held: remoteWhileHeld,   elevated: demoteByClaim,  normal: demoteByClaim,  leaving: release,        manual: ignore },
-  TieSeen:             { withdrawn: ignore,         held: ignore,            elevated: askInTie,       normal: askInTie,       leaving: ignore,         manual: ignore },
-  RivalGone:           { withdrawn: takeBack,       held: ignore,            elevated: ignore,         normal: ignore,         leaving: takeBack,       manual: ignore },
-  PortGone:            { withdrawn: stopProbing,    held: portGoneWhileHeld, elevated: demoteByPort,   normal: demoteByPort,   leaving: hasten,         manual: ignore },
-  GateOpened:          { withdrawn: ignore,         held: gateOpened,        elevated: ignore,         normal: ignore,         leaving: ignore,         manual: ignore },
-  Probe_Due:           { withdrawn: probe,          held: probeWhileHeld,    elevated: cannot,         normal: cannot,         leaving: probe,          manual: cannot },
-  SettleTimer_Expires: { withdrawn: cannot,         held: cannot,            elevated: settle,         normal: cannot,         leaving: cannot,         manual: cannot },
-  LeaveTimer_Expires:  { withdrawn: cannot,         held: withdrawWhileHeld, elevated: cannot,         normal: cannot,         leaving: withdraw,       manual: cannot },
-  GateTimer_Expires:   { withdrawn: cannot,         held: gateTimedOut,      elevated: cannot,         normal: cannot,         leaving: cannot,         manual: cannot },
-  HoldEnds:            { withdrawn: cannot,         held: thaw,              elevated: cannot,         normal: cannot,         leaving: cannot,         manual: cannot },
-  OperatorAnnounces:   { withdrawn: manualAnnounce, held: manualAnnounce,    elevated: manualAnnounce, normal: manualAnnounce, leaving: manualAnnounce, manual: manualAnnounce },
-  OperatorWithdraws:   { withdrawn: manualWithdraw, held: manualWithdraw,    elevated: manualWithdraw, normal: manualWithdraw, leaving: manualWithdraw, manual: manualWithdraw },
-  OperatorReleases:    { withdrawn: ignore,         held: ignore,            elevated: ignore,         normal: ignore,         leaving: ignore,         manual: autoAgain },
-  OperatorClears:      { withdrawn: clearMemory,    held: clearHeld,         elevated: clearMemory,    normal: clearMemory,    leaving: clearMemory,    manual: clearMemory },
+  HeardLocal:          { withdrawn: claim,          held: heardWhileHeld,     elevated: renew,          normal: renew,          leaving: claim,          manual: keepEndpoint },
+  HeardEarly:          { withdrawn: note,           held: noteOnly,           elevated: noteOnly,       normal: noteOnly,       leaving: note,           manual: noteOnly },
+  HeardUplink:         { withdrawn: ignore,         held: uplinkWhileHeld,    elevated: demoteByUplink, normal: demoteByUplink, leaving: ignore,         manual: ignore },
+  Answered:            { withdrawn: reclaim,        held: answeredWhileHeld,  elevated: outbid,         normal: outbid,         leaving: reclaim,        manual: ignore },
+  RemoteNewer:         { withdrawn: ignore,         held: remoteWhileHeld,    elevated: demoteByClaim,  normal: demoteByClaim,  leaving: release,        manual: ignore },
+  TieSeen:             { withdrawn: ignore,         held: ignore,             elevated: askInTie,       normal: askInTie,       leaving: ignore,         manual: ignore },
+  RivalGone:           { withdrawn: takeBack,       held: rivalGoneWhileHeld, elevated: ignore,         normal: ignore,         leaving: takeBack,       manual: ignore },
+  PortGone:            { withdrawn: stopProbing,    held: portGoneWhileHeld,  elevated: demoteByPort,   normal: demoteByPort,   leaving: hasten,         manual: ignore },
+  GateOpened:          { withdrawn: ignore,         held: gateOpened,         elevated: ignore,         normal: ignore,         leaving: ignore,         manual: ignore },
+  Probe_Due:           { withdrawn: probe,          held: probeWhileHeld,     elevated: cannot,         normal: cannot,         leaving: probe,          manual: cannot },
+  SettleTimer_Expires: { withdrawn: cannot,         held: cannot,             elevated: settle,         normal: cannot,         leaving: cannot,         manual: cannot },
+  LeaveTimer_Expires:  { withdrawn: cannot,         held: withdrawWhileHeld,  elevated: cannot,         normal: cannot,         leaving: withdraw,       manual: cannot },
+  GateTimer_Expires:   { withdrawn: cannot,         held: gateTimedOut,       elevated: cannot,         normal: cannot,         leaving: cannot,         manual: cannot },
+  HoldEnds:            { withdrawn: cannot,         held: thaw,               elevated: cannot,         normal: cannot,         leaving: cannot,         manual: cannot },
+  OperatorAnnounces:   { withdrawn: manualAnnounce, held: manualAnnounce,     elevated: manualAnnounce, normal: manualAnnounce, leaving: manualAnnounce, manual: manualAnnounce },
+  OperatorWithdraws:   { withdrawn: manualWithdraw, held: manualWithdraw,     elevated: manualWithdraw, normal: manualWithdraw, leaving: manualWithdraw, manual: manualWithdraw },
+  OperatorReleases:    { withdrawn: ignore,         held: ignore,             elevated: ignore,         normal: ignore,         leaving: ignore,         manual: autoAgain },
+  OperatorClears:      { withdrawn: clearMemory,    held: clearHeld,          elevated: clearMemory,    normal: clearMemory,    leaving: clearMemory,    manual: clearMemory },
 };
 
 /** One step: looks up the cell and runs it. Pure. */

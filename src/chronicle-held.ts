@@ -14,7 +14,7 @@ export function saidOfHold(world: World, h: Handover): string {
   const { moves, withinMs } = world.config.migration.flap;
   const what = hold.why === 'flap' ? `it moved ${h.episode?.moves.length ?? moves} times within ${withinMs / 1000} s, and both nodes show life`
     : 'the VM answers here while another node claims it again and again';
-  const side = hold.level === 'elevated' ? 'this node stands by its claim' : 'another node had it before, so this node does not claim it';
+  const side = hold.standsIn ? 'another node had it before, but claims it no more: this node does meanwhile' : hold.level === 'elevated' ? 'this node stands by its claim' : 'another node had it before, so this node does not claim it';
   return `${what}: ${side}${hold.untilMs === undefined ? ', until landfall clear' : ''}`;
 }
 

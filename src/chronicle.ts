@@ -29,6 +29,7 @@ export function chronicle(world: World, key: AddressKey, before: Handover, after
     m.sequence = 0;
     m.result = 'held';
     addLine(m, now, 'held', saidOfHold(world, after));
+    world.outputs.push({ type: 'history', migration: m });
   }
   if (after.hold !== before.hold) chronicleHeld(world, open, before, after, event);
   if (after.state === 'leaving' && after.gone !== before.gone) {

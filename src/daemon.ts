@@ -527,6 +527,7 @@ class Daemon {
     this.state?.saveFinal();
     await new Promise((resolve) => setTimeout(resolve, 50));
     await this.close();
+    for (const migration of this.speaker.world.migrations.open.values()) this.history?.append(formatHistoryLine(migration));
     await this.history?.flush();
     this.log.write('info', 'daemon.stopped', {});
     this.log.flush();

@@ -69,6 +69,39 @@ describe('a VM that lives on two nodes at once', () => {
     assert.ok([...b.speaker.world.ignored.values()].some((i) => i.verdict === 'held'));
   });
 
+  it('is not left without a route where each node takes the other for the one that had it before', () => {
+    const { fabric, a, b, tapA } = twins();
+    const answering = new Map<SimNode, number>();
+    for (const node of [a, b]) node.onProbe = (ifindex, probe) => { if (ifindex === answering.get(node)) answerProbe(fabric, node, ifindex, probe); };
+    const tapB = fabric.addPort(b, 'tap1');
+    answering.set(b, tapB);
+    fabric.frame(b, tapB, rarp);
+    fabric.removePort(a, tapA);
+    fabric.run(700);
+    assert.equal(fabric.best(), 'hv-2');
+    const again = fabric.addPort(a, 'tap1');
+    answering.set(a, again);
+    for (let i = 0; i < 20; i++) {
+      fabric.frame(i % 2 === 0 ? a : b, i % 2 === 0 ? again : tapB, i % 4 < 2 ? garp : rarp);
+      fabric.run(150);
+    }
+    fabric.run(30_000);
+    const announcing = [a, b].filter((node) => node.speaker.world.peers.get('tor')?.adjOut.sent.has(`${vm4}/32` as never));
+    assert.deepEqual([announcing.length, fabric.best() !== undefined], [1, true]);
+  });
+
+  it('is claimed by the other when the one that stood by its claim is gone, also while it is held', () => {
+    const { fabric, a, b, tapA, tapB } = twins('until-cleared');
+    for (const [node, tap] of [[a, tapA], [b, tapB]] as const) node.onProbe = (ifindex, probe) => { if (ifindex === tap) answerProbe(fabric, node, ifindex, probe); };
+    fabric.frame(b, tapB, garp);
+    fabric.run(10_000);
+    assert.deepEqual([fabric.best(), state(b)], ['hv-1', 'held']);
+    fabric.removePort(a, tapA);
+    fabric.run(5000);
+    assert.deepEqual([fabric.best(), state(b)], ['hv-2', 'held']);
+    assert.equal(handoverOf(b)?.hold?.standsIn, true);
+  });
+
   it('is shown, warned of and explained, and the hold ends by itself', () => {
     const { fabric, a, b, tapA, tapB } = twins();
     a.onProbe = (ifindex, probe) => { if (ifindex === tapA) answerProbe(fabric, a, ifindex, probe); };
