@@ -83,7 +83,9 @@ export type ParsedMemory = { readonly memory: Memory } | { readonly problem: str
 export function rememberAddress(
   h: Handover, now: Now, { port, step, final }: { readonly port?: { readonly name: string; readonly mac?: Mac } | undefined; readonly step?: number | undefined; readonly final: boolean },
 ): RememberedAddress | undefined {
-  const state = h.state === 'manual' || h.state === 'leaving' ? h.state : h.state === 'elevated' || h.state === 'normal' ? 'claimed' : 'none';
+  // A hold ends with the process; what it told the routers is what is remembered.
+  const told = h.state === 'held' ? h.hold?.level : h.state;
+  const state = told === 'manual' || told === 'leaving' ? told : told === 'elevated' || told === 'normal' ? 'claimed' : 'none';
   if (state === 'none' && (h.highestSeen === 0 || (now.wallTrusted && h.highestSeen < clockSequence(now)))) return undefined;
   const wall = (monotonicMs: number): number => Math.round(now.wallMs - (now.monotonicMs - monotonicMs));
   return {

@@ -44,6 +44,11 @@ describe('what a life leaves to the next', () => {
     assert.equal(memory.refused, 0);
   });
 
+  it('is of a held address what the routers were told', () => {
+    const held = (level?: 'elevated' | 'leaving'): RememberedAddress => remembered({ ...claim, state: 'held', highestSeen: clockSequence(now) + 5, hold: { why: 'flap', seen: 1, ...(level === undefined ? {} : { level }) } });
+    assert.deepEqual([held('elevated').state, held('leaving').state, held().state], ['claimed', 'leaving', 'none']);
+  });
+
   it('is nothing for an address whose sequence the clock gives back', () => {
     assert.equal(rememberAddress({ ...claim, state: 'withdrawn' }, now, { final: false }), undefined);
     assert.equal(rememberAddress({ ...claim, state: 'withdrawn', highestSeen: clockSequence(now) + 5 }, now, { final: false })?.state, 'none');
