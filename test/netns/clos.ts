@@ -54,13 +54,15 @@ export interface ClosOptions {
   readonly profile: 'ladder' | 'prepend' | 'sequence';
   /** Namespace names begin with it. */
   readonly prefix: string;
+  /** Where routers map the steps of the ladder; default: on every session. */
+  readonly mapping?: 'everywhere' | 'towards nodes';
 }
 
 /** How long a claim stays on its step, s; above the hold time, since graceful restart is off here. */
 export const elevatedForSeconds = 10;
 
 /** bgpd of one router. With `ladder`, the steps mean LOCAL_PREF 200…207 and leaving 50, on every session. */
-function frrConfig(router: RouterName, ladder: boolean): string {
+function frrConfig(router: RouterName, ladder: boolean, mapping: ClosOptions['mapping']): string {
   const neighbors = cables.flatMap((cable) => cable.ends.flatMap(({ place }, i) => {
     if (place !== router) return [];
     const far = (1 - i) as 0 | 1;
@@ -69,9 +71,9 @@ function frrConfig(router: RouterName, ladder: boolean): string {
   }));
   const levels = [...Array.from({ length: 8 }, (_, step) => 200 + step), 50];
   const family = (name: string): string => `
- address-family ${name} unicast${neighbors.map(({ address }) => `
+ address-family ${name} unicast${neighbors.map(({ address, passive }) => `
   neighbor ${address} activate
-  neighbor ${address} send-community both${ladder ? `
+  neighbor ${address} send-community both${ladder && (passive || mapping !== 'towards nodes') ? `
   neighbor ${address} route-map ladder-in in` : ''}`).join('')}
  exit-address-family`;
   return `frr version 8.4
@@ -137,17 +139,19 @@ export class Clos {
   readonly watches: Readonly<Record<RouterName, RouteWatch>>;
   readonly #folder: string;
   readonly #profile: ClosOptions['profile'];
+  readonly #mapping: ClosOptions['mapping'];
 
-  private constructor(topology: Topology, folder: string, profile: ClosOptions['profile']) {
+  private constructor(topology: Topology, folder: string, { profile, mapping }: ClosOptions) {
     this.topology = topology;
     this.stage = new Stage(topology);
     this.watches = Object.fromEntries(routerNames.map((name) => [name, new RouteWatch(topology.namespaces, name)])) as Record<RouterName, RouteWatch>;
     this.#folder = folder;
     this.#profile = profile;
+    this.#mapping = mapping;
   }
 
-  static async start({ profile, prefix }: ClosOptions): Promise<Clos> {
-    const namespaces = new Namespaces(prefix);
+  static async start(options: ClosOptions): Promise<Clos> {
+    const namespaces = new Namespaces(options.prefix);
     const topology: Topology = { mode: 'l3', namespaces, vms: [demoVm(1)], tors: [...routerNames] };
     const folder = makeFolder();
     try {
@@ -158,7 +162,7 @@ export class Clos {
       for (const node of nodeNames) await buildNode(topology, node);
       for (const cable of cables) await layCable(namespaces, cable);
       for (const vm of topology.vms) await buildVm(namespaces, vm);
-      const clos = new Clos(topology, folder, profile);
+      const clos = new Clos(topology, folder, options);
       await Promise.all(routerNames.map((router) => clos.#startRouter(router)));
       await clos.stage.start('a', { client: false });
       for (const node of nodeNames) await clos.startNode(node);
@@ -185,7 +189,7 @@ export class Clos {
     const folder = join(this.#folder, router);
     mkdirSync(folder);
     const plan = { namespace: router, routerId: '', asn: asns[router], peering: { type: 'ebgp' as const }, neighbors: [] };
-    await new FrrTor(this.topology.namespaces, plan, folder, frrConfig(router, this.#profile === 'ladder')).start();
+    await new FrrTor(this.topology.namespaces, plan, folder, frrConfig(router, this.#profile === 'ladder', this.#mapping)).start();
   }
 
   configOf(node: NodeName): string {
