@@ -19,6 +19,8 @@ export interface Neighbor {
   readonly md5?: string;
   readonly ttlSecurity: boolean;
   readonly multihop?: number;
+  /** Default: see {@link familiesOf}. */
+  readonly families?: readonly Family[];
 }
 
 /** A router that a test can ask, whatever program it is. */
@@ -70,7 +72,7 @@ protocol bgp n${i} {
 }
 
 function gobgpConfig(neighbors: readonly Neighbor[]): string {
-  const blocks = neighbors.map(({ address, localAddress, asn, passive, md5, ttlSecurity, multihop }) => `
+  const blocks = neighbors.map(({ address, localAddress, asn, passive, md5, ttlSecurity, multihop, families: own }) => `
 [[neighbors]]
   [neighbors.config]
     neighbor-address = "${address}"
@@ -89,7 +91,7 @@ function gobgpConfig(neighbors: readonly Neighbor[]): string {
     ttl-min = 255` : ''}${multihop === undefined ? '' : `
   [neighbors.ebgp-multihop.config]
     enabled = true
-    multihop-ttl = ${multihop}`}${familiesOf('gobgp', address).map((family) => `
+    multihop-ttl = ${multihop}`}${(own ?? familiesOf('gobgp', address)).map((family) => `
   [[neighbors.afi-safis]]
     [neighbors.afi-safis.config]
       afi-safi-name = "${family}"`).join('')}

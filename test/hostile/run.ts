@@ -1,0 +1,51 @@
+// `npm run hostile`: the hostile peer against every speaker that is installed, both kinds of session; `--speakers landfall,bird`,
+// `--modes ebgp`, `--only TEXT`, `--write` (docs/conformance.md). Needs root. Exit status 1 when landfall fails a case.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { findProgram, killAll, stopAll } from '../../src/demo/processes.ts';
+import type { Mode } from './case.ts';
+import { casesOf } from './cases.ts';
+import { describe, judge, type Observed } from './judge.ts';
+import { runOnSpeaker } from './ring.ts';
+import { programsOf, type SpeakerKind } from './speakers.ts';
+import { conformanceTables, type Outcome } from './tables.ts';
+
+const { values } = parseArgs({
+  options: {
+    speakers: { type: 'string', default: 'landfall,bird,frr,gobgp' }, modes: { type: 'string', default: 'ibgp,ebgp' }, only: { type: 'string' },
+    write: { type: 'boolean', default: false }, json: { type: 'string' },
+  },
+});
+
+process.on('exit', killAll);
+const outcomes: Outcome[] = [];
+for (const speaker of values.speakers.split(',') as SpeakerKind[]) {
+  const missing = programsOf[speaker].filter((program) => findProgram(program) === undefined);
+  if (missing.length > 0) {
+    process.stdout.write(`${speaker}: skipped, needs ${missing.join(', ')}\n`);
+    continue;
+  }
+  for (const mode of values.modes.split(',') as Mode[]) {
+    const cases = casesOf(mode).filter(({ name }) => values.only === undefined || name.includes(values.only));
+    let wrong = 0;
+    const startedAt = Date.now();
+    await runOnSpeaker(speaker, mode, cases, (one, seen: Observed) => {
+      const failure = judge(one, seen);
+      outcomes.push({ speaker, mode, name: one.name, rfc: one.rfc, why: one.why, ok: failure === undefined, did: describe(seen) });
+      if (failure === undefined) return;
+      wrong += 1;
+      process.stdout.write(`  ${speaker} ${mode}: ${one.name} (RFC ${one.rfc}: ${one.why}): ${failure}\n`);
+    });
+    const share = ((1 - wrong / cases.length) * 100).toFixed(1);
+    process.stdout.write(`${speaker} ${mode}: ${cases.length - wrong} of ${cases.length} (${share} %), ${((Date.now() - startedAt) / 1000).toFixed(0)} s\n`);
+  }
+}
+await stopAll();
+if (values.json !== undefined) writeFileSync(values.json, JSON.stringify(outcomes));
+if (values.write) {
+  const file = fileURLToPath(new URL('../../docs/conformance.md', import.meta.url));
+  const [head] = readFileSync(file, 'utf8').split('<!-- tables -->');
+  writeFileSync(file, `${head}<!-- tables -->\n\n${conformanceTables(outcomes)}`);
+}
+process.exitCode = outcomes.some(({ speaker, ok }) => speaker === 'landfall' && !ok) ? 1 : 0;
