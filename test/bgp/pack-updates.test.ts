@@ -31,6 +31,55 @@ function prefix(text: string): Prefix {
 const announce = (text: string, attributes: RouteAttributes): RouteChange => ({ type: 'announce', route: { prefix: prefix(text), attributes } });
 const withdraw = (text: string): RouteChange => ({ type: 'withdraw', prefix: prefix(text) });
 
+describe('IPv4 routes with an IPv6 next hop (RFC 8950)', () => {
+  const agreed: PackOptions = { ...ebgp, context: { ...ebgp.context, extendedNextHop: true } };
+  const unnumbered: RouteAttributes = { ...v4, nextHop: ip('fe80::17') };
+
+  it('go out where that was agreed on, a link-local next hop in both places', () => {
+    const updates = packUpdates([announce('203.0.113.11/32', unnumbered)], agreed);
+    const { mpReach } = (updates[0] as UpdateMessage).attributes;
+    assert.deepEqual([mpReach?.afi, mpReach?.safi, mpReach?.nextHop, mpReach?.linkLocalNextHop, mpReach?.nlri], [1, 1, 'fe80::17', 'fe80::17', ['203.0.113.11/32']]);
+    const [change] = received(updates, agreed);
+    assert.deepEqual(change?.type === 'announce' ? change.route.attributes.nextHop : change, 'fe80::17');
+  });
+
+  it('are withdrawn where it was not', () => {
+    assert.deepEqual(received(packUpdates([announce('203.0.113.11/32', unnumbered)], ebgp), ebgp), [withdraw('203.0.113.11/32')]);
+  });
+
+  it('that come unasked are withdrawals, and the session goes on', () => {
+    const bytes = encodeMessage(packUpdates([announce('203.0.113.11/32', unnumbered)], agreed)[0] as UpdateMessage, agreed.context);
+    assert.deepEqual(routesOf(decodeMessage(bytes, ebgp.context) as UpdateMessage), [withdraw('203.0.113.11/32')]);
+  });
+});
+
+describe('several routes for a prefix (RFC 7911)', () => {
+  it('keep their identifiers both ways, IPv4 and IPv6', () => {
+    const context = { ...ibgp.context, addPath: families };
+    const update: UpdateMessage = {
+      type: 'UPDATE', withdrawn: [prefix('203.0.113.9/32')], withdrawnPathIds: [4], nlri: [prefix('203.0.113.11/32'), prefix('203.0.113.11/32')], pathIds: [1, 0xffffffff],
+      attributes: {
+        origin: 'IGP', asPath: [], nextHop: ip('192.0.2.1'), localPref: 1,
+        mpReach: { afi: 2, safi: 1, nextHop: ip('2001:db8::1'), nlri: [prefix('2001:db8::5/128')], pathIds: [7] },
+        mpUnreach: { afi: 2, safi: 1, withdrawn: [prefix('2001:db8::6/128')], pathIds: [8] },
+      },
+    };
+    const decoded = decodeMessage(encodeMessage(update, context), context) as UpdateMessage;
+    assert.deepEqual(decoded, update);
+    assert.deepEqual(routesOf(decoded).map((change) => [change.type, change.pathId]), [['withdraw', 4], ['withdraw', 8], ['announce', 1], ['announce', 0xffffffff], ['announce', 7]]);
+  });
+});
+
+describe('OTC (RFC 9234)', () => {
+  it('is put on what goes to a customer, a peer or a client of a route server, and nowhere else', () => {
+    const otc = (role: PackOptions['role'], options = ebgp): number | undefined =>
+      (packUpdates([announce('203.0.113.11/32', v4)], role === undefined ? options : { ...options, role })[0] as UpdateMessage).attributes.onlyToCustomer;
+    assert.deepEqual((['provider', 'peer', 'rs'] as const).map((role) => otc(role)), [65010, 65010, 65010]);
+    assert.deepEqual((['customer', 'rs-client', undefined] as const).map((role) => otc(role)), [undefined, undefined, undefined]);
+    assert.equal(otc('provider', ibgp), undefined);
+  });
+});
+
 /** What the peer ends up with after reading the messages. */
 function received(updates: readonly UpdateMessage[], { context }: PackOptions): RouteChange[] {
   return updates.flatMap((update) => {

@@ -5,6 +5,32 @@ import { Bench, bytesOf, keepalive, local, open } from './session-bench.ts';
 const endOfRib: Message = { type: 'UPDATE', withdrawn: [], attributes: {}, nlri: [] };
 const refused: Message = { type: 'NOTIFICATION', code: 2, subcode: 2, data: new Uint8Array(0) };
 
+describe('the Send Hold Timer (RFC 9687)', () => {
+  it('runs while the kernel holds back what we wrote, anew whenever some of it goes out', () => {
+    const bench = new Bench({ sendHoldSeconds: 20, holdSeconds: 0 });
+    const connection = bench.establish();
+    assert.equal(bench.due, undefined);
+    bench.give({ type: 'written', connection, unsent: true });
+    assert.equal(bench.due, 20);
+    assert.deepEqual(bench.after(15), []);
+    bench.give({ type: 'written', connection, unsent: true });
+    assert.deepEqual(bench.after(19), []);
+    assert.deepEqual(bench.after(1), ['Established→Idle', '1 NOTIFICATION 8/0', 'close 1', 'down']);
+    assert.match(bench.state.lastError?.text ?? '', /^Send Hold Timer Expired \(8\/0\): the peer took nothing of what we sent for 20 s$/);
+  });
+
+  it('stops when all is out, and is 8 minutes or twice the Hold Time by default', () => {
+    for (const [holdSeconds, expected] of [[0, 480], [9, 480], [1000, 2000]] as const) {
+      const bench = new Bench({ holdSeconds });
+      const connection = bench.establish(open({ holdTimeSeconds: holdSeconds }));
+      bench.give({ type: 'written', connection, unsent: true });
+      assert.equal(((bench.state.first.sendHoldAtMs ?? 0) - bench.nowMs) / 1000, expected);
+      bench.give({ type: 'written', connection, unsent: false });
+      assert.equal(bench.state.first.sendHoldAtMs, undefined);
+    }
+  });
+});
+
 describe('the Hold Timer', () => {
   it('is four minutes while an OPEN is awaited', () => {
     const bench = new Bench();

@@ -98,7 +98,7 @@ export function runOnCore(one: Case, facts: Facts): Observed {
   if (one.hangUp !== undefined) core.lose();
   else if (one.stage === 'connected' && one.expect.some(({ type }) => type === 'up')) core.hear(keepalive);
   if (one.hangUp === undefined && core.established) for (const bytes of goodUpdates(facts, '4:9')) core.hear(bytes);
-  const names: RouteName[] = (['4', '6'] as const).flatMap((family) => [1, 2, 3, 5, 9].map((n): RouteName => `${family}:${n}` as RouteName));
+  const names: RouteName[] = (['4', '6'] as const).flatMap((family) => [1, 2, 3, 5, 9].map((n): RouteName => `${family}:${n}`));
   return {
     established: core.established, closed: core.closed, table: 'adj-rib-in',
     routes: new Set(names.filter((name) => core.table.has(prefixOf(name, facts.slot) as Prefix))),

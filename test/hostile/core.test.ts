@@ -13,7 +13,10 @@ describe('a hostile peer', () => {
       const names = casesOf(mode).map(({ name }) => name);
       assert.deepEqual(names.filter((name, i) => names.indexOf(name) !== i), []);
     }
-    for (const { name, rfc, why } of cases) assert.ok(/\d/.test(rfc) || rfc.startsWith('draft-'), name), assert.ok(why !== '', name);
+    for (const { name, rfc, why } of cases) {
+      assert.ok(/\d/.test(rfc) || rfc.startsWith('draft-'), name);
+      assert.ok(why !== '', name);
+    }
   });
 
   for (const mode of ['ibgp', 'ebgp'] as const satisfies Mode[]) {

@@ -72,7 +72,7 @@ async function playBatch(kind: SpeakerKind, mode: Mode, batch: readonly Case[]):
   }
 }
 
-const names: readonly RouteName[] = (['4', '6'] as const).flatMap((family) => [1, 2, 3, 5, 9].map((n) => `${family}:${n}` as RouteName));
+const names: readonly RouteName[] = (['4', '6'] as const).flatMap((family) => [1, 2, 3, 5, 9].map((n): RouteName => `${family}:${n}`));
 
 function observedOf({ slot, established, closed, notification }: PeerSaw, prefixes: ReadonlySet<string>, table: Observed['table']): Observed {
   return {

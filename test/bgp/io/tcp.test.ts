@@ -13,6 +13,7 @@ const userTimeoutMs = 400;
 /** What happens on one connection, in order, and the connection. */
 class Line {
   readonly events: string[] = [];
+  readonly unsent: boolean[] = [];
   connection: Connection | undefined;
   #wake: (() => void)[] = [];
 
@@ -20,6 +21,7 @@ class Line {
     connected: ({ localAddress }: { localAddress: string }) => this.#add(`connected ${localAddress}`),
     data: (bytes: Uint8Array) => this.#add(`data ${Buffer.from(bytes).toString()}`),
     closed: (error?: string) => this.#add(`closed ${error ?? ''}`.trim()),
+    written: (unsent: boolean) => void this.unsent.push(unsent),
   };
 
   #add(event: string): void {
@@ -269,6 +271,21 @@ describe('a connection', () => {
     assert.ok(octets > 8 * 1024 * 1024 && octets < 32 * 1024 * 1024, `${octets} octets, with what the kernel took`);
     line.connection?.write(chunk);
     assert.equal(line.events.length, 2);
+  });
+
+  it('says that the kernel holds octets back, and when it has them all', async () => {
+    let held: net.Socket | undefined;
+    const port = await nodeServer((socket) => { held = socket.pause(); });
+    const line = call({ address: ip('127.0.0.1'), port });
+    await line.until(/^connected/);
+    line.connection?.write(new Uint8Array(1024));
+    assert.deepEqual(line.unsent, [], 'the kernel takes a little at once');
+    line.connection?.write(new Uint8Array(7 * 1024 * 1024));
+    assert.deepEqual(line.unsent, [true]);
+    while (held === undefined) await new Promise((resolve) => setTimeout(resolve, 5));
+    held.resume();
+    while (line.unsent.at(-1) === true) await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.equal(line.unsent.at(-1), false);
   });
 
   it('knows what the peer has not acknowledged', async () => {
