@@ -1,5 +1,6 @@
 import { admit } from '../../identity/admit.ts';
 import { holdersOf, learnedOwner } from '../../identity/bindings.ts';
+import { routePairOf } from '../../identity/from-routes.ts';
 import { portFor } from '../../bridge/locate.ts';
 import { hostPrefix, type IpAddress } from '../../net/ip.ts';
 import { addressKey } from '../../routes/loc-rib.ts';
@@ -28,10 +29,12 @@ export function collectWhy(world: World, vrf: string, address: IpAddress): WhyIt
   const free = check('exclude', excluded === undefined, excluded ?? 'not excluded');
   const holders = holdersOf(world.bindings, vrf, address);
   const learned = learnedOwner(world.bindings, vrf, address);
-  const mac = h?.endpoint?.mac ?? holders[0]?.mac ?? learned?.mac;
-  const bound = check('binding', holders.length > 0 || learned !== undefined || (world.config.identity.mode === 'learn' ? undefined : false),
+  const told = routePairOf(world.bindings.routes, vrf, address);
+  const mac = h?.endpoint?.mac ?? holders[0]?.mac ?? learned?.mac ?? told?.mac;
+  const bound = check('binding', holders.length > 0 || learned !== undefined || told !== undefined || (world.config.identity.mode === 'learn' ? undefined : false),
     holders.length > 0 ? `bound to ${holders.map((b) => `${printable(b.vm)} (${b.mac})`).join(', ')}`
       : learned !== undefined ? `learned for ${learned.mac} in VLAN ${learned.vlan}`
+      : told !== undefined ? `the route of node ${told.node} gives it to ${told.mac}`
       : world.config.identity.mode === 'learn' ? 'not bound; the first MAC that announces it is learned' : 'no binding, and identity.mode is strict');
   const place = mac === undefined ? undefined : portFor(world.bridges, world.watches, mac, undefined);
   check('port', h?.endpoint !== undefined ? isPortAlive(world, h.endpoint.ifindex) : place === undefined ? undefined : place.role === 'local',

@@ -40,6 +40,11 @@ describe('config: defaults', () => {
     });
   });
 
+  it('only iBGP peers are a source of bindings, unless told otherwise', () => {
+    const bgp = '{asn: 65010, peers: [{name: a, address: 192.0.2.1, asn: 65010, families: [ipv4-unicast]}, {name: b, address: 192.0.2.2, asn: 65001, families: [ipv4-unicast], routes: {profile: window}}, {name: c, address: 192.0.2.3, asn: 65001, families: [ipv4-unicast], routes: {profile: window}, bindings: learn}]}';
+    assert.deepEqual(valid(fileOf({ bgp, migration: '{elevatedFor: 120s}' })).bgp.peers.map((peer) => peer.bindings), ['learn', 'none', 'learn']);
+  });
+
   it('strict is the default mode', () => assert.equal(valid(fileOf({ identity: '{}' })).identity.mode, 'strict'));
 
   it('written out, they give the same configuration', () => {

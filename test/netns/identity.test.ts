@@ -24,7 +24,7 @@ async function movedAfter(lab: Lab, vm: Vm, node: NodeName, from: number): Promi
   const watch = lab.watches[0];
   return waitFor(`the routes to ${vm.name} to lead to node ${node}`, 10_000, () => {
     const at = [vm.ipv4, vm.ipv6].map((address) => watch?.firstVia(hostPrefix(address), torPort(node), from)?.at);
-    return at.every((one) => one !== undefined) ? Math.max(...(at as number[])) - from : undefined;
+    return at.every((one) => one !== undefined) ? Math.max(...(at)) - from : undefined;
   }, 5);
 }
 
