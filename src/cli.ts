@@ -103,6 +103,11 @@ verb(program, 'replay <file>', 'a capture (or a folder of run --record) through 
   .option('--port <name>', 'where frames come in of which the file does not say it (default: the first of watch[0].ports.local)')
   .option('--expect <file>', 'fail unless the output is as in this file')
   .action(does(async (options, own: { port?: string; expect?: string }, file) => (await import('./commands/replay.ts')).replay(options, own, file as string)));
+const debug = verb(program, 'debug', 'for bug reports');
+verb(debug, 'bundle', 'one archive with all that the daemon and the host know, secrets removed')
+  .option('--out <file>', 'where it goes (- is standard output)')
+  .option('--recording <folder>', 'of run --record, where the daemon that recorded is gone')
+  .action(does(async (options, own: { out?: string; recording?: string }) => (await import('./commands/debug.ts')).debugBundle(options, own)));
 verb(program, 'demo', 'a VM moves between two nodes under a TCP connection, with a router in between')
   .addOption(new Option('--vm <kind>', 'what moves: programs in a namespace, or a real VM').choices(['namespace', 'qemu']))
   .addOption(new Option('--vms <n>', 'VMs that move together').argParser(count))

@@ -482,7 +482,7 @@ class Daemon {
         }
         const { received = 0, dropped = 0 } = this.capture?.statistics() ?? {};
         return answer(world, request, {
-          version: packageJson.version, routerIdFrom: this.routerIdFrom, capture: { received, dropped }, warnings: [...this.warnings],
+          version: packageJson.version, routerIdFrom: this.routerIdFrom, capture: { received, dropped }, warnings: [...this.warnings], ...(this.recorder === undefined ? {} : { recording: this.recorder.folder }),
         });
       },
       subscribe: (listener) => {

@@ -21,6 +21,8 @@ export interface ProcessFacts {
   readonly routerIdFrom: string;
   readonly capture: { readonly received: number; readonly dropped: number };
   readonly warnings: readonly string[];
+  /** The folder of a recording that is on. */
+  readonly recording?: string;
 }
 
 type ReadRequest = Exclude<ApiRequest, { verb: 'announce' | 'withdraw' | 'auto' | 'clear' }>;
@@ -95,6 +97,7 @@ function collectStatus(world: World, facts: ProcessFacts): StatusItem {
       },
     }),
     capture: { frames: facts.capture.received, dropped: facts.capture.dropped },
+    ...(facts.recording === undefined ? {} : { recording: facts.recording }),
     warnings: [...facts.warnings, ...watchWarnings(world), ...speakerWarnings(world), ...fabricWarnings(world)],
   };
 }

@@ -19,6 +19,8 @@ export interface StatusItem {
   lastMigration?: { id: string; vm?: string; prefix: string; direction: 'in' | 'out'; startedAt: string; result: string };
   lastReload?: { at: string; successful: boolean };
   capture: { frames: number; dropped: number };
+  /** The folder into which the daemon records (`run --record`). */
+  recording?: string;
   /** Whole sentences, each with its cure where there is one. */
   warnings: string[];
 }
