@@ -246,7 +246,7 @@ const shape = {
   }).prefault({}).describe('What a restart remembers.'),
   process: z.strictObject({ scheduling: z.enum(['normal', 'fifo']).prefault('normal').describe('`fifo`: real-time priority; needs CAP_SYS_NICE.') }).prefault({}),
   telemetry: z.strictObject({
-    history: z.strictObject({ keep: whole(1, 100_000).prefault(1000).describe('Migrations kept in memory for `show migrations`.'), file: path.optional().describe('A file (JSON lines) that keeps them over restarts, such as `/var/lib/landfall/migrations.jsonl`.') }).prefault({}),
+    history: z.strictObject({ keep: whole(1, 100_000).prefault(1000).describe('Migrations kept in memory for `show migrations`.'), file: path.optional().describe('A file (JSON lines) that keeps them over restarts. Default: `migrations.jsonl` beside the state file, where that folder can be written to.') }).prefault({}),
   }).prefault({}),
   log: z.strictObject({
     level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).prefault('info'),

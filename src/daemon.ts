@@ -15,7 +15,7 @@ import { eventOf } from './events.ts';
 import { collectPrefixes } from './collect/prefixes.ts';
 import { formatHistoryLine, restoreHistory } from './history.ts';
 import { openGateKeeper, type GateKeeper } from './io/gate.ts';
-import { openHistory, readHistory, type HistoryFile } from './io/history-file.ts';
+import { historyBeside, openHistory, readHistory, type HistoryFile } from './io/history-file.ts';
 import { serveApi, type ApiServer } from './io/api-socket.ts';
 import { explainMissing } from './io/capabilities.ts';
 import { systemClock } from './io/clock.ts';
@@ -245,7 +245,8 @@ class Daemon {
 
   /** Takes up the migrations of earlier lives. Whatever is wrong with the file, the daemon runs. */
   private openHistoryFile(): void {
-    const { keep, file } = this.config.telemetry.history;
+    const { keep, file: configured } = this.config.telemetry.history;
+    const file = configured ?? historyBeside(this.config.state?.file);
     if (file === undefined) return;
     const { world } = this.speaker;
     let lines: string[] = [];

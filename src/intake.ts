@@ -177,6 +177,9 @@ const reasons: Partial<Record<Verdict, string>> = {
   repeat: 'says nothing new',
   early: 'such a port can speak before its VM: while another claim stands only a RARP counts',
   conflict: 'the VM\'s own port is alive, or a rival claims an address that answers here',
+  gated: 'the policy gate of this port is shut: the claim waits for it',
+  flap: 'the address moved too often between nodes that both show life: it is held',
+  held: 'the address is held, and another node stands by its claim',
   table_full: 'no room for more addresses',
 };
 

@@ -1,11 +1,23 @@
-import { closeSync, fstatSync, mkdirSync, openSync, readSync } from 'node:fs';
+import { accessSync, closeSync, constants, fstatSync, mkdirSync, openSync, readSync } from 'node:fs';
 import { appendFile, rename, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
+import { defaultStateFile } from './state.ts';
 
 /** What is read of the file at a start, octets: its end. */
 const readLimit = 32 * 1024 * 1024;
 /** The file is written anew when it has this many times the lines that are kept. */
 const rewriteAt = 4;
+
+/** Where the history is unless the configuration says: beside the state file, if that folder can be written to. */
+export function historyBeside(stateFile: string | undefined): string | undefined {
+  const folder = dirname(stateFile ?? defaultStateFile);
+  try {
+    accessSync(folder, constants.W_OK | constants.X_OK);
+    return join(folder, 'migrations.jsonl');
+  } catch {
+    return undefined;
+  }
+}
 
 export interface HistoryFile {
   /** Puts a line down, when there is time. */

@@ -2,13 +2,18 @@ import assert from 'node:assert/strict';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openHistory, readHistory } from '../../../src/io/history-file.ts';
+import { historyBeside, openHistory, readHistory } from '../../../src/io/history-file.ts';
 
 describe('the history file', () => {
   let folder: string;
   beforeEach(() => { folder = mkdtempSync(join(tmpdir(), 'landfall-history-')); });
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
   const never = (error: Error): void => { throw error; };
+
+  it('is beside the state file, where that folder can be written to', () => {
+    assert.equal(historyBeside(join(folder, 'state.json')), join(folder, 'migrations.jsonl'));
+    assert.equal(historyBeside(join(folder, 'nowhere', 'state.json')), undefined);
+  });
 
   it('gets its lines in later turns of the loop, many in one write, in a folder that it makes', async () => {
     const path = join(folder, 'new', 'migrations.jsonl');
