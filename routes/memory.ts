@@ -37,8 +37,8 @@ export interface RememberedEndpoint extends Endpoint {
 export interface RememberedAddress {
   readonly vrf: string;
   readonly address: IpAddress;
-  /** `claimed`: elevated or normal. `none`: nothing was announced. */
-  readonly state: 'claimed' | 'leaving' | 'manual' | 'none';
+  /** `claimed`: elevated or normal. `held`: frozen, see `hold`. `none`: nothing was announced. */
+  readonly state: 'claimed' | 'leaving' | 'manual' | 'held' | 'none';
   readonly source: Source;
   /** Of the claim that stood, or stood last; 0: there was none. */
   readonly sequence: number;
@@ -50,6 +50,8 @@ export interface RememberedAddress {
   readonly claimedWallMs?: number;
   readonly endpoint?: RememberedEndpoint;
   readonly manual?: { readonly mode: 'announce' | 'withdraw'; readonly untilWallMs?: number };
+  /** `level` `elevated`: the one that stands by its claim. */
+  readonly hold?: { readonly why: 'flap' | 'conflict'; readonly level?: 'elevated'; readonly untilWallMs?: number };
 }
 
 export type RememberedPair = Pick<LearnedPair, 'vrf' | 'vlan' | 'mac' | 'address' | 'ifindex' | 'pinned'> & {
@@ -79,13 +81,19 @@ export type ParsedMemory = { readonly memory: Memory } | { readonly problem: str
 
 // ---- writing -----------------------------------------------------------------------------------------------------------
 
+/** What waits for its policy gate is told again, or asked for: only what the routers have of it is kept. */
+function stateOf({ state, hold }: Handover): RememberedAddress['state'] {
+  if (state === 'held' && hold?.why === 'gate') return hold.level === 'elevated' ? 'claimed' : hold.level === 'leaving' ? 'leaving' : 'none';
+  if (state === 'elevated' || state === 'normal') return 'claimed';
+  return state === 'withdrawn' ? 'none' : state;
+}
+
 /** The record of an address, or `undefined` where there is nothing that the clock alone would not give back. */
 export function rememberAddress(
   h: Handover, now: Now, { port, step, final }: { readonly port?: { readonly name: string; readonly mac?: Mac } | undefined; readonly step?: number | undefined; readonly final: boolean },
 ): RememberedAddress | undefined {
-  // A hold ends with the process; what it told the routers is what is remembered.
-  const told = h.state === 'held' ? h.hold?.level : h.state;
-  const state = told === 'manual' || told === 'leaving' ? told : told === 'elevated' || told === 'normal' ? 'claimed' : 'none';
+  const state = stateOf(h);
+  const frozen = state === 'held' ? h.hold : undefined;
   if (state === 'none' && (h.highestSeen === 0 || (now.wallTrusted && h.highestSeen < clockSequence(now)))) return undefined;
   const wall = (monotonicMs: number): number => Math.round(now.wallMs - (now.monotonicMs - monotonicMs));
   return {
@@ -95,6 +103,12 @@ export function rememberAddress(
     ...(Number.isFinite(h.claimedAtMs) ? { claimedWallMs: wall(h.claimedAtMs) } : {}),
     ...(h.endpoint === undefined || state === 'none' ? {} : {
       endpoint: { ...h.endpoint, port: port?.name ?? '', ...(port?.mac === undefined ? {} : { portMac: port.mac }) },
+    }),
+    ...(frozen === undefined || frozen.why === 'gate' ? {} : {
+      hold: {
+        why: frozen.why, ...(frozen.level === 'elevated' ? { level: frozen.level } : {}),
+        ...(frozen.untilMs === undefined ? {} : { untilWallMs: wall(frozen.untilMs) }),
+      },
     }),
     ...(h.manual === undefined ? {} : {
       manual: { mode: h.manual.mode, ...(h.manual.untilMs === undefined ? {} : { untilWallMs: wall(h.manual.untilMs) }) },
@@ -152,23 +166,31 @@ export function parseMemory(text: string): ParsedMemory {
 }
 
 const sources: readonly string[] = ['garp', 'rarp', 'na', 'arp', 'probe', 'uplink', 'remote-claim', 'port-gone', 'manual', 'none'] satisfies Source[];
-const states: readonly unknown[] = ['claimed', 'leaving', 'manual', 'none'] satisfies RememberedAddress['state'][];
+const states: readonly unknown[] = ['claimed', 'leaving', 'manual', 'held', 'none'] satisfies RememberedAddress['state'][];
 
 function readAddress(raw: unknown): RememberedAddress | undefined {
-  const { vrf, address: text, state, source, sequence, highestSeen, ceiling, step, claimedWallMs, endpoint: rawEndpoint, manual: rawManual } = object(raw) ?? {};
+  const { vrf, address: text, state, source, sequence, highestSeen, ceiling, step, claimedWallMs, endpoint: rawEndpoint, manual: rawManual, hold: rawHold } = object(raw) ?? {};
   const address = typeof text === 'string' ? parseIp(text) : undefined;
   if (!isName(vrf) || address === undefined || !isSequence(sequence) || !isSequence(highestSeen) || highestSeen < sequence) return undefined;
   const endpoint = rawEndpoint === undefined ? undefined : readEndpoint(rawEndpoint);
   const manual = rawManual === undefined ? undefined : readManual(rawManual);
+  const hold = rawHold === undefined ? undefined : readHold(rawHold);
   // A state that this version does not know, or that lacks what belongs to it, leaves the sequences.
-  const known = states.includes(state) && (state !== 'manual' || manual !== undefined) && (state !== 'claimed' || endpoint !== undefined);
+  const known = states.includes(state) && (state !== 'manual' || manual !== undefined) && (state !== 'held' || hold !== undefined) && (state !== 'claimed' || endpoint !== undefined);
   return {
     vrf, address, sequence, highestSeen, state: known ? (state as RememberedAddress['state']) : 'none',
     source: typeof source === 'string' && sources.includes(source) ? (source as Source) : 'none',
     ceiling: isSequence(ceiling) ? Math.max(ceiling, highestSeen) : highestSeen,
     ...(isWhole(step, 1, 255) ? { step } : {}),
     ...(isTime(claimedWallMs) ? { claimedWallMs } : {}), ...(endpoint === undefined ? {} : { endpoint }), ...(manual === undefined ? {} : { manual }),
+    ...(hold === undefined ? {} : { hold }),
   };
+}
+
+function readHold(raw: unknown): RememberedAddress['hold'] {
+  const { why, level, untilWallMs } = object(raw) ?? {};
+  if (why !== 'flap' && why !== 'conflict') return undefined;
+  return { why, ...(level === 'elevated' ? { level } : {}), ...(isTime(untilWallMs) ? { untilWallMs } : {}) };
 }
 
 function readEndpoint(raw: unknown): RememberedEndpoint | undefined {
@@ -236,6 +258,18 @@ export function recallManual(h: Handover, record: RememberedAddress, endpoint: E
   return {
     ...h, state: 'manual', source: 'manual', ...(endpoint === undefined ? {} : { endpoint }),
     manual: { mode, ...(untilWallMs === undefined ? {} : { untilMs: now.monotonicMs + Math.max(0, untilWallMs - now.wallMs) }) },
+  };
+}
+
+/** A freeze outlives the process: the one that stood by its claim does so again, the other goes on saying nothing. */
+export function recallHeld(h: Handover, record: RememberedAddress, endpoint: Endpoint | undefined, now: Now): Handover {
+  const { why, level, untilWallMs } = record.hold ?? { why: 'conflict' as const };
+  return {
+    ...h, state: 'held', source: record.source, ...(endpoint === undefined ? {} : { endpoint }),
+    hold: {
+      why, seen: h.highestSeen, ...(level === undefined ? {} : { level }),
+      ...(untilWallMs === undefined ? {} : { untilMs: now.monotonicMs + Math.max(0, untilWallMs - now.wallMs) }),
+    },
   };
 }
 

@@ -63,7 +63,7 @@ function isVerified(world: World, { ifindex, mac }: Endpoint): boolean {
 /** Whether the state file has to follow: not for a frame that says the same again. */
 function isRemembered(before: Handover, after: Handover): boolean {
   return after.state !== before.state || after.sequence !== before.sequence || after.highestSeen !== before.highestSeen
-    || after.manual !== before.manual || after.endpoint?.ifindex !== before.endpoint?.ifindex || after.endpoint?.mac !== before.endpoint?.mac;
+    || after.manual !== before.manual || after.hold !== before.hold || after.endpoint?.ifindex !== before.endpoint?.ifindex || after.endpoint?.mac !== before.endpoint?.mac;
 }
 
 /** The highest sequence that any peer shows now belongs to what was ever seen. */

@@ -19,6 +19,7 @@ import { handle, peersOf, showsNewer } from './handovers.ts';
 import { rebind } from './route-bindings.ts';
 import { keepAbove } from './ladder.ts';
 import { beginRefresh, confirmRoute, endRefresh } from './refresh.ts';
+import { hearAgain, isStale, keepStale, noteRestartTime } from './stale-routes.ts';
 import { insidePrefixes } from './watching.ts';
 import { note, type Peer, type World } from './world.ts';
 
@@ -43,6 +44,7 @@ export function stepPeer(world: World, peer: Peer, input: SessionInput): void {
         peer.resend = true;
         peer.endOfRibDue = true;
         listenFirst(world, peer);
+        noteRestartTime(peer);
         break;
       case 'down':
         sessionDown(world, peer);
@@ -81,6 +83,7 @@ function noteSession(world: World, peer: Peer, n: SessionNote): void {
  */
 function sessionDown(world: World, peer: Peer): void {
   const held = peer.adjIn.routes;
+  keepStale(world, peer);
   for (const received of held.values()) countMac(world, peer, received, -1);
   peer.adjIn = newAdjRibIn();
   peer.adjOut = newAdjRibOut();
@@ -91,13 +94,14 @@ function sessionDown(world: World, peer: Peer): void {
   for (const prefix of held.keys()) {
     const key = addressKey(peer.config.vrf, prefixAddress(prefix));
     rebind(world, peer.config.vrf, prefix);
-    if (!rivalVisible(world, peer.config.vrf, prefix)) world.rivals.delete(key);
+    if (!rivalVisible(world, peer.config.vrf, prefix) && !isStale(world, peer.config.vrf, key)) world.rivals.delete(key);
   }
 }
 
 /** An UPDATE of a peer: routes for VM addresses are kept as evidence; everything else is none of our business. */
 function receive(world: World, peer: Peer, update: UpdateMessage): void {
   hearEndOfRib(peer, update);
+  hearAgain(world, peer, update);
   if (world.config.bgp.receive === 'none') return;
   for (const change of routesOf(update)) {
     const prefix = change.type === 'announce' ? change.route.prefix : change.prefix;

@@ -8,7 +8,7 @@ import { printable } from '../net/printable.ts';
 import type { Endpoint } from '../routes/handover.ts';
 import { addressKey, findOrAdd, store } from '../routes/loc-rib.ts';
 import {
-  isFutureRecord, recallClaim, recallDoubt, recallManual, recallSequence, rememberAddress, rememberPair, serialiseMemory,
+  isFutureRecord, recallClaim, recallDoubt, recallHeld, recallManual, recallSequence, rememberAddress, rememberPair, serialiseMemory,
   type BootFacts, type Memory, type RememberedAddress,
 } from '../routes/memory.ts';
 import { rulesOf } from './intake.ts';
@@ -92,6 +92,9 @@ export function confirmMemory(world: World): void {
     const own = endpoint !== undefined && standing !== 'gone' ? endpointOf(world, endpoint) : undefined;
     if (record.state === 'manual') {
       store(world.locRib, key, h, recallManual(h, record, own, now));
+    } else if (record.state === 'held' && (record.hold?.level === undefined || (standing === 'same' && !isFutureRecord(record, now)))) {
+      store(world.locRib, key, h, recallHeld(h, record, own, now));
+      restart.unconfirmed.add(key);
     } else if (standing === 'same' && own !== undefined && !isFutureRecord(record, now)) {
       store(world.locRib, key, h, recallClaim(h, record, own, now, world.config.migration));
       if (record.step !== undefined) world.steps.set(key, Math.max(0, Math.min(record.step, world.preference.ladder.length - 1)));

@@ -29,6 +29,7 @@ import { flushRoutes, stepPeer } from './peering.ts';
 import { portGone, takeBridgeChange } from './ports.ts';
 import { searchIfDue } from './probing.ts';
 import { takeMemory } from './restore.ts';
+import { forgetStaleIfDue, staleDeadline } from './stale-routes.ts';
 import { watchesOf } from './watch.ts';
 import { livesHere } from './watching.ts';
 import { note, type Input, type Output, type Peer, type World } from './world.ts';
@@ -122,7 +123,7 @@ export class Speaker {
   /** When the next `tick` is needed, in monotonic milliseconds. */
   nextDeadline(): number {
     const { world } = this;
-    let next = Math.min(this.expireAtMs, restartDeadline(world));
+    let next = Math.min(this.expireAtMs, restartDeadline(world), staleDeadline(world));
     for (const at of [world.sessionDeadlines.next(), world.locRib.deadlines.next(), world.carrierDeadlines.next(), world.lookups.deadlines.next(), world.search.nextMs, nextGateDeadline(world)]) {
       if (at !== undefined && at < next) next = at;
     }
@@ -177,6 +178,7 @@ export class Speaker {
     runLookups(world);
     askDueGates(world);
     restartIfDue(world);
+    forgetStaleIfDue(world);
     const { deadlines, handovers } = world.locRib;
     for (let key = deadlines.takeDue(monotonicMs); key !== undefined; key = deadlines.takeDue(monotonicMs)) {
       const h = handovers.get(key);

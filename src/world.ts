@@ -81,6 +81,10 @@ export interface Peer {
   endOfRibDue: boolean;
   /** It is heard out before the claims of the life before are said again; see graceful-restart.ts. */
   listening?: { readonly families: ReadonlySet<Family>; readonly untilMs: number };
+  /** Graceful Restart of the peer: how long it may be away, 0 where it does not say. */
+  restartTimeSeconds?: number;
+  /** The claims of rivals that it showed when its session ended, and the families whose End-of-RIB is still to come; see stale-routes.ts. */
+  stale?: { readonly keys: ReadonlySet<AddressKey>; readonly families: Set<Family>; readonly untilMs: number };
   /** Families whose routes can't be sent for want of a next hop, said once. */
   readonly noNextHop: Set<string>;
   /** What this session has shown of its router and the fabric behind it. */

@@ -21,7 +21,7 @@ export interface NodeOptions {
   readonly rewrite?: (yaml: string) => string;
   /** Replaces `peering.password` on this side: the wrong key. */
   readonly password?: string;
-  /** Default: in the node's own folder. */
+  /** Default: in the node's own folder. `$NODE` in it becomes the node's letter. */
   readonly stateFile?: string;
   /** VLAN of the bindings; left out, any. */
   readonly vlan?: number;
@@ -67,7 +67,7 @@ ${peering.type === 'ibgp' ? '' : `migration: {elevatedFor: ${windowSeconds}s}
   mode: strict
   bindings:
 ${options.vms.map((vm) => `    - {vm: ${vm.name}, mac: "${vm.mac}", ${options.vlan === undefined ? '' : `vlan: ${options.vlan}, `}ips: [${vm.ipv4}, "${vm.ipv6}"]}`).join('\n')}
-state: {file: ${options.stateFile ?? join(folder, 'state.json')}}
+state: {file: ${options.stateFile?.replace('$NODE', node) ?? join(folder, 'state.json')}}
 log: {level: debug, format: json}
 api: {socket: ${join(folder, 'landfall.sock')}, mode: "0600"}
 ${(options.extra ?? '').replaceAll('{node}', node)}`;

@@ -194,6 +194,14 @@ for (const kind of ['frr', 'bird'] as const) {
       }
     });
 
+    it('a supervisor that takes no READY is told of once, and is no reason to end', async () => {
+      process.env['NOTIFY_SOCKET'] = '/nowhere/notify';
+      await restart('a', 'SIGTERM').finally(() => delete process.env['NOTIFY_SOCKET']);
+      const { stdout } = await lab.nodes.a.cli(['status', '-o', 'json']);
+      assert.equal(stdout.match(/does not take READY/g)?.length, 1, stdout);
+      await on('a');
+    });
+
     it('an override outlives the process', async () => {
       await lab.nodes.a.cli(['withdraw', lab.vm.ipv4]);
       await restart('a');

@@ -6,7 +6,7 @@ import type { Now } from '../../net/time.ts';
 import { clockSequence, futureAfterSeconds, highestSequence, nextSequence } from '../../routes/claim.ts';
 import { newHandover, type Handover, type HandoverOptions } from '../../routes/handover.ts';
 import {
-  ceilingLead, isFutureRecord, memoryVersion, parseMemory, recallClaim, recallManual, recallSequence, rememberAddress, rememberPair, serialiseMemory,
+  ceilingLead, isFutureRecord, memoryVersion, parseMemory, recallClaim, recallHeld, recallManual, recallSequence, rememberAddress, rememberPair, serialiseMemory,
   type Memory, type RememberedAddress, type RememberedPair,
 } from '../../routes/memory.ts';
 
@@ -34,12 +34,14 @@ describe('what a life leaves to the next', () => {
   it('comes back as it was written, one record per line', () => {
     const leaving = remembered({ ...claim, address: ip('2001:db8:100::11'), state: 'leaving' });
     const manual = remembered({ ...claim, address: ip('203.0.113.12'), state: 'manual', manual: { mode: 'withdraw', untilMs: 60_000 } });
+    const held = remembered({ ...claim, address: ip('203.0.113.14'), state: 'held', hold: { why: 'flap', level: 'elevated', untilMs: 60_000, seen: sequence } });
+    assert.deepEqual(held.hold, { why: 'flap', level: 'elevated', untilWallMs: now.wallMs + 10_000 });
     const step = rememberAddress(claim, now, { port, step: 3, final: false }) as RememberedAddress;
     const pair = rememberPair({ vrf: 'default', vlan: 0, mac, address: ip('203.0.113.13'), ifindex: 7, firstHeardMs: 10_000, lastHeardMs: 40_000, pinned: true }, now);
-    const text = write([step, leaving, manual], [pair]);
-    assert.equal(text.trimEnd().split('\n').length, 7);
+    const text = write([step, leaving, manual, held], [pair]);
+    assert.equal(text.trimEnd().split('\n').length, 8);
     const memory = read(text);
-    assert.deepEqual(memory.addresses, [step, leaving, manual]);
+    assert.deepEqual(memory.addresses, [step, leaving, manual, held]);
     assert.deepEqual(memory.learned, [pair]);
     assert.equal(memory.refused, 0);
   });
@@ -141,6 +143,17 @@ describe('a claim that comes back', () => {
     assert.equal(h.state, 'leaving');
     assert.equal(h.leaveAtMs, 3000);
     assert.deepEqual(h.probe, { sent: 0, atMs: 1000 });
+  });
+
+  it('stays frozen, as the one that stands or as the other', () => {
+    for (const hold of [{ why: 'flap', level: 'elevated', untilMs: 60_000, seen: 1 }, { why: 'conflict', seen: 1 }] as const) {
+      const record = remembered({ ...claim, state: 'held', hold });
+      const h = recallHeld(recallSequence(record, later), record, endpoint, later);
+      assert.equal(h.state, 'held');
+      assert.equal(h.hold?.level, 'level' in hold ? 'elevated' : undefined);
+      assert.equal(h.hold?.untilMs, 'untilMs' in hold ? 1000 + 10_000 - 5000 : undefined);
+    }
+    assert.equal(remembered({ ...claim, state: 'held', hold: { why: 'gate', level: 'elevated', seen: 1 } }).state, 'claimed');
   });
 
   it('stays under the operator\'s hand as long as was said', () => {

@@ -97,6 +97,12 @@ class Life {
     this.hear({ type: 'OPEN', version: 4, myAs: 65010, holdTimeSeconds: 0, bgpIdentifier: ip('192.0.2.254'), capabilities }, { type: 'KEEPALIVE' });
   }
 
+  /** The session ends without a word. */
+  lose(): void {
+    this.framer = new Framer();
+    this.give({ type: 'session', peer: 'tor', input: { type: 'closed', connection: this.connection, error: 'ECONNRESET' } });
+  }
+
   endOfRib(): void {
     this.hear(...families.map(endOfRib));
   }
@@ -329,5 +335,52 @@ describe('a second life', () => {
     life.connect();
     life.run(1500);
     assert.ok(life.sequence > sequence);
+  });
+});
+
+describe('a router that restarts', () => {
+  beforeEach(() => { passedMs = 0; });
+  const veth: Link = { ...tap, ifindex: 20, name: 'veth1', kind: 'veth', mac: parseMac('02:00:00:00:00:20') as Mac };
+
+  /** A rival's claim stands, the router goes away, and a pod that owns the VM's MAC comes up and speaks. */
+  const earlyPod = (): Life => {
+    const life = new Life(undefined, [bridge]);
+    life.run(1500);
+    life.connect();
+    life.rival(vm4, clockSequence(life.now()) - 50);
+    life.run(1000);
+    life.lose();
+    life.run(100);
+    life.bridge({ type: 'link', link: veth });
+    life.give({ type: 'frame', frame: { bytes: garpFrame(vmMac, vm4), ifindex: 20, capturedAtMs: life.now().monotonicMs } });
+    return life;
+  };
+
+  it('does not make a pod that speaks before its VM less early', () => {
+    const life = earlyPod();
+    assert.equal(life.state(), 'withdrawn');
+    life.run(3000);
+    life.connect();
+    life.rival(vm4, clockSequence(life.now()) - 50);
+    life.endOfRib();
+    life.run(1000);
+    assert.equal(life.state(), 'withdrawn');
+  });
+
+  it('and shows the rival no more: what was too early claims after its End-of-RIB', () => {
+    const life = earlyPod();
+    life.run(3000);
+    life.connect();
+    assert.equal(life.state(), 'withdrawn');
+    life.endOfRib();
+    assert.equal(life.state(), 'elevated');
+  });
+
+  it('and stays away longer than it said: its word is forgotten, and that is no evidence', () => {
+    const life = earlyPod();
+    life.run(121_000);
+    assert.equal(life.state(), 'withdrawn');
+    life.give({ type: 'frame', frame: { bytes: garpFrame(vmMac, vm4), ifindex: 20, capturedAtMs: life.now().monotonicMs } });
+    assert.equal(life.state(), 'elevated');
   });
 });

@@ -6,7 +6,15 @@ import { keepStateFile, readStateFile, setAside, type StateFile } from '../../..
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-describe('the state file', () => {
+async function until(holds: () => boolean): Promise<void> {
+  for (let tries = 0; !holds(); tries++) {
+    assert.ok(tries < 1500, 'it never came');
+    await pause(10);
+  }
+}
+
+describe('the state file', function () {
+  this.timeout(20_000);
   let folder: string;
   let path: string;
   beforeEach(() => {
@@ -26,7 +34,7 @@ describe('the state file', () => {
     const { file } = keep(function* () { writes += 1; for (let i = 0; i < 2000; i++) yield `${i}\n`; });
     for (let i = 0; i < 100; i++) file.changed();
     assert.equal(writes, 0);
-    await pause(200);
+    await until(() => existsSync(path));
     file.close();
     assert.equal(writes, 1);
     assert.equal(readFileSync(path, 'utf8').split('\n').length, 2001);
@@ -39,19 +47,18 @@ describe('the state file', () => {
     let generation = 0;
     const { file } = keep(function* () { const mine = generation; for (let i = 0; i < 3000; i++) yield `${mine}\n`; });
     const seen = new Set<string>();
-    for (generation = 1; generation < 8; generation++) {
+    await until(() => {
+      generation += 1;
       file.changed();
-      for (let look = 0; look < 12; look++) {
-        await pause(10);
-        if (!existsSync(path)) continue;
+      if (existsSync(path)) {
         const lines = readFileSync(path, 'utf8').trimEnd().split('\n');
         assert.equal(lines.length, 3000);
         assert.equal(new Set(lines).size, 1);
         seen.add(lines[0] as string);
       }
-    }
+      return seen.size > 2;
+    });
     file.close();
-    assert.ok(seen.size > 2, [...seen].join());
   });
 
   it('has the last word of a stop in good order, before it returns', async () => {
@@ -66,7 +73,7 @@ describe('the state file', () => {
   it('that can\'t be written is told of once', async () => {
     const { file, errors } = keep(() => ['x'], join(folder, 'not', 'there.json'));
     file.changed();
-    await pause(120);
+    await until(() => errors.length > 0);
     file.changed();
     await pause(120);
     file.saveFinal();
