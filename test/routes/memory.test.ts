@@ -46,8 +46,8 @@ describe('what a life leaves to the next', () => {
     assert.equal(memory.refused, 0);
   });
 
-  it('is of a held address what the routers were told', () => {
-    const held = (level?: 'elevated' | 'leaving'): RememberedAddress => remembered({ ...claim, state: 'held', highestSeen: clockSequence(now) + 5, hold: { why: 'flap', seen: 1, ...(level === undefined ? {} : { level }) } });
+  it('is of an address whose policy gate is shut what the routers were told', () => {
+    const held = (level?: 'elevated' | 'leaving'): RememberedAddress => remembered({ ...claim, state: 'held', highestSeen: clockSequence(now) + 5, hold: { why: 'gate', seen: 1, ...(level === undefined ? {} : { level }) } });
     assert.deepEqual([held('elevated').state, held('leaving').state, held().state], ['claimed', 'leaving', 'none']);
   });
 
