@@ -142,7 +142,7 @@ async function settle(scene: Scene, migration: Migration, machine: Machine): Pro
   if (migration.outcome === 'moved') {
     await attempt(waitFor(`node ${migration.from} to withdraw its routes`, 15_000, async () => (await scene.nodes[migration.from].prefixes()).every((item) => item.state === 'withdrawn'), 200));
   }
-  await sleep(Math.max(0, migration.zeroAt + around.afterMs + around.patienceMs - wallMs()));
+  await sleep(Math.max(0, migration.zeroAt + around.afterMs - wallMs()));
   if (!machine.alive()) problems.push(`QEMU on node ${machine.node} has ended: ${machine.tail()}`);
   if (migration.outcome !== 'moved') {
     problems.push(...scene.routes.events.filter((event) => event.at >= migration.startedAt).map((event) => `the router's route of ${event.prefix} changed though the VM never moved`));
@@ -163,10 +163,29 @@ async function silentStreams(scene: Scene, streams: readonly StreamReport[]): Pr
   return left.map((stream) => `${stream.name} is silent`);
 }
 
+/**
+ * What the probes saw in [from, to], once no more answers come: a guest under TCG on a busy machine answers out of its queue for seconds
+ * after a move, and what it answers late is not lost.
+ */
+async function allAnswered(scene: Scene, from: number, to: number): ReturnType<Visitor['samples']> {
+  const deadline = wallMs() + around.latestMs;
+  let samples = await scene.visitor.samples(from, to);
+  for (let before = -1, open = unanswered(samples); open > 0 && open !== before && wallMs() < deadline; open = unanswered(samples)) {
+    before = open;
+    await sleep(around.patienceMs);
+    samples = await scene.visitor.samples(from, to);
+  }
+  return samples;
+}
+
+function unanswered(samples: Awaited<ReturnType<Visitor['samples']>>): number {
+  return Object.values(samples).flat().filter(([, answeredAt]) => answeredAt === null).length;
+}
+
 async function gather(scene: Scene, migration: Migration, number: number, beganAt: number): Promise<VmMoveReport> {
   const { from, to, zeroAt } = migration;
-  const [samples, streams, incoming, outgoing] = await Promise.all([
-    scene.visitor.samples((migration.stoppedAt ?? zeroAt) - around.beforeMs, zeroAt + around.afterMs),
+  const samples = await allAnswered(scene, (migration.stoppedAt ?? zeroAt) - around.beforeMs, zeroAt + around.afterMs);
+  const [streams, incoming, outgoing] = await Promise.all([
     scene.visitor.streams(),
     scene.nodes[to].migrations(),
     scene.nodes[from].migrations(),
