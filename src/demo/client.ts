@@ -72,30 +72,44 @@ function openStream(name: string, address: string): void {
   });
 }
 
+/**
+ * Sockets of one UDP probe, used in turn: the kernel's limit for a socket's buffer holds some 270 small packets, and a VM that catches up
+ * answers more than that at once.
+ */
+const probeSockets = 8;
+
 function openUdpProbe(name: string, address: string, everyMs: number): void {
-  const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
+  const sockets = Array.from({ length: probeSockets }, () => createSocket(address.includes(':') ? 'udp6' : 'udp4'));
   const samples: ProbeSample[] = [];
   let sent = 0;
   let forgotten = 0;
   probes.set(name, samples);
-  socket.on('error', () => undefined); // unreachable for a moment: the probe counts as lost
-  socket.on('message', (bytes) => {
+  const onAnswer = (bytes: Buffer): void => {
     const sample = bytes.length === 8 ? samples[Number(bytes.readBigUInt64BE()) - forgotten] : undefined;
     if (sample !== undefined && sample[1] === null) sample[1] = wallMs();
-  });
-  socket.connect(7, address, () => {
+  };
+  const begin = (): void => {
     const start = performance.now();
     setInterval(() => {
       // Timers come late on a busy machine: catch up, but never with a burst that hides a gap.
       for (let burst = 0; burst < 3 && start + sent * everyMs <= performance.now(); burst++) {
         const packet = Buffer.alloc(8);
-        packet.writeBigUInt64BE(BigInt(sent++));
+        packet.writeBigUInt64BE(BigInt(sent));
         samples.push([wallMs(), null]);
-        socket.send(packet, () => undefined);
+        sockets[sent++ % probeSockets]?.send(packet, () => undefined);
       }
       if (samples.length > sampleLimit) forgotten += samples.splice(0, sampleLimit / 2).length;
     }, everyMs);
-  });
+  };
+  let connected = 0;
+  for (const socket of sockets) {
+    socket.on('error', () => undefined); // unreachable for a moment: the probe counts as lost
+    socket.on('message', onAnswer);
+    socket.connect(7, address, () => {
+      connected++;
+      if (connected === probeSockets) begin();
+    });
+  }
 }
 
 async function openIcmpProbe(name: string, address: string, everyMs: number): Promise<void> {
