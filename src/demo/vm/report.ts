@@ -42,8 +42,8 @@ export interface VmMoveFacts {
   readonly outgoing: readonly MigrationItem[];
 }
 
-/** How much before STOP and after RESUME belongs to a move; how long no answer to what was sent in it must come for the rest to count as lost; ms. */
-export const around = { beforeMs: 100, afterMs: 1000, patienceMs: 1500, latestMs: 10_000 } as const;
+/** How much before STOP and after RESUME belongs to a move, and how long answers are waited for at most, ms. */
+export const around = { beforeMs: 100, afterMs: 1000, latestMs: 15_000 } as const;
 
 /** Puts QEMU's events, the ports, the frames, landfall's account, the router's kernel and the client's probes on one timeline. */
 export function reportVmMove(facts: VmMoveFacts): VmMoveReport {

@@ -164,22 +164,18 @@ async function silentStreams(scene: Scene, streams: readonly StreamReport[]): Pr
 }
 
 /**
- * What the probes saw in [from, to], once no more answers come: a guest under TCG on a busy machine answers out of its queue for seconds
- * after a move, and what it answers late is not lost.
+ * What the probes saw in [from, to], once a later packet of each was answered: a guest under TCG on a busy machine answers out of its queue
+ * for seconds after a move, and what it answers late is not lost.
  */
 async function allAnswered(scene: Scene, from: number, to: number): ReturnType<Visitor['samples']> {
-  const deadline = wallMs() + around.latestMs;
-  let samples = await scene.visitor.samples(from, to);
-  for (let before = -1, open = unanswered(samples); open > 0 && open !== before && wallMs() < deadline; open = unanswered(samples)) {
-    before = open;
-    await sleep(around.patienceMs);
-    samples = await scene.visitor.samples(from, to);
-  }
-  return samples;
-}
-
-function unanswered(samples: Awaited<ReturnType<Visitor['samples']>>): number {
-  return Object.values(samples).flat().filter(([, answeredAt]) => answeredAt === null).length;
+  let samples: Awaited<ReturnType<Visitor['samples']>> = {};
+  await waitFor('the answer to a later packet', around.latestMs, async () => {
+    samples = await scene.visitor.samples(from, Number.MAX_SAFE_INTEGER);
+    return Object.values(samples).every((list) => list.some(([sentAt, answeredAt]) => sentAt > to && answeredAt !== null));
+  }, 100).catch((error: unknown) => {
+    if (isAborted()) throw error;
+  });
+  return Object.fromEntries(Object.entries(samples).map(([name, list]) => [name, list.filter(([sentAt]) => sentAt <= to)]));
 }
 
 async function gather(scene: Scene, migration: Migration, number: number, beganAt: number): Promise<VmMoveReport> {
