@@ -13,6 +13,8 @@ export interface DrivenSession extends Omit<SessionOptions, 'peer'> {
   readonly md5?: string;
   readonly ttlSecurity: boolean;
   readonly multihop?: number;
+  /** Of a link-local address. */
+  readonly interface?: string;
   /** We take connections, too. */
   readonly listen: boolean;
 }
@@ -85,7 +87,9 @@ class Driven {
     for (const output of outputs) {
       switch (output.type) {
         case 'dial':
-          this.#connections.set(output.connection, dial({ ...this.#security(), port: 179, sourceAddress: this.#options.localAddress }, {
+          this.#connections.set(output.connection, dial({
+            ...this.#security(), port: 179, sourceAddress: this.#options.localAddress, ...(this.#options.interface === undefined ? {} : { interface: this.#options.interface }),
+          }, {
             ...this.#events(output.connection), connected: ({ localAddress }) => this.step({ type: 'connected', connection: output.connection, localAddress }),
           }));
           break;

@@ -19,6 +19,8 @@ export interface Neighbor {
   readonly md5?: string;
   readonly ttlSecurity: boolean;
   readonly multihop?: number;
+  /** Where a link-local address is; IPv4 routes then have IPv6 next hops (RFC 8950). */
+  readonly interface?: string;
   /** Default: see {@link familiesOf}. */
   readonly families?: readonly Family[];
 }
@@ -39,8 +41,9 @@ export const routerAsn = 65001;
 const routerId = '192.0.2.1';
 
 function frrConfig(neighbors: readonly Neighbor[]): string {
-  const lines = neighbors.flatMap(({ address, localAddress, asn, passive, md5, ttlSecurity, multihop }) => [
-    `neighbor ${address} remote-as ${asn}`, `neighbor ${address} update-source ${localAddress}`, `neighbor ${address} timers connect 1`,
+  const lines = neighbors.flatMap(({ address, localAddress, asn, passive, md5, ttlSecurity, multihop, interface: link }) => [
+    `neighbor ${address} remote-as ${asn}`,
+    ...(link === undefined ? [`neighbor ${address} update-source ${localAddress}`] : [`neighbor ${address} interface ${link}`, `neighbor ${address} capability extended-nexthop`]), `neighbor ${address} timers connect 1`,
     ...(passive ? [`neighbor ${address} passive`] : []), ...(md5 === undefined ? [] : [`neighbor ${address} password ${md5}`]),
     ...(ttlSecurity ? [`neighbor ${address} ttl-security hops 1`] : []), ...(multihop === undefined ? [] : [`neighbor ${address} ebgp-multihop ${multihop}`]),
   ]);
@@ -56,16 +59,16 @@ ${lines.map((line) => ` ${line}\n`).join('')}${family('ipv4')}${family('ipv6')}!
 }
 
 function birdConfig(neighbors: readonly Neighbor[]): string {
-  const protocols = neighbors.map(({ address, localAddress, asn, passive, md5, ttlSecurity, multihop }, i) => `
+  const protocols = neighbors.map(({ address, localAddress, asn, passive, md5, ttlSecurity, multihop, interface: link }, i) => `
 protocol bgp n${i} {
   local ${localAddress} as ${routerAsn};
-  neighbor ${address} as ${asn};
+  neighbor ${address}${link === undefined ? '' : `%${link}`} as ${asn};
   ${multihop === undefined ? 'direct' : `multihop ${multihop}`};
   passive ${passive ? 'on' : 'off'};
   ttl security ${ttlSecurity ? 'on' : 'off'};
   hold time 9; keepalive time 3; connect delay time 1; connect retry time 2; error wait time 1, 2;${md5 === undefined ? '' : `
   password "${md5}";`}
-  ipv4 { import all; export none; };
+  ipv4 { import all; export none;${link === undefined ? '' : ' extended next hop on;'} };
   ipv6 { import all; export none; };
 }`);
   return `router id ${routerId};\nlog stderr all;\nprotocol device { }\n${protocols.join('\n')}\n`;
