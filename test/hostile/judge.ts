@@ -43,7 +43,7 @@ export function describe({ crashed, notification, closed, routes, established }:
   if (crashed === true) return 'crashed';
   if (notification !== undefined) {
     const { code, subcode, data } = notification;
-    return `NOTIFICATION ${code}/${subcode}${data === '' ? '' : ` data ${data.slice(0, 16)}`}${closed ? '' : ', connection left open'}`;
+    return `NOTIFICATION ${code}/${subcode}${code === 2 && subcode === 1 ? ` data ${data === '' ? 'none' : data}` : ''}${closed ? '' : ', connection left open'}`;
   }
   if (closed) return 'closed without a word';
   const has = [...routes].sort().join(' ');

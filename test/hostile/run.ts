@@ -1,5 +1,5 @@
 // `npm run hostile`: the hostile peer against every speaker that is installed, both kinds of session; `--speakers landfall,bird`,
-// `--modes ebgp`, `--only TEXT`, `--write` (docs/conformance.md). Needs root. Exit status 1 when landfall fails a case.
+// `--modes ebgp`, `--only TEXT`, `--json FILE`, `--write` (docs/conformance.md; `--with FILE` adds the outcomes of an earlier run). Needs root. Exit status 1 when landfall fails a case.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -14,12 +14,13 @@ import { conformanceTables, type Outcome } from './tables.ts';
 const { values } = parseArgs({
   options: {
     speakers: { type: 'string', default: 'landfall,bird,frr,gobgp' }, modes: { type: 'string', default: 'ibgp,ebgp' }, only: { type: 'string' },
-    write: { type: 'boolean', default: false }, json: { type: 'string' },
+    write: { type: 'boolean', default: false }, json: { type: 'string' }, with: { type: 'string' },
   },
 });
 
 process.on('exit', killAll);
 const outcomes: Outcome[] = [];
+const order: readonly SpeakerKind[] = ['landfall', 'bird', 'frr', 'gobgp'];
 for (const speaker of values.speakers.split(',') as SpeakerKind[]) {
   const missing = programsOf[speaker].filter((program) => findProgram(program) === undefined);
   if (missing.length > 0) {
@@ -44,8 +45,11 @@ for (const speaker of values.speakers.split(',') as SpeakerKind[]) {
 await stopAll();
 if (values.json !== undefined) writeFileSync(values.json, JSON.stringify(outcomes));
 if (values.write) {
+  const played = new Set(outcomes.map(({ speaker }) => speaker));
+  const before = values.with === undefined ? [] : (JSON.parse(readFileSync(values.with, 'utf8')) as Outcome[]).filter(({ speaker }) => !played.has(speaker));
+  const all = [...before, ...outcomes].sort((a, b) => order.indexOf(a.speaker) - order.indexOf(b.speaker));
   const file = fileURLToPath(new URL('../../docs/conformance.md', import.meta.url));
   const [head] = readFileSync(file, 'utf8').split('<!-- tables -->');
-  writeFileSync(file, `${head}<!-- tables -->\n\n${conformanceTables(outcomes)}`);
+  writeFileSync(file, `${head}<!-- tables -->\n\n${conformanceTables(all)}`);
 }
 process.exitCode = outcomes.some(({ speaker, ok }) => speaker === 'landfall' && !ok) ? 1 : 0;

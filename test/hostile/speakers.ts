@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { families } from '../../net/ip.ts';
 import type { Namespaces } from '../../src/demo/namespaces.ts';
@@ -31,9 +31,23 @@ export function createSpeaker(kind: SpeakerKind, namespaces: Namespaces, folder:
     table: 'loc-rib',
     start: () => router.start(),
     stop: () => router.stop('SIGKILL'),
-    lives: () => router.established().then(() => true, () => false),
+    lives: async () => await runsIn(namespaces, processOf[kind]) && await router.established().then(() => true, () => false),
     prefixes: () => router.prefixes(),
   };
+}
+
+const processOf: Record<RouterKind, string> = { frr: 'bgpd', bird: 'bird', gobgp: 'gobgpd' };
+
+/** Whether a program of this name runs in namespace `router`: its tools answer without it, too, and say that there are no routes. */
+async function runsIn(namespaces: Namespaces, program: string): Promise<boolean> {
+  const { stdout } = await run(['ip', 'netns', 'pids', namespaces.name('router')]);
+  return stdout.split('\n').filter((pid) => pid !== '').some((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === program;
+    } catch {
+      return false; // it has just ended
+    }
+  });
 }
 
 class LandfallSpeaker implements Speaker {
