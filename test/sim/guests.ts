@@ -1,5 +1,5 @@
 import { garpFrame, naFrame, rarpFrame } from '../../garp/wire/frames.ts';
-import { macToBytes, type Mac } from '../../net/mac.ts';
+import { macFromBytes, macToBytes, type Mac } from '../../net/mac.ts';
 import { addressKey } from '../../routes/loc-rib.ts';
 import type { Speaker } from '../../src/speaker.ts';
 import { answerTo } from './probe-answer.ts';
@@ -176,7 +176,7 @@ export class Guests {
   private addPort(node: Node, vm: Vm, before: boolean): number {
     const { stage } = this;
     const ifindex = node.nextIfindex++;
-    const link = { ifindex, name: `${stage.scenario.pods ? 'veth' : 'tap'}${ifindex}`, master: bridgeIfindex, kind: stage.scenario.pods ? 'veth' : 'tun', up: true, carrier: true };
+    const link = { ifindex, name: `${stage.scenario.pods ? 'veth' : 'tap'}${ifindex}`, mac: macFromBytes(Uint8Array.of(2, 1, node.id, 0, ifindex >> 8, ifindex)), master: bridgeIfindex, kind: stage.scenario.pods ? 'veth' : 'tun', up: true, carrier: true };
     node.links.set(ifindex, link);
     const { life } = node;
     stage.clock.later(stage.calm ? 0 : stage.random() * 3, () => {

@@ -68,7 +68,7 @@ function perform(step: Step, stage: Stage, guests: Guests): void {
     case 'bounce': return guests.bounce(pick(guests.all, step.vm), step.goneMs, step.announces);
     case 'shutdown': return guests.shutdown(pick(guests.all, step.vm));
     case 'boot': return guests.boot(pick(guests.all, step.vm), pick(stage.nodes, step.on), step.announces);
-    case 'kill': return kill(stage, pick(stage.nodes, step.node), step.downMs);
+    case 'kill': return kill(stage, pick(stage.nodes, step.node), step);
     case 'cut': return stage.cut(pick(stage.nodes, step.node), pick(stage.routers, step.router).name, step.forMs);
     case 'stall': {
       const line = pick(stage.nodes, step.node).lines.get(pick(stage.routers, step.router).name);
@@ -80,8 +80,8 @@ function perform(step: Step, stage: Stage, guests: Guests): void {
   }
 }
 
-function kill(stage: Stage, node: Node, downMs: number): void {
+function kill(stage: Stage, node: Node, { downMs, keeps }: { readonly downMs: number; readonly keeps: boolean }): void {
   if (node.speaker === undefined) return;
-  stage.kill(node);
+  stage.kill(node, keeps);
   stage.clock.later(downMs, () => { if (node.speaker === undefined) stage.start(node); });
 }

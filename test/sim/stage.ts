@@ -3,6 +3,8 @@ import type { Config } from '../../config/config.ts';
 import { ip, type IpAddress } from '../../net/ip.ts';
 import { macFromBytes, parseMac, type Mac } from '../../net/mac.ts';
 import type { Now } from '../../net/time.ts';
+import { parseMemory } from '../../routes/memory.ts';
+import { memoryText } from '../../src/restore.ts';
 import { Speaker } from '../../src/speaker.ts';
 import type { Input, Output } from '../../src/world.ts';
 import { seeded, VirtualClock } from './clock.ts';
@@ -45,6 +47,9 @@ export interface Node {
   deadlineMs: number;
   offsetMs: number;
   nextIfindex: number;
+  /** The state file, as it was written last. */
+  file?: string;
+  savePlanned: boolean;
   onProbe: (ifindex: number, bytes: Uint8Array) => void;
 }
 
@@ -75,6 +80,7 @@ export class Stage {
   /** Says what happens, for people. */
   log: ((line: string) => void) | undefined;
   private connections = 1;
+  private readonly saves: boolean;
   private inputs = 0;
   /** After each input that a speaker took. */
   after: (node: Node, outputs: readonly Output[]) => void = () => undefined;
@@ -82,6 +88,7 @@ export class Stage {
   constructor(scenario: Scenario, observer: RouterObserver) {
     this.scenario = scenario;
     this.random = seeded(scenario.seed);
+    this.saves = scenario.steps.some((step) => step.do === 'kill' && step.keeps);
     this.vms = Array.from({ length: scenario.vms }, (_, i) => vmOf(i));
     const ebgp = scenario.profile === 'ebgp';
     for (let i = 0; i < (scenario.routers === 'one' ? 1 : 2); i++) {
@@ -125,7 +132,7 @@ export class Stage {
     ];
     this.nodes.push({
       id: i, name: config.node.name, config, links: new Map(links.map((link) => [link.ifindex, link])), fdb: new Map(), life: 0, deadlineMs: Infinity,
-      offsetMs: scenario.offsetsMs[i] ?? 0, nextIfindex: 10, onProbe: () => undefined,
+      offsetMs: scenario.offsetsMs[i] ?? 0, nextIfindex: 10, savePlanned: false, onProbe: () => undefined,
       lines: new Map(routers.map((router): [string, Line] => [router.name, { router, heardAtMs: 0, up: { lastMs: 0 }, down: { lastMs: 0 }, stalledUntilMs: 0, refusedUntilMs: 0 }])),
     });
   }
@@ -143,13 +150,18 @@ export class Stage {
   start(node: Node): void {
     node.life += 1;
     node.speaker = new Speaker({ config: node.config, routerId: node.config.bgp.routerId as IpAddress, dryRun: false, random: this.random, newConnection: () => this.connections++ }, this.now(node));
+    const read = node.file === undefined ? undefined : parseMemory(node.file);
+    const memory = read !== undefined && 'memory' in read ? { memory: read.memory } : {};
+    this.give(node, { type: 'restored', ...memory, boot: { id: 'boot', uptimeSeconds: 1e6 } });
     this.give(node, { type: 'bridge', change: { type: 'resync', links: [...node.links.values()], fdb: [...node.fdb.values()], ownAddresses: [] } });
     this.give(node, { type: 'start' });
   }
 
-  /** kill -9: the kernel closes its connections. */
-  kill(node: Node): void {
+  /** kill -9: the kernel closes its connections. The state file stays as it was written last, or is lost. */
+  kill(node: Node, keeps: boolean): void {
     delete node.speaker;
+    node.savePlanned = false;
+    if (!keeps) delete node.file;
     node.deadlineMs = Infinity;
     for (const line of node.lines.values()) this.hangUp(node, line);
   }
@@ -164,7 +176,21 @@ export class Stage {
     this.perform(node, outputs);
     if (speaker.world.writing.size > 0) this.perform(node, speaker.dispatch({ type: 'written' }, this.now(node)));
     if (node.speaker === speaker) node.deadlineMs = speaker.nextDeadline();
+    this.save(node, outputs);
     this.after(node, outputs);
+  }
+
+  /** The state file is written a little after something changed. */
+  private save(node: Node, outputs: readonly Output[]): void {
+    const { speaker } = node;
+    if (!this.saves || node.savePlanned || speaker === undefined || !outputs.some((output) => output.type === 'note' && output.note.event === 'handover.transition')) return;
+    node.savePlanned = true;
+    this.clock.later(5 + this.random() * 100, () => {
+      if (node.speaker !== speaker) return;
+      node.savePlanned = false;
+      speaker.world.now = this.now(node);
+      node.file = [...memoryText(speaker.world, 'boot', false)].join('');
+    });
   }
 
   run(untilMs: number): void {
