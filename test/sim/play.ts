@@ -8,7 +8,7 @@ const openingMs = 3000;
 /** What was begun is over: the slowest steps take this long, in milliseconds. */
 const curtainMs = 5000;
 /** Long enough for the slowest probe, restart and retry to have had their turn, in milliseconds. */
-const restMs = 150_000;
+const restMs = 100_000;
 /** How often a VM says something ordinary at rest, in milliseconds. */
 const restLifeMs = 15_000;
 

@@ -118,7 +118,7 @@ export function scenarios(kind: Kind): fc.Arbitrary<Scenario> {
     doublePercent: fc.constantFrom(0, 0, 30),
     offsetsMs: fc.array(fc.integer({ min: -500, max: 500 }), { minLength: 4, maxLength: 4 }),
     graceful: fc.boolean(),
-    holdSeconds: fc.constantFrom(90, 90, 90, 9),
+    holdSeconds: fc.constantFrom(90, 90, 90, 90, 90, 90, 9),
     lifeMs: fc.constantFrom(0, 0, 1500, 8000),
     steps: steps[kind],
   });
