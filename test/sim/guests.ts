@@ -3,7 +3,8 @@ import { macFromBytes, macToBytes, type Mac } from '../../net/mac.ts';
 import { addressKey } from '../../routes/loc-rib.ts';
 import type { Speaker } from '../../src/speaker.ts';
 import { answerTo } from './probe-answer.ts';
-import { bridgeIfindex, strangerIfindex, strangerMac, uplinkIfindex, type Node, type Stage, type Vm } from './stage.ts';
+import { bridgeIfindex, strangerIfindex, strangerMac, uplinkIfindex, type Node, type Vm } from './node.ts';
+import type { Stage } from './stage.ts';
 import { ordinaryArp, ordinaryNs } from './ordinary.ts';
 
 /** Where a VM is, and whether its CPUs run. */

@@ -3,7 +3,7 @@ import { play } from './play.ts';
 import { scenarios, type Kind } from './scenario.ts';
 
 /** Few, and always the same: `npm run sim` plays many, and others. */
-const histories: Readonly<Record<Kind, number>> = { faulty: 300, clean: 120, window: 80 };
+const histories: Readonly<Record<Kind, number>> = { faulty: 200, clean: 80, window: 60 };
 
 describe('random histories', () => {
   for (const kind of ['faulty', 'clean', 'window'] as const) {

@@ -7,7 +7,8 @@ import type { AddressKey } from '../../routes/loc-rib.ts';
 import { isLeaving } from '../../routes/preference.ts';
 import type { Output } from '../../src/world.ts';
 import type { Guest, Guests } from './guests.ts';
-import type { Node, Stage, Vm } from './stage.ts';
+import type { Node, Vm } from './node.ts';
+import type { Stage } from './stage.ts';
 import type { RouterCandidate, RouterObserver, ToyRouter } from './toy-router.ts';
 
 /** An invariant that did not hold, by its number in docs/handover.md. */

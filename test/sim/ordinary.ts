@@ -1,7 +1,7 @@
 import { garpFrame } from '../../garp/wire/frames.ts';
 import { ipToBytes } from '../../net/ip.ts';
 import { macToBytes } from '../../net/mac.ts';
-import type { Vm } from './stage.ts';
+import type { Vm } from './node.ts';
 
 /** An ARP request of the VM's for its gateway. */
 export function ordinaryArp(vm: Vm): Uint8Array {

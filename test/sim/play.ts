@@ -1,7 +1,8 @@
 import { Guests } from './guests.ts';
 import { Invariants } from './invariants.ts';
 import type { Scenario, Step } from './scenario.ts';
-import { Stage, type Node } from './stage.ts';
+import type { Node } from './node.ts';
+import { Stage } from './stage.ts';
 
 /** Sessions are up and the first VMs speak after this time, in milliseconds. */
 const openingMs = 3000;
