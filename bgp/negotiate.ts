@@ -15,7 +15,9 @@ const addPathBoth = 3;
 export function ownOpen(options: SessionOptions, first: boolean): OpenMessage {
   const { gracefulRestart } = options;
   const capabilities: Capability[] = options.families.map((family) => ({ type: 'multiprotocol', afi: afiOf(family), safi: safis.unicast }));
-  capabilities.push({ type: 'routeRefresh' }, { type: 'enhancedRouteRefresh' }, { type: 'extendedMessage' }, { type: 'fourOctetAs', asn: options.localAsn });
+  capabilities.push({ type: 'routeRefresh' }, { type: 'extendedMessage' }, { type: 'fourOctetAs', asn: options.localAsn });
+  // FRR answers no refresh of such a peer before its own End-of-RIB, which it sends only where graceful restart was agreed on.
+  if (gracefulRestart !== undefined) capabilities.push({ type: 'enhancedRouteRefresh' });
   if (options.role !== undefined) capabilities.push({ type: 'role', role: options.role });
   if (options.extendedNextHop === true) {
     capabilities.push({ type: 'extendedNextHop', families: [{ afi: afis.ipv4, safi: safis.unicast, nextHopAfi: afis.ipv6 }] });

@@ -21,8 +21,13 @@ describe('the OPEN that we send', () => {
   it('tells families, route refresh and the 4-octet ASN', () => {
     assert.deepEqual(ownOpen(options, true), {
       type: 'OPEN', version: 4, myAs: 65010, holdTimeSeconds: 9, bgpIdentifier: '192.0.2.17',
-      capabilities: [ipv4, ipv6, { type: 'routeRefresh' }, { type: 'enhancedRouteRefresh' }, { type: 'extendedMessage' }, as4(65010)],
+      capabilities: [ipv4, ipv6, { type: 'routeRefresh' }, { type: 'extendedMessage' }, as4(65010)],
     });
+  });
+
+  it('offers marked refreshes beside graceful restart alone', () => {
+    const message = ownOpen({ ...options, gracefulRestart: { restartTimeSeconds: 60, restarting: false, forwardingPreserved: true } }, true);
+    assert.ok(message.capabilities.some(({ type }) => type === 'enhancedRouteRefresh'));
   });
 
   it('says AS_TRANS for an ASN of more than two octets', () => {
