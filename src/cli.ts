@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import packageJson from '#package' with { type: 'json' };
 import type { CompletionTree } from './commands/completion.ts';
+import type { TorConfigOptions } from './commands/tor-config.ts';
 import type { DemoOptions } from './demo/main.ts';
 import { CommandError, defaultConfigFile, defaultSocket, status, type GlobalOptions } from './commands/global.ts';
 import { outputFormats, type OutputFormat } from './views/output.ts';
@@ -108,6 +109,13 @@ verb(debug, 'bundle', 'one archive with all that the daemon and the host know, s
   .option('--out <file>', 'where it goes (- is standard output)')
   .option('--recording <folder>', 'of run --record, where the daemon that recorded is gone')
   .action(does(async (options, own: { out?: string; recording?: string }) => (await import('./commands/debug.ts')).debugBundle(options, own)));
+verb(program, 'tor-config <peer>', 'the router\'s side of a peering, from the configuration file')
+  .addOption(new Option('--os <os>', 'the router\'s language').choices(['frr', 'bird', 'gobgp', 'openbgpd', 'eos', 'nxos', 'junos', 'sonic']).makeOptionMandatory())
+  .addOption(new Option('--role <role>', 'tor: it peers with nodes; spine: behind ToRs; node: a router program on the node that owns the session').choices(['tor', 'spine', 'node']))
+  .option('--asn <asn>', 'the router\'s own AS (default: that of the peer)')
+  .option('--neighbor <address[@asn]>', 'a node of the ToR, a ToR of the spine; may be repeated (default: this node)', repeated)
+  .option('--fabric <address@asn>', 'a session of the ToR towards the fabric; may be repeated', repeated)
+  .action(does(async (options, own: TorConfigOptions, peer) => (await import('./commands/tor-config.ts')).torConfig(options, peer as string, own)));
 verb(program, 'demo', 'a VM moves between two nodes under a TCP connection, with a router in between')
   .addOption(new Option('--vm <kind>', 'what moves: programs in a namespace, or a real VM').choices(['namespace', 'qemu']))
   .addOption(new Option('--vms <n>', 'VMs that move together').argParser(count))
@@ -124,6 +132,10 @@ verb(program, 'demo', 'a VM moves between two nodes under a TCP connection, with
   .action(does(async (_options, own: DemoOptions) => (await import('./demo/main.ts')).runDemo(own)));
 verb(program, 'completion <shell>', 'shell completion for bash, zsh or fish')
   .action(does(async (_options, _own, shell) => (await import('./commands/completion.ts')).completion(shell as string, completionTree(program, ''))));
+
+function repeated(value: string, before: readonly string[] | undefined): string[] {
+  return [...(before ?? []), value];
+}
 
 function verb(parent: Command, nameAndArguments: string, summary: string): Command {
   return parent.command(nameAndArguments).description(summary);
