@@ -8,13 +8,13 @@ import type { Peering, Tor, TorKind } from './tor.ts';
 import { planTor } from './tor.ts';
 import type { Topology } from './topology.ts';
 
-/** A router of `kind`, not started yet; its files go to a folder of its own below `folder`. */
-export function createTor(kind: TorKind, topology: Topology, index: number, peering: Peering, folder: string): Tor {
+/** A router of `kind`, not started yet; its files go to a folder of its own below `folder`. `config`: other than the usual (FRR and BIRD). */
+export function createTor(kind: TorKind, topology: Topology, index: number, peering: Peering, folder: string, config?: string): Tor {
   const plan = planTor(topology, index, peering);
   const own = join(folder, `${plan.namespace}-${kind}`);
   mkdirSync(own, { recursive: true });
-  if (kind === 'frr') return new FrrTor(topology.namespaces, plan, own);
-  if (kind === 'bird') return new BirdTor(topology.namespaces, plan, own);
+  if (kind === 'frr') return new FrrTor(topology.namespaces, plan, own, config);
+  if (kind === 'bird') return new BirdTor(topology.namespaces, plan, own, config);
   return new EmbeddedTor(topology.namespaces, plan, own);
 }
 

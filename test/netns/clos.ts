@@ -41,6 +41,16 @@ const cables: readonly Cable[] = [
   { number: 4, ends: [{ place: 'tor2', device: 'n0' }, { place: nodeNamespace('b'), device: 'rt0' }] },
 ];
 
+/** The sessions of a router: with whom. */
+export function neighborsOf(router: RouterName): { readonly address: string; readonly asn: number; readonly node: boolean }[] {
+  return cables.flatMap((cable) => cable.ends.flatMap(({ place }, i) => {
+    if (place !== router) return [];
+    const far = (1 - i) as 0 | 1;
+    const peer = cable.ends[far].place;
+    return [{ address: ipv4Of(cable, far), asn: peer in asns ? asns[peer as RouterName] : nodeAsn, node: !(peer in asns) }];
+  }));
+}
+
 const ipv4Of = (cable: Cable, end: 0 | 1): string => `192.0.2.${cable.number * 4 + 1 + end}`;
 const ipv6Of = (cable: Cable, end: 0 | 1): string => `2001:db8:0:${cable.number}::${1 + end}`;
 
@@ -56,6 +66,8 @@ export interface ClosOptions {
   readonly prefix: string;
   /** Where routers map the steps of the ladder; default: on every session. */
   readonly mapping?: 'everywhere' | 'towards nodes';
+  /** Another configuration of a router, from what the node's file says. */
+  readonly router?: (router: RouterName, nodeFile: string) => string;
 }
 
 /** How long a claim stays on its step, s; above the hold time, since graceful restart is off here. */
@@ -63,12 +75,7 @@ export const elevatedForSeconds = 10;
 
 /** bgpd of one router. With `ladder`, the steps mean LOCAL_PREF 200…207 and leaving 50, on every session. */
 function frrConfig(router: RouterName, ladder: boolean, mapping: ClosOptions['mapping']): string {
-  const neighbors = cables.flatMap((cable) => cable.ends.flatMap(({ place }, i) => {
-    if (place !== router) return [];
-    const far = (1 - i) as 0 | 1;
-    const peer = cable.ends[far].place;
-    return [{ address: ipv4Of(cable, far), asn: peer in asns ? asns[peer as RouterName] : nodeAsn, passive: !(peer in asns) }];
-  }));
+  const neighbors = neighborsOf(router).map(({ node, ...neighbor }) => ({ ...neighbor, passive: node }));
   const levels = [...Array.from({ length: 8 }, (_, step) => 200 + step), 50];
   const family = (name: string): string => `
  address-family ${name} unicast${neighbors.map(({ address, passive }) => `
@@ -140,14 +147,21 @@ export class Clos {
   readonly #folder: string;
   readonly #profile: ClosOptions['profile'];
   readonly #mapping: ClosOptions['mapping'];
+  readonly #router: ClosOptions['router'];
 
-  private constructor(topology: Topology, folder: string, { profile, mapping }: ClosOptions) {
+  private constructor(topology: Topology, folder: string, { profile, mapping, router }: ClosOptions) {
     this.topology = topology;
     this.stage = new Stage(topology);
     this.watches = Object.fromEntries(routerNames.map((name) => [name, new RouteWatch(topology.namespaces, name)])) as Record<RouterName, RouteWatch>;
     this.#folder = folder;
     this.#profile = profile;
     this.#mapping = mapping;
+    this.#router = router;
+  }
+
+  /** The configuration file of a node. */
+  static nodeFile(node: NodeName, folder: string, profile: ClosOptions['profile']): string {
+    return landfallConfig(node, folder, [demoVm(1)], profile);
   }
 
   static async start(options: ClosOptions): Promise<Clos> {
@@ -189,7 +203,8 @@ export class Clos {
     const folder = join(this.#folder, router);
     mkdirSync(folder);
     const plan = { namespace: router, routerId: '', asn: asns[router], peering: { type: 'ebgp' as const }, neighbors: [] };
-    await new FrrTor(this.topology.namespaces, plan, folder, frrConfig(router, this.#profile === 'ladder', this.#mapping)).start();
+    await new FrrTor(this.topology.namespaces, plan, folder,
+      this.#router?.(router, landfallConfig(router === 'tor2' ? 'b' : 'a', folder, this.topology.vms, this.#profile)) ?? frrConfig(router, this.#profile === 'ladder', this.#mapping)).start();
   }
 
   configOf(node: NodeName): string {

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import type { NodeName, Vm } from '../../src/demo/addresses.ts';
-import { hostPrefix, nodeNames } from '../../src/demo/addresses.ts';
+import { hostPrefix, linkOf, nodeNames } from '../../src/demo/addresses.ts';
 import { expectedSessions, findWrongPaths } from '../../src/demo/checks.ts';
 import { makeFolder } from '../../src/demo/folder.ts';
 import type { HypervisorCommand } from '../../src/demo/hypervisor.ts';
 import { RouteWatch } from '../../src/demo/kernel-routes.ts';
 import { removeLeftovers } from '../../src/demo/namespaces.ts';
-import { LandfallNode } from '../../src/demo/node.ts';
+import { LandfallNode, landfallConfig } from '../../src/demo/node.ts';
 import type { NodeOptions } from '../../src/demo/node.ts';
 import { killAll, sleep, stopAll, waitFor } from '../../src/demo/processes.ts';
 import { Script } from '../../src/demo/script.ts';
@@ -27,6 +27,8 @@ export interface LabOptions {
   /** VMs in the bindings that only frames speak for. */
   readonly paperVms?: readonly Vm[];
   readonly nodes?: Partial<Omit<NodeOptions, 'peering' | 'vms'>>;
+  /** Another configuration of the routers, from the file of node a and the addresses of both nodes. */
+  readonly router?: (kind: TorKind, nodeFile: string, nodes: readonly string[]) => string;
   /** The wrong key on node b. */
   readonly wrongPasswordOnB?: string;
   /** With the client and the programs in the first VM. */
@@ -50,7 +52,8 @@ export class Lab {
     const vms = [...topology.vms, ...(options.paperVms ?? [])];
     this.topology = topology;
     this.#folder = folder;
-    this.tors = options.tors.map((kind, i) => createTor(kind, topology, i, peering, folder));
+    this.tors = options.tors.map((kind, i) => createTor(kind, topology, i, peering, folder,
+      options.router?.(kind, landfallConfig(topology, 'a', folder, { ...options.nodes, peering, vms }), nodeNames.map((node) => linkOf(i, node).node.ipv4))));
     this.nodes = {
       a: new LandfallNode(topology, 'a', folder, { ...options.nodes, peering, vms }),
       b: new LandfallNode(topology, 'b', folder, { ...options.nodes, peering, vms, ...(options.wrongPasswordOnB === undefined ? {} : { password: options.wrongPasswordOnB }) }),
