@@ -19,6 +19,7 @@ for (const kind of kinds) {
   const numRuns = kinds.length === 1 ? histories : Math.round(histories * share[kind]);
   const property = fc.property(scenarios(kind), (scenario) => {
     played += 1;
+    if (played % 5000 === 0) console.error(`${played} histories, ${((performance.now() - started) / 1000).toFixed(0)} s`);
     play(scenario, { clean: kind !== 'faulty' });
   });
   const details = fc.check(property, { numRuns, seed, endOnFailure: false, ...(values.path === undefined ? {} : { path: values.path }) });
