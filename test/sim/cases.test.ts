@@ -13,10 +13,6 @@ const cases: readonly { readonly name: string; readonly clean?: true; readonly s
     scenario: { steps: [{ waitMs: 0, do: 'bounce', vm: 0, goneMs: 2500, announces: false }] },
   },
   {
-    name: 'a guest whose new port comes before its old one goes is asked there',
-    scenario: { steps: [{ waitMs: 0, do: 'bounce', vm: 0, goneMs: 0, announces: false }] },
-  },
-  {
     name: 'two nodes that both leave are never equal to a router',
     scenario: {
       nodes: 3, stretched: true, pods: true, slowMs: 2000, offsetsMs: [-4, 0, 0, 0],

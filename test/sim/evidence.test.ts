@@ -232,6 +232,20 @@ describe('a port', () => {
     assert.equal(fabric.best(vm4), 'hv-1');
   });
 
+  it('that comes shortly before the old one goes is asked for the VM, too', () => {
+    const fabric = new Fabric();
+    const node = fabric.addNode(1, undefined, { links: [tap] });
+    fabric.run(3000);
+    fabric.frame(node, 7, rarpFrame(vmMac));
+    fabric.run(10);
+    node.onProbe = (ifindex, frame) => { if (ifindex === 9) answerProbe(fabric, node, ifindex, frame); };
+    fabric.give(node, { type: 'bridge', change: { type: 'link', link: { ...tap, ifindex: 9 } } });
+    fabric.run(300);
+    fabric.give(node, { type: 'bridge', change: { type: 'linkGone', ifindex: 7 } });
+    fabric.run(5000);
+    assert.deepEqual([state(node), state(node, vm6)], ['elevated', 'elevated']);
+  });
+
   it('is found again with its bridge, deleted and made anew', () => {
     const fabric = new Fabric();
     const node = fabric.addNode(1, undefined, { links: [tap] });

@@ -121,7 +121,7 @@ export class Invariants implements RouterObserver {
   /** Who forges in the very moment in which the VM speaks elsewhere gets the same sequence; eBGP has no room for a second order. */
   private isTied(vm: Vm): boolean {
     return vm.addresses.some((address) => {
-      const standing = this.stage.nodes.map(({ name }) => this.handover(name, hostPrefix(address))).filter((h) => h?.state === 'elevated' || h?.state === 'normal');
+      const standing = this.stage.nodes.map(({ name }) => this.handover(name, hostPrefix(address))).filter((h) => (h?.state === 'elevated' || h?.state === 'normal') && h.source !== 'probe');
       return new Set(standing.map((h) => h?.sequence)).size < standing.length;
     });
   }
