@@ -16,7 +16,7 @@ export interface Config {
   /** Where what has to outlive the process is kept. Left out: in the daemon's default place, where that can be written to. */
   readonly state?: { readonly file: string };
   readonly process: { readonly scheduling: 'normal' | 'fifo' };
-  readonly telemetry: { readonly history: { readonly keep: number; readonly file?: string } };
+  readonly telemetry: TelemetryConfig;
   readonly log: { readonly level: LogLevel; readonly format: 'auto' | 'json' | 'text' };
   readonly api: { readonly socket: string; readonly mode: number; readonly group?: string };
 }
@@ -115,6 +115,14 @@ export interface MigrationConfig {
   readonly maxPerSecond: number;
   /** `holdMs` left out: until an operator clears it. */
   readonly flap: { readonly moves: number; readonly withinMs: number; readonly holdMs?: number };
+}
+
+export interface TelemetryConfig {
+  /** Where metrics and health are served; left out: nowhere. */
+  readonly listen?: { readonly address: IpAddress; readonly port: number };
+  readonly web: boolean;
+  readonly perPrefixMetrics: boolean;
+  readonly history: { readonly keep: number; readonly file?: string };
 }
 
 /** Asked before the first announcement of a port. All checks must say that it is open; without checks there is no gate. */

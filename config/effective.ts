@@ -86,7 +86,7 @@ export function makeConfig(draft: Draft, node: NodeFacts, fileBindings: readonly
     gate: { checks: draft.gate.checks.map((check) => compact(check) as GateCheck), timeoutMs: draft.gate.timeout, onTimeout: draft.gate.onTimeout },
     ...(draft.state.file === undefined ? {} : { state: { file: draft.state.file } }),
     process: draft.process,
-    telemetry: { ...draft.telemetry, history: compact(draft.telemetry.history) },
+    telemetry: compact({ ...draft.telemetry, listen: draft.telemetry.listen === 'off' ? undefined : draft.telemetry.listen, history: compact(draft.telemetry.history) }),
     log: draft.log,
     api: compact({ socket: draft.api.socket, mode: draft.api.mode, group: draft.api.group }),
   });

@@ -30,9 +30,6 @@ export const notYet: readonly NotYet[] = [
     off: { keys: { routes: { value: 'off' }, refreshNeighbors: { value: false } }, ignored: [] },
   },
   { path: 'kubernetes', feature: 'talking to Kubernetes', off: { keys: { enabled: { value: false } }, ignored: [] } },
-  { path: 'telemetry.listen', feature: 'the metrics endpoint' },
-  { path: 'telemetry.web', feature: 'the timeline page', off: { value: false } },
-  { path: 'telemetry.perPrefixMetrics', feature: 'a metric per prefix', off: { value: false } },
   { path: 'telemetry.bmp', feature: 'BMP', off: { empty: true } },
 ];
 

@@ -1,4 +1,5 @@
 import type { Config, PeerConfig, VlanRange, WatchConfig } from './config.ts';
+import { formatListenAddress } from './values.ts';
 
 /**
  * The effective configuration in the shape of the YAML: what `landfall show config` prints, and what `config check` takes back for
@@ -31,7 +32,7 @@ export function renderConfig(config: Config): Record<string, unknown> {
       bindings: identity.bindings.map(({ vm, mac, vlan, vrf, ips, port }) => prune({ vm, mac, vlan, vrf, ips, port })),
     },
     gate: { checks: config.gate.checks, timeout: durationText(config.gate.timeoutMs), onTimeout: config.gate.onTimeout },
-    process: config.process, telemetry: config.telemetry, log: config.log,
+    process: config.process, telemetry: { ...config.telemetry, listen: config.telemetry.listen === undefined ? 'off' : formatListenAddress(config.telemetry.listen) }, log: config.log,
     api: prune({ ...config.api, mode: config.api.mode.toString(8).padStart(4, '0') }),
   };
 }

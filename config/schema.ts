@@ -2,7 +2,7 @@ import * as z from 'zod';
 import type { IpAddress, Prefix } from '../net/ip.ts';
 import type { KeyTree } from './keys.ts';
 import {
-  type Parsed, checkAsn, checkCommunity, parseDuration, parseFileMode, parseHostAddress, parsePeerAddress, interfacePattern, parseAddress, parseNetwork, parseUnicastMac, parseVlans, quote,
+  type Parsed, checkAsn, checkCommunity, parseDuration, parseFileMode, parseHostAddress, parseListenAddress, parsePeerAddress, interfacePattern, parseAddress, parseNetwork, parseUnicastMac, parseVlans, quote,
 } from './values.ts';
 import { nearest } from './errors.ts';
 
@@ -246,6 +246,9 @@ const shape = {
   }).prefault({}).describe('What a restart remembers.'),
   process: z.strictObject({ scheduling: z.enum(['normal', 'fifo']).prefault('normal').describe('`fifo`: real-time priority; needs CAP_SYS_NICE.') }).prefault({}),
   telemetry: z.strictObject({
+    listen: parsed('address:port', parseListenAddress).prefault('127.0.0.1:17479').describe('Where `/metrics`, `/healthz` and `/readyz` are answered over HTTP, or `off`. Anyone who can reach it can read it.'),
+    web: z.boolean().prefault(false).describe('A page at `/` there: peers, prefixes and the timeline of each handover, read-only.'),
+    perPrefixMetrics: z.boolean().prefault(false).describe('One series for each prefix; it grows with the number of VMs.'),
     history: z.strictObject({ keep: whole(1, 100_000).prefault(1000).describe('Migrations kept in memory for `show migrations`.'), file: path.optional().describe('A file (JSON lines) that keeps them over restarts. Default: `migrations.jsonl` beside the state file, where that folder can be written to.') }).prefault({}),
   }).prefault({}),
   log: z.strictObject({

@@ -112,6 +112,28 @@ export function checkCommunity(text: string): string | undefined {
   return 'error' in parsed ? parsed.error : undefined;
 }
 
+/** An address and a port that this host listens on. */
+export interface ListenAddress {
+  readonly address: IpAddress;
+  readonly port: number;
+}
+
+/** `127.0.0.1:17479`, `[::1]:17479` or `off`. */
+export function parseListenAddress(text: string): Parsed<ListenAddress | 'off'> {
+  if (text === 'off') return { value: 'off' };
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
+  const address = match === null ? undefined : parseIp(match[1] ?? match[2] ?? '');
+  if (match === null || address === undefined || (match[1] !== undefined) !== address.includes(':')) {
+    return { error: `${quote(text)} is no address with a port, such as 127.0.0.1:17479 or "[::1]:17479", and not off` };
+  }
+  const port = Number(match[3]);
+  return port >= 1 && port <= 65535 ? { value: { address, port } } : { error: `ports are 1 to 65535, not ${port}` };
+}
+
+export function formatListenAddress({ address, port }: ListenAddress): string {
+  return `${address.includes(':') ? `[${address}]` : address}:${port}`;
+}
+
 /** "0660" → 0o660. */
 export function parseFileMode(text: string): Parsed<number> {
   if (!/^0?[0-7]{3}$/.test(text)) return { error: `${quote(text)} is no file mode, such as "0660"` };

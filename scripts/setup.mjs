@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Brings a fresh clone to the point where `npm run demo`, `npm test` and the others can run. Runs before anything is installed:
 // plain JavaScript, Node built-ins only. Each step is skipped when nothing that it depends on has changed.
-import { chmodSync, existsSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runCommand, stopCommands } from './setup/command.mjs';
@@ -67,6 +67,8 @@ const steps = {
       try {
         await step('build (tsc)', process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', fresh], { seconds: 300 });
         chmodSync(join(fresh, 'src/cli.js'), 0o755);
+        const commit = await runCommand('git', ['rev-parse', '--short=12', 'HEAD'], { cwd: root, seconds: 10 });
+        if (commit.ok) writeFileSync(join(fresh, 'src/commit.txt'), commit.output);
         if (existsSync(join(root, 'dist'))) renameSync(join(root, 'dist'), old);
         renameSync(fresh, join(root, 'dist'));
       } finally {

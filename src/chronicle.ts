@@ -181,18 +181,36 @@ export function chronicleReceived(world: World, key: AddressKey, peer: Peer, h: 
   }
   const rivalBefore = before?.kind === 'rival';
   if (after?.kind === 'own' && after.marks.sequence === h.sequence && before?.marks.sequence !== h.sequence) {
-    m.reflectedAtMs ??= now.monotonicMs;
+    noteReflected(world, m, name);
     addLine(m, now, 'reflected', `${name} now sends next hop ${nextHop} (this node)`, name);
   } else if (rivalBefore && after === undefined) {
-    m.reflectedAtMs ??= now.monotonicMs;
+    noteReflected(world, m, name);
     addLine(m, now, 'reflected', `${name} withdrew the rival's route: it prefers ours`, name);
   } else if (after?.kind === 'rival' && after.leaving && !(rivalBefore && before.leaving)) {
     addLine(m, now, 'source-demoted', `${after.marks.node} announces it as leaving at ${name}`, name);
   }
   if (!rivalBefore || after?.kind === 'rival') return;
+  if (!hasLine(m, 'source', name)) noteSeen(world, m, name, 'migration.sourceGone', 'sourceGoneSeconds');
   addLine(m, now, 'source', `${before.marks.node ?? 'the source'}'s route withdrawn at ${name}`, name);
   if (!peersOf(world, h.vrf).some((p) => p.adjIn.routes.get(hostPrefix(h.address))?.kind === 'rival')) {
     m.sourceGoneAtMs ??= now.monotonicMs;
     addLine(m, now, 'source-gone', `no peer shows ${before.marks.node ?? 'the source'}'s route any more`, name);
   }
+}
+
+/** Our route was seen to have won at a router: the first time counts. */
+function noteReflected(world: World, m: Migration, peer: string): void {
+  m.reflectedAtMs ??= world.now.monotonicMs;
+  if (!hasLine(m, 'reflected', peer)) noteSeen(world, m, peer, 'migration.reflected', 'reflectedSeconds');
+}
+
+function hasLine(m: Migration, event: TimelineLine['event'], peer: string): boolean {
+  return m.timeline.some((line) => line.event === event && line.peer === peer);
+}
+
+function noteSeen(world: World, m: Migration, peer: string, event: 'migration.reflected' | 'migration.sourceGone', field: string): void {
+  note(world, {
+    level: 'debug', room: 'routes', peer, event, publish: 'migration',
+    fields: { id: m.id, address: m.address, [field]: Math.round((world.now.monotonicMs - m.startMs) * 1000) / 1e6, ...(m.vm === undefined ? {} : { vm: m.vm }) },
+  });
 }

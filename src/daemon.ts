@@ -20,6 +20,7 @@ import { serveApi, type ApiServer } from './io/api-socket.ts';
 import { explainMissing } from './io/capabilities.ts';
 import { systemClock } from './io/clock.ts';
 import { listenSignals } from './io/signals.ts';
+import { openTelemetry, type Telemetry } from './io/telemetry.ts';
 import { openState, type State } from './io/state.ts';
 import { notifySupervisor, setScheduling } from './io/supervisor.ts';
 import { createLog, type Log } from './log.ts';
@@ -133,6 +134,7 @@ class Daemon {
   private readonly unrecorded = new Set<Migration>();
   private gateKeeper: GateKeeper | undefined;
   private history: HistoryFile | undefined;
+  private readonly telemetry: Telemetry;
 
   constructor(config: Config, options: DaemonOptions, log: Log) {
     this.config = config;
@@ -147,6 +149,10 @@ class Daemon {
       config, routerId, dryRun: options.dryRun, random: this.recorder === undefined ? Math.random : seededRandom(this.recorder.seed), newConnection: () => this.nextConnection++,
     }, now);
     this.speaker = this.recorder === undefined ? speaker : recorded(speaker, (line) => this.recorder?.write(line));
+    this.telemetry = openTelemetry({
+      world: () => this.speaker.world, now: () => this.clock.now(), version: packageJson.version, log,
+      dropped: () => this.capture?.statistics().dropped, warn: (text) => this.warn(text),
+    });
   }
 
   private openRecorder(header: Parameters<typeof openRecorder>[1]): Recorder | undefined {
@@ -199,6 +205,7 @@ class Daemon {
     this.api = await serveApi({
       path: this.options.socket ?? config.api.socket, mode: config.api.mode, ...(config.api.group === undefined ? {} : { group: config.api.group }), backend, log,
     });
+    await this.telemetry.serve();
     if (config.bgp.listen.enabled && !this.options.dryRun) this.listen();
     this.pump({ type: 'start' });
     this.feedSupervisor();
@@ -439,6 +446,7 @@ class Daemon {
       this.logs.set(owner, log);
     }
     log.write(note.level, note.event, note.fields, wallMs);
+    this.telemetry.note(note, wallMs);
     if (this.listeners.size === 0) return;
     const event = eventOf(note, timeText(wallMs));
     if (event !== undefined) for (const listener of this.listeners) listener(event);
@@ -548,6 +556,7 @@ class Daemon {
     for (const connection of this.connections.values()) connection.close();
     this.connections.clear();
     this.state?.close();
+    this.telemetry.close();
     await this.api?.close();
   }
 }

@@ -12,6 +12,7 @@ import { addressKey } from '../routes/loc-rib.ts';
 import { fingerprint, isReflection, rememberLocal } from './reflection.ts';
 import { handle } from './handovers.ts';
 import { countIgnored, type Refusal } from './ignored.ts';
+import { count } from './metrics/counts.ts';
 import { isTagged, sendProbe, wasAsked } from './probing.ts';
 import type { Watch } from './watch.ts';
 import { claimPort, livesHere, takesOver } from './watching.ts';
@@ -37,6 +38,7 @@ export function takeFrame(world: World, frame: CapturedFrame): void {
   const place = locate(world.bridges, world.watches, frame.ifindex, vlan);
   if (place === undefined) return;
   world.counters.frames += 1;
+  count(world.counters.framesHeard, place.bridge, parsed.kind);
   const watch = world.watches[place.watch] as Watch;
   // The capture sees what the bridge then drops: a VM behind an access port that tags itself into another VLAN is not in it.
   if (!letsIn(link, vlan)) {
@@ -166,7 +168,7 @@ function forEachAdmitted(world: World, heard: Heard, kind: Announcement['kind'],
     if (admission.learns) remember(world, heard, address);
     const verdict = claim(address);
     if (verdict === undefined || verdict === 'accepted') {
-      world.counters.framesByVerdict['accepted'] = (world.counters.framesByVerdict['accepted'] ?? 0) + 1;
+      count(world.counters.announcements, heard.place.bridge, heard.said.kind, 'accepted');
     } else {
       refuseHeard(world, heard, verdict, reasons[verdict] ?? verdict, address);
     }
@@ -225,8 +227,7 @@ function refuseHeard(world: World, heard: Heard, verdict: Verdict, reason: strin
 }
 
 function refuse(world: World, place: Place, refusal: Omit<Refusal, 'bridge' | 'port'>): void {
-  const counts = world.counters.framesByVerdict;
-  counts[refusal.verdict] = (counts[refusal.verdict] ?? 0) + 1;
+  count(world.counters.announcements, place.bridge, refusal.kind, refusal.verdict);
   const full: Refusal = { ...refusal, bridge: place.bridge, port: place.port.name };
   if (!countIgnored(world.ignored, world.now, full)) return;
   note(world, {

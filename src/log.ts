@@ -22,13 +22,14 @@ export type LogEvent =
   | 'hold.cleared' | 'hold.ended'
   | 'identity.learned' | 'identity.refused'
   | 'log.lost'
-  | 'migration.finished' | 'migration.started'
+  | 'migration.finished' | 'migration.reflected' | 'migration.sourceGone' | 'migration.started'
   | 'notification.received' | 'notification.sent'
   | 'override.cleared' | 'override.set'
   | 'port.added' | 'port.removed' | 'port.unlisted'
   | 'route.announced' | 'route.limited' | 'route.received' | 'route.refused' | 'route.withdrawn'
   | 'session.problem' | 'session.transition'
-  | 'state.failed' | 'state.recovered' | 'state.refused' | 'state.restored';
+  | 'state.failed' | 'state.recovered' | 'state.refused' | 'state.restored'
+  | 'telemetry.closed' | 'telemetry.failed' | 'telemetry.listening' | 'telemetry.refused';
 
 /** Same key, same meaning everywhere. Octets may be given as they are: they are written as hex. Never put a secret here. */
 export type LogFields = Readonly<Record<string, unknown>>;

@@ -74,7 +74,7 @@ export class Speaker {
       ignored: new Map(), portSince: new Map(), carrierDeadlines: new Deadlines(), gates: new Map(), rarpHeard: new Set(), asked: new Map(),
       lookups: { pending: new Map(), deadlines: new Deadlines() }, idle: new Map(), rivals: new Map(), steps: new Map(), rivalMacs: new Map(), recentLocal: new Map(), search: { asked: [], frames: 0, rounds: 0 }, discoveryEndsMs: Infinity,
       restart: { claims: [], unconfirmed: new Set(), endsMs: Infinity, sameBoot: false }, unsaved: false,
-      counters: { frames: 0, framesByVerdict: {}, unresolvedRoutes: 0, reflections: 0, futures: 0, unordered: 0 },
+      counters: { frames: 0, framesHeard: new Map(), announcements: new Map(), unresolvedRoutes: 0, reflections: 0, futures: 0, unordered: 0 },
       startedAt: now, now, dirty: new Set(), writing: new Set(), outputs: [],
     };
   }

@@ -20,6 +20,7 @@ import type { Family, IpAddress } from '../net/ip.ts';
 import type { Now } from '../net/time.ts';
 import type { Watch } from './watch.ts';
 import type { IgnoredLog } from './ignored.ts';
+import type { Counts } from './metrics/counts.ts';
 import type { Refreshes } from './refresh.ts';
 
 /** What comes from outside into the one deterministic object. */
@@ -176,7 +177,10 @@ export interface Restart {
 
 export interface Counters {
   frames: number;
-  framesByVerdict: Record<string, number>;
+  /** Bridge, kind. */
+  readonly framesHeard: Counts;
+  /** Bridge, kind, verdict: one for each address that a frame speaks of. */
+  readonly announcements: Counts;
   unresolvedRoutes: number;
   reflections: number;
   futures: number;

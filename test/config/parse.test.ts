@@ -34,7 +34,7 @@ describe('config: defaults', () => {
       identity: { mode: 'learn', onConflict: 'keep', learnedForMs: 86_400_000, learnedIdleForMs: 1_800_000, unverifiedPorts: 'allow', shared: [], bindings: [] },
       process: { scheduling: 'normal' },
       gate: { checks: [], timeoutMs: 500, onTimeout: 'closed' },
-      telemetry: { history: { keep: 1000 } },
+      telemetry: { listen: { address: '127.0.0.1', port: 17479 }, web: false, perPrefixMetrics: false, history: { keep: 1000 } },
       log: { level: 'info', format: 'auto' },
       api: { socket: '/run/landfall/landfall.sock', mode: 0o660 },
     });
@@ -56,7 +56,7 @@ describe('config: defaults', () => {
       migration: '{firstEvidence: auto, elevatedFor: 90s, debounce: 1500ms, withdrawOn: [uplink-announcement, remote-claim, port-gone], withdrawAfter: 2s, portGoneGrace: 2s, maxPerSecond: 100, flap: {moves: 5, within: 180s, hold: 60s}}',
       gate: '{checks: [], timeout: 500ms, onTimeout: closed}',
       identity: '{mode: learn, onConflict: keep, learnedFor: 24h, bindings: []}',
-      process: '{scheduling: normal}', telemetry: '{history: {keep: 1000}}', log: '{level: info, format: auto}',
+      process: '{scheduling: normal}', telemetry: '{listen: "127.0.0.1:17479", web: false, perPrefixMetrics: false, history: {keep: 1000}}', log: '{level: info, format: auto}',
       api: '{socket: /run/landfall/landfall.sock, mode: "0660"}', overrides: '[]',
     });
     assert.deepEqual(valid(written), config);
@@ -117,13 +117,15 @@ describe('config: every key arrives', () => {
     ['identity', { identity: '{mode: strict, onConflict: newest, learnedFor: 1h, learnedIdleFor: 5m, unverifiedPorts: refuse, shared: [203.0.113.100], bindings: [{vm: shop/web-1, mac: 52-54-0-AA-0-1, vlan: 0, ips: [203.0.113.11, "2001:db8:100::0011"], port: "tap1*"}]}' }, (c) => c.identity, { mode: 'strict', onConflict: 'newest', learnedForMs: 3_600_000, learnedIdleForMs: 300_000, unverifiedPorts: 'refuse', shared: ['203.0.113.100'], bindings: [{ vm: 'shop/web-1', mac: '52:54:00:aa:00:01', vlan: 0, vrf: 'default', ips: ['203.0.113.11', '2001:db8:100::11'], port: 'tap1*', origin: 'config' }] }],
     ['scheduling', { process: '{scheduling: fifo}' }, (c) => c.process.scheduling, 'fifo'],
     ['history', { telemetry: '{history: {keep: 5, file: /var/lib/landfall/migrations.jsonl}}' }, (c) => c.telemetry.history, { keep: 5, file: '/var/lib/landfall/migrations.jsonl' }],
+    ['telemetry', { telemetry: '{listen: "[::]:9100", web: true, perPrefixMetrics: true}' }, (c) => c.telemetry, { listen: { address: '::', port: 9100 }, web: true, perPrefixMetrics: true, history: { keep: 1000 } }],
+    ['telemetry off', { telemetry: '{listen: off}' }, (c) => c.telemetry, { web: false, perPrefixMetrics: false, history: { keep: 1000 } }],
     ['log', { log: '{level: trace, format: json}' }, (c) => c.log, { level: 'trace', format: 'json' }],
     ['api', { api: '{socket: /tmp/l.sock, mode: "0600", group: ops}' }, (c) => c.api, { socket: '/tmp/l.sock', mode: 0o600, group: 'ops' }],
   ];
   for (const [name, sections, pick, expected] of cases) it(name, () => assert.deepEqual(pick(valid(fileOf(sections))), expected));
 
   it('what asks for nothing is accepted of features that do not exist', () => {
-    const off = 'stragglers: {enabled: false, mode: auto, ceiling: 5s}\nkernel: {routes: off, refreshNeighbors: false}\nkubernetes: {enabled: false}\ntelemetry: {web: false, perPrefixMetrics: false, bmp: []}\n';
+    const off = 'stragglers: {enabled: false, mode: auto, ceiling: 5s}\nkernel: {routes: off, refreshNeighbors: false}\nkubernetes: {enabled: false}\ntelemetry: {bmp: []}\n';
     assert.deepEqual(valid(fileOf() + off), valid(fileOf()));
     assert.match(errorsOf(`${fileOf()}kubernetes: {enabled: false, tokn: x}\n`).join(), /talking to Kubernetes does not exist/);
   });
