@@ -122,9 +122,16 @@ function hops(message: Message): unknown {
   return { ...message, attributes: { ...message.attributes, asPath } };
 }
 
+/** Once more with all that can be agreed on. */
 function totalDecode(bytes: Uint8Array, codec: CodecContext): void {
+  totalDecodeIn(bytes, codec);
+  totalDecodeIn(bytes, { ...codec, families, addPath: families, extendedNextHop: true, peerAsn: 65001 });
+}
+
+function totalDecodeIn(bytes: Uint8Array, codec: CodecContext): void {
   try {
-    decodeMessage(bytes, codec);
+    const message = decodeMessage(bytes, codec);
+    if (message.type === 'UPDATE') routesOf(message);
   } catch (error) {
     if (!(error instanceof BgpError)) throw error;
     assert.ok(error.code >= 1 && error.code <= 7);
