@@ -1,0 +1,85 @@
+import { hostPrefix, type IpAddress, type Prefix } from '../net/ip.ts';
+import type { Mac } from '../net/mac.ts';
+
+/**
+ * One thing that the kernel is to have. All bear {@link ownProtocol}, so that what a dead speaker left is known as ours, and what somebody
+ * else made is never taken for ours.
+ */
+export type KernelEntry = HostRoute | Neighbour | Proxy;
+
+/** A /32 or /128 in the main table. */
+export interface HostRoute {
+  readonly type: 'route';
+  readonly prefix: Prefix;
+  readonly to: RouteTarget;
+}
+
+export type RouteTarget =
+  /** The VM is on this interface itself. */
+  | { readonly type: 'link'; readonly ifindex: number }
+  /** Towards a BGP next hop, which may be several hops away: the kernel's own table says by which gateway. */
+  | { readonly type: 'nextHop'; readonly address: IpAddress; readonly ifindex?: number }
+  /** Late packets are dropped without a word: an ICMP unreachable would end connections that silence does not. */
+  | { readonly type: 'blackhole' };
+
+/** A permanent entry of the neighbour table. */
+export interface Neighbour {
+  readonly type: 'neighbour';
+  readonly ifindex: number;
+  readonly address: IpAddress;
+  readonly mac: Mac;
+}
+
+/** The node answers ARP or Neighbor Solicitations for an address that it routes elsewhere. */
+export interface Proxy {
+  readonly type: 'proxy';
+  readonly ifindex: number;
+  /** For `proxy_ndp`, without which the kernel keeps IPv6 entries and does not heed them. */
+  readonly ifname: string;
+  readonly address: IpAddress;
+}
+
+/** `rtm_protocol` and NDA_PROTOCOL of all that is ours. No routing suite for Linux uses this number. */
+export const ownProtocol = 179;
+
+/** Metric of our routes: before those of routing suites (20 in FRR, 32 in BIRD), and not the one that `ip route add` writes. */
+export const ownMetric = 10;
+
+/** What an entry is filed under: two entries of one id exclude each other. */
+export type EntryId = string & { readonly entryId: true };
+
+export function entryId(entry: KernelEntry): EntryId {
+  return (entry.type === 'route' ? `route ${entry.prefix}` : `${entry.type} ${entry.ifindex} ${entry.address}`) as EntryId;
+}
+
+/** What the entry demands, for comparison. */
+export function entryValue(entry: KernelEntry): string {
+  if (entry.type === 'neighbour') return entry.mac;
+  if (entry.type === 'proxy') return '';
+  const { to } = entry;
+  return to.type === 'blackhole' ? 'blackhole' : to.type === 'link' ? `dev ${to.ifindex}` : `via ${to.address} ${to.ifindex ?? ''}`;
+}
+
+/** A change of what is wanted. */
+export interface KernelChange {
+  readonly id: EntryId;
+  /** Left out: no longer wanted. */
+  readonly entry?: KernelEntry;
+}
+
+/** The changes that lead from one list of wanted entries to another, what goes first. */
+export function changesBetween(before: readonly KernelEntry[], after: readonly KernelEntry[]): KernelChange[] {
+  const old = new Map(before.map((entry) => [entryId(entry), entryValue(entry)]));
+  const added: KernelChange[] = [];
+  for (const entry of after) {
+    const id = entryId(entry);
+    if (old.get(id) !== entryValue(entry)) added.push({ id, entry });
+    old.delete(id);
+  }
+  return [...[...old.keys()].map((id) => ({ id })), ...added];
+}
+
+/** An entry in words. */
+export function entryText(entry: KernelEntry): string {
+  return entry.type === 'route' ? `route ${entry.prefix}` : entry.type === 'neighbour' ? `neighbour ${hostPrefix(entry.address)}` : `proxy entry ${hostPrefix(entry.address)}`;
+}

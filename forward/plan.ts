@@ -1,0 +1,79 @@
+import { hostPrefix, type IpAddress } from '../net/ip.ts';
+import type { Mac } from '../net/mac.ts';
+import type { Handover } from '../routes/handover.ts';
+import type { KernelEntry } from './entries.ts';
+
+/** `kernel.routes`. */
+export type KernelRoutes = 'off' | 'received' | 'host';
+
+/** How long after a departure nobody is told that the VM can't be reached, in milliseconds. */
+export const silentForMs = 30_000;
+
+/** Where a VM is, as far as this node's data plane is concerned. */
+export type Whereabouts =
+  /** Its frames leave by the gateway's interface to this MAC. */
+  | { readonly at: 'here'; readonly mac: Mac }
+  /** Another node's claim stands. */
+  | { readonly at: 'elsewhere'; readonly nextHop: IpAddress; readonly ifindex?: number }
+  /** It left a moment ago, and nobody has told where to. */
+  | { readonly at: 'unknown' }
+  /** This node has nothing to say about it. */
+  | { readonly at: 'nowhere' };
+
+/** The next hop of the newest claim of another node that stands. */
+export interface RivalRoute {
+  readonly nextHop: IpAddress;
+  /** Where the next hop is link-local. */
+  readonly ifindex?: number;
+}
+
+/**
+ * Where the VM of an address is. A VM that is about to leave is served as long as its port lives and nobody else claims it; what comes for
+ * it after that is dropped in silence for {@link silentForMs}.
+ */
+export function whereabouts(h: Handover | undefined, rival: RivalRoute | undefined, portAlive: boolean, monotonicMs: number): Whereabouts {
+  const elsewhere: Whereabouts | undefined = rival === undefined ? undefined : { at: 'elsewhere', ...rival };
+  if (h === undefined) return elsewhere ?? { at: 'nowhere' };
+  const here: Whereabouts | undefined = h.endpoint === undefined ? undefined : { at: 'here', mac: h.endpoint.mac };
+  switch (h.state) {
+    case 'elevated':
+    case 'normal':
+      return here ?? { at: 'nowhere' };
+    case 'manual':
+      return h.manual?.mode === 'announce' && here !== undefined ? here : elsewhere ?? { at: 'nowhere' };
+    case 'held':
+      return (h.hold?.level === 'elevated' ? here : elsewhere) ?? { at: 'nowhere' };
+    case 'leaving':
+      return elsewhere ?? (portAlive && here !== undefined ? here : { at: 'unknown' });
+    case 'withdrawn':
+      if (elsewhere !== undefined) return elsewhere;
+      return h.sequence > 0 && monotonicMs - h.since.monotonicMs < silentForMs ? { at: 'unknown' } : { at: 'nowhere' };
+  }
+}
+
+/** When the answer of {@link whereabouts} changes by itself, monotonic ms. */
+export function silenceEndsMs(h: Handover | undefined, where: Whereabouts): number | undefined {
+  return where.at === 'unknown' && h?.state === 'withdrawn' ? h.since.monotonicMs + silentForMs : undefined;
+}
+
+/** The interface that holds the gateway of a VM's subnet. */
+export interface GatewayInterface {
+  readonly ifindex: number;
+  readonly ifname: string;
+}
+
+/** What the kernel is to have for one address. */
+export function planAddress(mode: KernelRoutes, address: IpAddress, where: Whereabouts, gateway: GatewayInterface | undefined): KernelEntry[] {
+  if (mode === 'off' || gateway === undefined) return [];
+  const prefix = hostPrefix(address);
+  if (where.at === 'unknown') return [{ type: 'route', prefix, to: { type: 'blackhole' } }];
+  if (where.at === 'here' && mode === 'host') {
+    const { ifindex } = gateway;
+    return [{ type: 'neighbour', ifindex, address, mac: where.mac }, { type: 'route', prefix, to: { type: 'link', ifindex } }];
+  }
+  if (where.at === 'elsewhere' && mode === 'received') {
+    const to = { type: 'nextHop', address: where.nextHop, ...(where.ifindex === undefined ? {} : { ifindex: where.ifindex }) } as const;
+    return [{ type: 'route', prefix, to }, { type: 'proxy', ...gateway, address }];
+  }
+  return [];
+}
