@@ -15,6 +15,7 @@ export interface Config {
   readonly gate: GateConfig;
   /** Where what has to outlive the process is kept. Left out: in the daemon's default place, where that can be written to. */
   readonly state?: { readonly file: string };
+  readonly kernel: { readonly routes: 'off' | 'received' | 'host'; readonly refreshNeighbors: boolean };
   readonly process: { readonly scheduling: 'normal' | 'fifo' };
   readonly telemetry: TelemetryConfig;
   readonly log: { readonly level: LogLevel; readonly format: 'auto' | 'json' | 'text' };
@@ -82,6 +83,8 @@ export interface WatchConfig {
   readonly announcements: readonly ('garp' | 'rarp' | 'na' | 'any-arp')[];
   readonly prefixes: readonly Prefix[];
   readonly exclude: readonly IpAddress[];
+  /** Told to a VM that has landed. Without `addresses`: this node's own on the bridge. */
+  readonly gateway?: { readonly addresses: readonly IpAddress[]; readonly refresh: 'auto' | 'off' };
   readonly vrf: string;
 }
 

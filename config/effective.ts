@@ -53,7 +53,7 @@ export function makeConfig(draft: Draft, node: NodeFacts, fileBindings: readonly
       receive: bgp.receive,
       peers: bgp.peers.filter((peer) => selects(peer.nodeSelector, node.labels)).map((peer) => makePeer(draft, peer)),
     }),
-    watch: draft.watch.map((watch) => compact({ ...watch, vlans: watch.vlans })),
+    watch: draft.watch.map((watch) => compact({ ...watch, vlans: watch.vlans, gateway: watch.gateway })),
     routes: {
       globalAdmin: routes.globalAdmin ?? bgp.asn,
       normal: level(routes.normal, 100),
@@ -85,6 +85,7 @@ export function makeConfig(draft: Draft, node: NodeFacts, fileBindings: readonly
     }),
     gate: { checks: draft.gate.checks.map((check) => compact(check) as GateCheck), timeoutMs: draft.gate.timeout, onTimeout: draft.gate.onTimeout },
     ...(draft.state.file === undefined ? {} : { state: { file: draft.state.file } }),
+    kernel: draft.kernel,
     process: draft.process,
     telemetry: compact({ ...draft.telemetry, listen: draft.telemetry.listen === 'off' ? undefined : draft.telemetry.listen, history: compact(draft.telemetry.history) }),
     log: draft.log,

@@ -18,16 +18,10 @@ export type OffValue =
   | { readonly keys: Readonly<Record<string, OffValue>>; readonly ignored: readonly string[] };
 
 export const notYet: readonly NotYet[] = [
-  { path: 'watch[].gateway', feature: 'announcing the gateway to a VM that has landed' },
   {
     path: 'stragglers',
     feature: 'passing late packets on',
     off: { keys: { enabled: { value: false } }, ignored: ['mode', 'ceiling', 'listen', 'members', 'key'] },
-  },
-  {
-    path: 'kernel',
-    feature: "changing the node's kernel",
-    off: { keys: { routes: { value: 'off' }, refreshNeighbors: { value: false } }, ignored: [] },
   },
   { path: 'kubernetes', feature: 'talking to Kubernetes', off: { keys: { enabled: { value: false } }, ignored: [] } },
   { path: 'telemetry.bmp', feature: 'BMP', off: { empty: true } },

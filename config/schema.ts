@@ -155,6 +155,10 @@ const watch = z.strictObject({
   announcements: z.array(z.enum(['garp', 'rarp', 'na', 'any-arp'])).min(1, { error: 'lists no kind, so nothing would ever be heard' }).prefault(['garp', 'rarp', 'na']).describe('What counts. `any-arp`: any ARP that a known VM sends, for guests that never send a GARP.'),
   prefixes: z.array(prefix).min(1, { error: 'needs at least one prefix: nothing outside them is ever announced' }).max(1024).describe('Nothing outside these is ever announced.'),
   exclude: z.array(parsed<IpAddress>('address', parseAddress)).max(4096).prefault([]).describe('Gateways and other addresses that no VM may claim. The node\'s own are always excluded.'),
+  gateway: z.strictObject({
+    addresses: z.array(hostAddress).max(16, { error: 'at most 16 addresses' }).prefault([]).describe('The gateway addresses of the VMs here. Default: this node\'s own addresses on the bridge.'),
+    refresh: z.enum(['auto', 'off']).prefault('auto').describe('`auto`: after a claim the VM\'s port, and no other, is told the MAC of each gateway address that this node itself has. `off`: never.'),
+  }).optional().describe('After a move the VM still has the MAC of the old node\'s gateway. Left out: nothing is sent.'),
   vrf: vrf.prefault('default').describe('Addresses of different VRFs are different addresses.'),
 });
 
@@ -244,6 +248,10 @@ const shape = {
   state: z.strictObject({
     file: path.optional().describe('What has to outlive the process: claims with their sequences, learned pairs, overrides. Default: `/var/lib/landfall/state.json` where that folder can be written to.'),
   }).prefault({}).describe('What a restart remembers.'),
+  kernel: z.strictObject({
+    routes: z.enum(['off', 'received', 'host']).prefault('off').describe('Which routes this node itself has to VMs. `off`: none. `received`: to VMs elsewhere, with proxy ARP and ND on the bridge; the subnet stays connected. `host`: to VMs here, with permanent neighbours; no subnet is connected. Needs CAP_NET_ADMIN. See docs/data-plane.md.'),
+    refreshNeighbors: z.boolean().prefault(false).describe('The node\'s neighbour entry of a VM that moved here is written in the pass that announces. Needs CAP_NET_ADMIN.'),
+  }).prefault({}).describe('The node\'s own data plane. Off by default: the VLAN is stretched, or another agent does it.'),
   process: z.strictObject({ scheduling: z.enum(['normal', 'fifo']).prefault('normal').describe('`fifo`: real-time priority; needs CAP_SYS_NICE.') }).prefault({}),
   telemetry: z.strictObject({
     listen: parsed('address:port', parseListenAddress).prefault('127.0.0.1:17479').describe('Where `/metrics`, `/healthz` and `/readyz` are answered over HTTP, or `off`. Anyone who can reach it can read it.'),
