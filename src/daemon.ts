@@ -6,6 +6,7 @@ import type { ConnectionId } from '../bgp/session-contract.ts';
 import type { Config, PeerConfig } from '../config/config.ts';
 import { formatErrors } from '../config/errors.ts';
 import { loadConfig } from '../config/io/load.ts';
+import { openKernel, type Kernel } from '../forward/io/kernel.ts';
 import { openCapture, type Capture } from '../garp/io/capture.ts';
 import { isIpv4, parseIp, type IpAddress } from '../net/ip.ts';
 import type { Migration } from '../routes/migrations.ts';
@@ -108,6 +109,8 @@ class Daemon {
   private readonly warnings = new Set<string>();
   private capture: Capture | undefined;
   private monitor: Monitor | undefined;
+  /** Open where `kernel` is configured. */
+  private kernel: Kernel | undefined;
   private readonly bgpListeners: Listener[] = [];
   private state: State | undefined;
   private api: ApiServer | undefined;
@@ -199,6 +202,9 @@ class Daemon {
       throw error;
     }
     log.child({ room: 'garp' }).write('info', 'capture.opened', {});
+    if (!this.options.dryRun && (config.kernel.routes !== 'off' || config.kernel.refreshNeighbors)) {
+      this.kernel = openKernel((text) => this.log.child({ room: 'forward' }).write('warn', 'kernel.problem', { text }));
+    }
     this.restore();
     await this.openMonitor();
     const backend = this.backend();
@@ -348,10 +354,17 @@ class Daemon {
     for (const output of outputs) {
       if (output.type === 'session') this.performSession(output.peer, output.output);
       else if (output.type === 'sendFrame') this.sendFrame(output.ifindex, output.bytes);
+      else if (output.type === 'kernel') this.performKernel(output);
       else if (output.type === 'askGate') this.gateKeeper?.ask(output.ifindex, output.port);
       else if (output.type === 'history') this.unrecorded.add(output.migration);
       else this.unsaid.push({ note: output.note, wallMs: this.speaker.world.now.wallMs });
     }
+  }
+
+  private performKernel({ changes, refresh, leftovers }: Extract<Output, { type: 'kernel' }>): void {
+    this.kernel?.apply(changes);
+    this.kernel?.refresh(refresh);
+    if (leftovers === true) this.kernel?.removeLeftovers();
   }
 
   private performSession(peer: string, output: Extract<Output, { type: 'session' }>['output']): void {
@@ -491,7 +504,7 @@ class Daemon {
         }
         const { received = 0, dropped = 0 } = this.capture?.statistics() ?? {};
         return answer(world, request, {
-          version: packageJson.version, routerIdFrom: this.routerIdFrom, capture: { received, dropped }, warnings: [...this.warnings], ...(this.recorder === undefined ? {} : { recording: this.recorder.folder }),
+          version: packageJson.version, routerIdFrom: this.routerIdFrom, capture: { received, dropped }, warnings: [...this.warnings, ...(this.kernel?.problems() ?? [])], ...(this.recorder === undefined ? {} : { recording: this.recorder.folder }),
         });
       },
       subscribe: (listener) => {
@@ -534,6 +547,7 @@ class Daemon {
     }
     this.pump({ type: 'stop', restart });
     this.state?.saveFinal();
+    if (!restart) this.kernel?.close(true);
     await new Promise((resolve) => setTimeout(resolve, 50));
     await this.close();
     for (const migration of this.speaker.world.migrations.open.values()) this.history?.append(formatHistoryLine(migration));
@@ -552,6 +566,7 @@ class Daemon {
     this.gateKeeper?.close();
     this.capture?.close();
     this.monitor?.close();
+    this.kernel?.close(false);
     for (const listener of this.bgpListeners) listener.close();
     for (const connection of this.connections.values()) connection.close();
     this.connections.clear();

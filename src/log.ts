@@ -21,6 +21,7 @@ export type LogEvent =
   | 'handover.held' | 'handover.refused' | 'handover.transition'
   | 'hold.cleared' | 'hold.ended'
   | 'identity.learned' | 'identity.refused'
+  | 'kernel.problem'
   | 'log.lost'
   | 'migration.finished' | 'migration.reflected' | 'migration.sourceGone' | 'migration.started'
   | 'notification.received' | 'notification.sent'

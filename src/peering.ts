@@ -14,6 +14,7 @@ import { preferenceOf, settlesSilently, type Level } from '../routes/preference.
 import { newFabricEvidence } from '../routes/fabric.ts';
 import { chronicleReceived, chronicleSent } from './chronicle.ts';
 import { observeRoute } from './fabric.ts';
+import { touch } from './forwarding-state.ts';
 import { hearEndOfRib, isHeldBack, listenFirst } from './graceful-restart.ts';
 import { handle, peersOf, showsNewer } from './handovers.ts';
 import { rebind } from './route-bindings.ts';
@@ -94,7 +95,10 @@ function sessionDown(world: World, peer: Peer): void {
   for (const prefix of held.keys()) {
     const key = addressKey(peer.config.vrf, prefixAddress(prefix));
     rebind(world, peer.config.vrf, prefix);
-    if (!rivalVisible(world, peer.config.vrf, prefix) && !isStale(world, peer.config.vrf, key)) world.rivals.delete(key);
+    if (!rivalVisible(world, peer.config.vrf, prefix) && !isStale(world, peer.config.vrf, key)) {
+      world.rivals.delete(key);
+      touch(world.forwarding, key);
+    }
   }
 }
 
@@ -158,6 +162,7 @@ function weigh(world: World, peer: Peer, prefix: Prefix, before: ReceivedRoute |
   const visible = rivalVisible(world, vrf, prefix);
   if (visible && !wasVisible) world.rivals.set(key, world.now);
   if (!visible && wasVisible) world.rivals.delete(key);
+  touch(world.forwarding, key);
 
   observeRoute(world, peer, prefix, before, after);
   const h = world.locRib.handovers.get(key);

@@ -22,10 +22,12 @@ import { takeWritten } from './chronicle-written.ts';
 import { askDueGates, nextGateDeadline, takeGateAnswer } from './gate-keeping.ts';
 import { restartDeadline, restartIfDue } from './graceful-restart.ts';
 import { handle } from './handovers.ts';
+import { flush, forwardingDeadline, isForwarding } from './forwarding.ts';
+import { newForwarding } from './forwarding-state.ts';
 import { lookAtIdle } from './idle.ts';
 import { takeFrame } from './intake.ts';
 import { runLookups } from './lookups.ts';
-import { flushRoutes, stepPeer } from './peering.ts';
+import { stepPeer } from './peering.ts';
 import { portGone, takeBridgeChange } from './ports.ts';
 import { searchIfDue } from './probing.ts';
 import { takeMemory } from './restore.ts';
@@ -73,6 +75,7 @@ export class Speaker {
       migrations: newMigrationLog(config.telemetry.history.keep, Math.floor(now.wallMs / 1000) % 1_000_000 * 1000),
       ignored: new Map(), portSince: new Map(), carrierDeadlines: new Deadlines(), gates: new Map(), rarpHeard: new Set(), asked: new Map(),
       lookups: { pending: new Map(), deadlines: new Deadlines() }, idle: new Map(), rivals: new Map(), steps: new Map(), rivalMacs: new Map(), recentLocal: new Map(), search: { asked: [], frames: 0, rounds: 0 }, discoveryEndsMs: Infinity,
+      forwarding: newForwarding(!options.dryRun && isForwarding(config), config.kernel.routes === 'off' || options.dryRun ? undefined : now.monotonicMs + 1000 * config.bgp.gracefulRestart.restartTimeSeconds),
       restart: { claims: [], unconfirmed: new Set(), endsMs: Infinity, sameBoot: false }, unsaved: false,
       counters: { frames: 0, framesHeard: new Map(), announcements: new Map(), unresolvedRoutes: 0, reflections: 0, futures: 0, unordered: 0 },
       startedAt: now, now, dirty: new Set(), writing: new Set(), outputs: [],
@@ -116,14 +119,14 @@ export class Speaker {
         break;
     }
     this.runDue();
-    flushRoutes(world);
+    flush(world);
     return world.outputs;
   }
 
   /** When the next `tick` is needed, in monotonic milliseconds. */
   nextDeadline(): number {
     const { world } = this;
-    let next = Math.min(this.expireAtMs, restartDeadline(world), staleDeadline(world));
+    let next = Math.min(this.expireAtMs, restartDeadline(world), staleDeadline(world), forwardingDeadline(world));
     for (const at of [world.sessionDeadlines.next(), world.locRib.deadlines.next(), world.carrierDeadlines.next(), world.lookups.deadlines.next(), world.search.nextMs, nextGateDeadline(world)]) {
       if (at !== undefined && at < next) next = at;
     }
@@ -143,7 +146,7 @@ export class Speaker {
     handle(world, vrf, address, { type: 'OperatorClears' });
     note(world, { level: 'warn', room: 'routes', event: 'hold.cleared', publish: 'migration', fields: { address, vrf, lifted } });
     this.runDue();
-    flushRoutes(world);
+    flush(world);
     return { outputs: world.outputs, lifted };
   }
 
@@ -160,7 +163,7 @@ export class Speaker {
       fields: { address, vrf, override: what, ...(forSeconds === undefined ? {} : { forSeconds }) },
     });
     this.runDue();
-    flushRoutes(world);
+    flush(world);
     return world.outputs;
   }
 
@@ -203,7 +206,7 @@ export class Speaker {
     world.now = now;
     world.outputs = [];
     for (const peer of world.peers.values()) if (peer.session.negotiated !== undefined) withdrawAll(world, peer);
-    flushRoutes(world);
+    flush(world);
     return world.outputs;
   }
 

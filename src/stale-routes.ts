@@ -2,6 +2,7 @@ import { endOfRibFamily } from '../bgp/pack-updates.ts';
 import type { UpdateMessage } from '../bgp/wire/messages.ts';
 import { prefixAddress } from '../net/ip.ts';
 import { addressKey, keyPrefix, type AddressKey } from '../routes/loc-rib.ts';
+import { touch } from './forwarding-state.ts';
 import { handle } from './handovers.ts';
 import { peersOf } from './peers.ts';
 import type { Peer, World } from './world.ts';
@@ -57,6 +58,7 @@ function endStale(world: World, peer: Peer, heard: boolean): void {
   const { stale, config: { vrf } } = peer;
   delete peer.stale;
   for (const key of stale?.keys ?? []) {
+    touch(world.forwarding, key);
     const prefix = keyPrefix(key);
     const shown = peersOf(world, vrf).some((other) => {
       const received = other.adjIn.routes.get(prefix);

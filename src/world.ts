@@ -16,9 +16,12 @@ import type { BootFacts, Memory, RememberedAddress } from '../routes/memory.ts';
 import type { Migration, MigrationLog } from '../routes/migrations.ts';
 import type { PreferenceOptions } from '../routes/preference.ts';
 import type { Deadlines } from '../net/deadlines.ts';
+import type { KernelChange } from '../forward/entries.ts';
 import type { Family, IpAddress } from '../net/ip.ts';
+import type { Mac } from '../net/mac.ts';
 import type { Now } from '../net/time.ts';
 import type { Watch } from './watch.ts';
+import type { Forwarding } from './forwarding-state.ts';
 import type { IgnoredLog } from './ignored.ts';
 import type { Counts } from './metrics/counts.ts';
 import type { Refreshes } from './refresh.ts';
@@ -43,6 +46,8 @@ export type Input =
 export type Output =
   | { readonly type: 'session'; readonly peer: string; readonly output: Extract<SessionOutput, { type: 'dial' | 'write' | 'close' }> }
   | { readonly type: 'sendFrame'; readonly ifindex: number; readonly bytes: Uint8Array }
+  /** The host's own routes and neighbours. `leftovers`: what a life before left goes where nobody wants it. */
+  | { readonly type: 'kernel'; readonly changes: readonly KernelChange[]; readonly refresh: readonly { readonly ifindex: number; readonly address: IpAddress; readonly mac: Mac }[]; readonly leftovers?: true }
   | { readonly type: 'askGate'; readonly ifindex: number; readonly port: string }
   /** Goes into the history file, when there is time. */
   | { readonly type: 'history'; readonly migration: Migration }
@@ -149,6 +154,8 @@ export interface World {
   /** Until when (monotonic ms) the search for VMs that are already here runs; End-of-RIB waits for it. */
   discoveryEndsMs: number;
   readonly restart: Restart;
+  /** What the node's own data plane was told; see forwarding.ts. */
+  readonly forwarding: Forwarding;
   /** What the state file keeps has changed. */
   unsaved: boolean;
   readonly counters: Counters;

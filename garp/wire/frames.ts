@@ -15,6 +15,8 @@ const allNodesMac = '33:33:00:00:00:01' as Mac;
 /** A frame as a VM sends it. `vlan` above 0 puts an 802.1Q tag into the bytes. */
 export interface FrameOptions {
   readonly vlan?: number;
+  /** NA: the R flag. Without it a host takes a router that speaks for none any more (RFC 4861 section 7.2.5). */
+  readonly router?: true;
 }
 
 /** The RARP that QEMU sends for a guest that starts to run: request reverse, sender and target are the guest's MAC, no addresses. */
@@ -43,8 +45,8 @@ export function garpFrame(mac: Mac, address: IpAddress, options: FrameOptions & 
 /** An unsolicited Neighbor Advertisement to all nodes (RFC 4861 section 7.2.6): override set, with the link-layer address. */
 export function naFrame(mac: Mac, address: IpAddress, options: FrameOptions = {}): Uint8Array {
   const writer = new ByteWriter(96);
-  encodeEthernet(writer, { destination: allNodesMac, source: mac, etherType: etherType.ipv6, ...options });
-  encodeNa(writer, { source: address, destination: allNodes, target: address, flags: 0x20, targetMac: mac });
+  encodeEthernet(writer, { destination: allNodesMac, source: mac, etherType: etherType.ipv6, vlan: options.vlan ?? 0 });
+  encodeNa(writer, { source: address, destination: allNodes, target: address, flags: options.router === true ? 0xa0 : 0x20, targetMac: mac });
   return padded(writer, options);
 }
 

@@ -1,0 +1,153 @@
+import { changesBetween, type KernelChange } from '../forward/entries.ts';
+import { planAddress, silenceEndsMs, whereabouts, type GatewayInterface, type RivalRoute, type Whereabouts } from '../forward/plan.ts';
+import type { Config } from '../config/config.ts';
+import { locate } from '../bridge/locate.ts';
+import { hostPrefix, isLinkLocal, prefixAddress, prefixContains, type IpAddress } from '../net/ip.ts';
+import type { Mac } from '../net/mac.ts';
+import type { Handover } from '../routes/handover.ts';
+import { keyPrefix, type AddressKey } from '../routes/loc-rib.ts';
+import { correctDeparted, correctNeighbours, welcome } from './neighbour-frames.ts';
+import { flushRoutes } from './peering.ts';
+import { peersOf } from './peers.ts';
+import type { Watch } from './watch.ts';
+import { isPortAlive } from './watching.ts';
+import type { World } from './world.ts';
+
+/** After every session is up and the search for VMs is over, the leftovers of a life before stay this long, in milliseconds. */
+const leftoversAfterMs = 2000;
+
+interface Refresh { readonly ifindex: number; readonly address: IpAddress; readonly mac: Mac }
+
+/** Whether anything of the node's own data plane is ours to do. */
+export function isForwarding(config: Config): boolean {
+  return config.kernel.routes !== 'off' || config.kernel.refreshNeighbors || config.watch.some(({ gateway }) => gateway?.refresh === 'auto');
+}
+
+/**
+ * Ends a pass: UPDATEs first. Only in mode `host` the kernel comes before them, for there it is the route here that makes the VM
+ * reachable at all.
+ */
+export function flush(world: World): void {
+  if (!world.forwarding.on) return flushRoutes(world);
+  const { forwarding, config } = world;
+  for (const key of world.dirty) forwarding.dirty.add(key);
+  takeSilence(world);
+  lookAtGateways(world);
+  const host = config.kernel.routes === 'host';
+  if (host) forwardAll(world);
+  flushRoutes(world);
+  if (!host) forwardAll(world);
+  removeLeftovers(world);
+}
+
+/** When `flush` has something to do by itself, monotonic ms. */
+export function forwardingDeadline(world: World): number {
+  const { leftoversMs, silence } = world.forwarding;
+  return Math.min(leftoversMs ?? Infinity, silence.next() ?? Infinity);
+}
+
+function takeSilence({ forwarding, now }: World): void {
+  for (let key = forwarding.silence.takeDue(now.monotonicMs); key !== undefined; key = forwarding.silence.takeDue(now.monotonicMs)) forwarding.dirty.add(key);
+}
+
+/** A bridge that is made anew, or whose gateway address moves, makes every plan void. */
+function lookAtGateways(world: World): void {
+  const signature = world.watches.map((watch) => gatewayOf(world, watch)?.ifindex ?? 0).join();
+  if (signature === world.forwarding.gateways) return;
+  world.forwarding.gateways = signature;
+  for (const key of world.locRib.handovers.keys()) world.forwarding.dirty.add(key);
+  for (const key of world.rivals.keys()) world.forwarding.dirty.add(key);
+}
+
+/** The interface with the gateway address of a watch; the bridge itself where none is known. */
+export function gatewayOf(world: World, watch: Watch): GatewayInterface | undefined {
+  const { bridges } = world;
+  for (const address of watch.config.gateway?.addresses ?? []) {
+    for (const ifindex of bridges.ownAddresses.get(address) ?? []) {
+      const link = bridges.links.get(ifindex);
+      if (link !== undefined) return { ifindex, ifname: link.name };
+    }
+  }
+  const ifindex = bridges.byName.get(watch.bridge);
+  return ifindex === undefined ? undefined : { ifindex, ifname: watch.bridge };
+}
+
+/** The watch that an address belongs to: where its VM is or was, else the first whose prefixes contain it. */
+export function watchOf(world: World, vrf: string, address: IpAddress, h: Handover | undefined): Watch | undefined {
+  const place = h?.endpoint === undefined ? undefined : locate(world.bridges, world.watches, h.endpoint.ifindex, h.endpoint.vlan);
+  return place === undefined
+    ? world.watches.find((watch) => watch.vrf === vrf && watch.config.prefixes.some((prefix) => prefixContains(prefix, address)))
+    : world.watches[place.watch];
+}
+
+/** The newest claim of another node that stands, as the routers show it. */
+export function rivalRoute(world: World, vrf: string, address: IpAddress): RivalRoute | undefined {
+  const prefix = hostPrefix(address);
+  let best: { readonly sequence: number; readonly route: RivalRoute } | undefined;
+  for (const peer of peersOf(world, vrf)) {
+    const received = peer.adjIn.routes.get(prefix);
+    if (received === undefined || received.kind !== 'rival' || received.leaving) continue;
+    const sequence = received.marks.sequence ?? 0;
+    if (best !== undefined && best.sequence >= sequence) continue;
+    const { nextHop, linkLocalNextHop } = received.route.attributes;
+    const outside = isLinkLocal(nextHop) ? nextHop : undefined;
+    const ifindex = outside === undefined || peer.config.interface === undefined ? undefined : world.bridges.byName.get(peer.config.interface);
+    best = { sequence, route: { nextHop: outside === undefined ? nextHop : linkLocalNextHop ?? nextHop, ...(ifindex === undefined ? {} : { ifindex }) } };
+  }
+  return best?.route;
+}
+
+function forwardAll(world: World): void {
+  const { forwarding, config } = world;
+  if (forwarding.dirty.size === 0) return;
+  const changes: KernelChange[] = [];
+  const refresh: Refresh[] = [];
+  const afterwards: (() => void)[] = [];
+  for (const key of forwarding.dirty) forwardOne(world, key, changes, refresh, afterwards);
+  forwarding.dirty.clear();
+  if (changes.length > 0 || refresh.length > 0) {
+    world.outputs.push({ type: 'kernel', changes, refresh: config.kernel.refreshNeighbors ? refresh : [] });
+  }
+  // A departure sets the route, then corrects neighbours; a claim the other way round.
+  for (const run of afterwards) run();
+}
+
+function forwardOne(world: World, key: AddressKey, changes: KernelChange[], refresh: Refresh[], afterwards: (() => void)[]): void {
+  const { forwarding, config, now } = world;
+  const vrf = key.slice(0, key.indexOf('|'));
+  const address = prefixAddress(keyPrefix(key));
+  const h = world.locRib.handovers.get(key);
+  const watch = watchOf(world, vrf, address, h);
+  if (watch === undefined) return;
+  const where = whereabouts(h, rivalRoute(world, vrf, address), h?.endpoint !== undefined && isPortAlive(world, h.endpoint.ifindex), now.monotonicMs);
+  const gateway = gatewayOf(world, watch);
+  const entries = planAddress(config.kernel.routes, address, where, gateway);
+  const before = forwarding.planned.get(key);
+  forwarding.silence.set(key, silenceEndsMs(h, where));
+  if (where.at === 'nowhere') forwarding.planned.delete(key);
+  else forwarding.planned.set(key, { where, entries });
+  for (const change of changesBetween(before?.entries ?? [], entries)) changes.push(change);
+  if (h !== undefined && isNewClaim(world, h, where)) {
+    if (gateway !== undefined && config.kernel.refreshNeighbors && config.kernel.routes !== 'host') refresh.push({ ifindex: gateway.ifindex, address, mac: where.mac });
+    if (config.kernel.routes === 'received' && before?.where.at === 'elsewhere') correctNeighbours(world, watch, h, address, where.mac);
+    afterwards.push(() => welcome(world, watch, h, gateway, before?.where.at === 'elsewhere' && config.kernel.routes === 'received'));
+  } else if (where.at === 'elsewhere' && before !== undefined && before.where.at !== 'elsewhere' && config.kernel.routes === 'received') {
+    afterwards.push(() => correctDeparted(world, watch, h, address, gateway));
+  }
+}
+
+/** Claimed in this very pass, by evidence. */
+function isNewClaim(world: World, h: Handover, where: Whereabouts): where is Extract<Whereabouts, { at: 'here' }> {
+  return where.at === 'here' && h.state !== 'leaving' && h.claimedAtMs === world.now.monotonicMs;
+}
+
+/** Adopted what is wanted, the rest goes: once every router and every VM had the time to speak. */
+function removeLeftovers(world: World): void {
+  const { forwarding, now } = world;
+  if (forwarding.leftoversMs === undefined) return;
+  const heard = now.monotonicMs >= world.discoveryEndsMs && [...world.peers.values()].every((peer) => peer.session.negotiated !== undefined && peer.listening === undefined && !peer.endOfRibDue);
+  if (heard) forwarding.leftoversMs = Math.min(forwarding.leftoversMs, now.monotonicMs + leftoversAfterMs);
+  if (now.monotonicMs < forwarding.leftoversMs) return;
+  delete forwarding.leftoversMs;
+  world.outputs.push({ type: 'kernel', changes: [], refresh: [], leftovers: true });
+}
