@@ -18,6 +18,9 @@ const chunkOctets = 16 * 1024;
 const readEveryMs = 30_000;
 const readSoonMs = 300;
 
+/** So often between two readings. */
+const repairsAtMost = 5;
+
 const EPERM = 1;
 const ENOENT = 2;
 const ESRCH = 3;
@@ -54,6 +57,8 @@ export function openKernel(onProblem: (text: string) => void): Kernel {
   const refused = new Map<EntryId, string>();
   const proxyNdp = new Map<string, string>();
   const said = new Set<string>();
+  const broken = new Set<EntryId>();
+  const repairs = new Map<EntryId, number>();
   let socket: NetlinkSocket | undefined;
 
   const say = (text: string): void => {
@@ -94,8 +99,17 @@ export function openKernel(onProblem: (text: string) => void): Kernel {
     } else {
       if (told.type === 'route') gateways.clear();
       const id = takeTold(table, told);
-      if (id !== undefined && needs(id) !== 'none') readLater(readSoonMs);
+      if (id !== undefined && needs(id) !== 'none') repairSoon(id);
     }
+  }
+
+  /** What somebody deleted comes back at once; somebody who goes on deleting wins until the tables are read anew. */
+  function repairSoon(id: EntryId): void {
+    const times = (repairs.get(id) ?? 0) + 1;
+    repairs.set(id, times);
+    if (times > repairsAtMost) return;
+    if (broken.size === 0) setImmediate(() => { const ids = [...broken]; broken.clear(); perform(ids); });
+    broken.add(id);
   }
 
   function acknowledge(number: number, errno: number): void {
@@ -238,6 +252,7 @@ export function openKernel(onProblem: (text: string) => void): Kernel {
     if (socket === undefined) return;
     socket.drain();
     gateways.clear();
+    repairs.clear();
     const fresh = newKernelTable();
     for (const name of tables) {
       reading = { table: fresh, sequence: sequence++ };
@@ -300,6 +315,7 @@ export function openKernel(onProblem: (text: string) => void): Kernel {
       }
       socket?.close();
       socket = undefined;
+      broken.clear();
     },
   };
 }

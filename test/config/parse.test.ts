@@ -32,6 +32,7 @@ describe('config: defaults', () => {
         withdrawAfterMs: 2000, portGoneGraceMs: 2000, maxPerSecond: 100, flap: { moves: 5, withinMs: 180_000, holdMs: 60_000 },
       },
       identity: { mode: 'learn', onConflict: 'keep', learnedForMs: 86_400_000, learnedIdleForMs: 1_800_000, unverifiedPorts: 'allow', shared: [], bindings: [] },
+      kernel: { routes: 'off', refreshNeighbors: false },
       process: { scheduling: 'normal' },
       gate: { checks: [], timeoutMs: 500, onTimeout: 'closed' },
       telemetry: { listen: { address: '127.0.0.1', port: 17479 }, web: false, perPrefixMetrics: false, history: { keep: 1000 } },

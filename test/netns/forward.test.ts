@@ -92,7 +92,7 @@ class Crowd {
   async streamsAlive(): Promise<void> {
     for (const stream of this.#streams) {
       const before = stream.echoed;
-      await waitFor(`bytes on ${stream.name}`, 8000, () => stream.ended || stream.echoed > before).catch(() => undefined);
+      await waitFor(`bytes on ${stream.name}`, 15_000, () => stream.ended || stream.echoed > before).catch(() => undefined);
       assert.ok(!stream.ended && stream.echoed > before, `${stream.name} is dead`);
     }
   }
@@ -177,6 +177,7 @@ describe('kernel.routes received: VMs of one subnet on two nodes, frr, l3', func
       await crowd.everybodyTalks();
     }
     assert.equal(await crowd.complaints(), before);
+    await crowd.streamsAlive();
     for (const node of nodeNames) await crowd.routesAre(node, 'elsewhere');
   });
 
@@ -199,6 +200,7 @@ describe('kernel.routes received: VMs of one subnet on two nodes, frr, l3', func
 
   it('killed and started again: what it left is adopted or removed, and nobody loses a connection', async () => {
     const [, second] = crowd.vms as [Vm, Vm, Vm];
+    await crowd.streamsAlive();
     await lab.nodes.a.stop('SIGKILL');
     const left = await crowd.routes('a');
     assert.ok(left.length >= 2, 'routes outlive the process');
@@ -225,7 +227,10 @@ describe('kernel.routes host: no connected subnet, frr, l3', function () {
     lab = await Lab.start({ mode: 'l3', tors: ['frr'], vms: 2, nodes: { extra: 'kernel: {routes: host}\n' } });
     const { namespaces } = lab.topology;
     for (const node of nodeNames) {
+      // Without a link-local address on the bridge Linux sends no ICMPv6 redirects from one VM there to another; for IPv4 there is a switch.
+      await namespaces.sysctl(nodeNamespace(node), { 'net/ipv6/conf/br-vlan/addr_gen_mode': 1, 'net/ipv4/conf/all/send_redirects': 0 });
       await namespaces.ip(nodeNamespace(node), [
+        'addr flush dev br-vlan scope link',
         `addr del ${vlan.gateway.ipv4}/24 dev br-vlan`, `addr del ${vlan.gateway.ipv6}/64 dev br-vlan`,
         `addr add ${vlan.gateway.ipv4}/32 dev br-vlan`, `addr add ${vlan.gateway.ipv6}/128 dev br-vlan nodad`,
       ]);
