@@ -26,11 +26,12 @@ const needs = [
   { package: 'tcpdump', command: 'tcpdump', purposes: ['netns'], without: 'tests that look at the wire are skipped' },
   { package: 'iptables', command: 'iptables', purposes: ['netns'], without: 'tests of lost packets are skipped' },
   { package: 'nftables', command: 'nft', purposes: ['netns'], without: 'tests of lost packets are skipped' },
+  { package: 'prometheus', command: 'promtool', purposes: ['netns'], without: 'metrics and alert rules are not judged by Prometheus' },
   { package: 'systemd', command: 'systemd-analyze', purposes: ['netns'], without: 'the systemd unit is not graded' },
 ];
 
 /** Services that a package would start: the node's own routers are no business of ours. */
-const services = { frr: ['frr'], bird2: ['bird'], gobgpd: ['gobgpd'] };
+const services = { frr: ['frr'], bird2: ['bird'], gobgpd: ['gobgpd'], prometheus: ['prometheus'] };
 
 /** @param {string} purpose what the set-up is for */
 export function missingPackages(purpose) {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { parseAllDocuments } from 'yaml';
+import { parseConfig } from '../../config/parse.ts';
 
 interface Manifest {
   kind: string;
@@ -56,6 +57,14 @@ describe('deploy/daemonset.yaml', () => {
     assert.equal(name.valueFrom.fieldRef.fieldPath, 'spec.nodeName');
     assert.ok(container.resources.requests.cpu !== undefined && container.resources.requests.memory !== undefined);
     assert.equal(container.resources.limits.cpu, undefined);
+  });
+
+  it('is asked for its health where telemetry.listen is by default', () => {
+    const { config } = parseConfig(find('ConfigMap').data!['landfall.yaml']!, { file: 'landfall.yaml', environment: { NODE_NAME: 'hv-1' }, hostName: 'hv-1' });
+    const { address, port } = config!.telemetry.listen!;
+    for (const [probe, path] of [['startupProbe', '/healthz'], ['livenessProbe', '/healthz'], ['readinessProbe', '/readyz']] as const) {
+      assert.deepEqual(container[probe].httpGet, { host: address, port, path }, probe);
+    }
   });
 
   it('names only volumes that exist', () => {
