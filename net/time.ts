@@ -5,6 +5,8 @@
 export interface Now {
   readonly monotonicMs: number;
   readonly wallMs: number;
-  /** False while the wall clock is known to be unsynchronised or unset: it then contributes nothing to a sequence. */
+  /** False while the wall clock is known to be wrong (never set, or years ahead): it then contributes nothing to a sequence. */
   readonly wallTrusted: boolean;
+  /** False while nothing disciplines the wall clock, as the kernel says; left out where nobody can tell. */
+  readonly wallSynchronised?: boolean;
 }

@@ -126,7 +126,8 @@ function speakerWarnings(world: World): string[] {
     if (held <= 3) warnings.push(`${hostPrefix(h.address)} is held: ${saidOfHold(world, h)}${h.hold.why === 'gate' ? '' : `; landfall clear ${h.address}`}`);
   }
   if (held > 3) warnings.push(`${held - 3} more addresses are held: landfall show prefixes --state held`);
-  if (!world.now.wallTrusted) warnings.push('the clock is not synchronised: it contributes nothing to sequences, which only follow what was seen; run an NTP client');
+  if (!world.now.wallTrusted) warnings.push('the clock is wrong (never set, or years ahead): it contributes nothing to sequences, which only follow what was seen; set it, and run an NTP client');
+  else if (world.now.wallSynchronised === false) warnings.push('the clock is not synchronised: claims of nodes that see nothing of each other may be ordered wrongly; run an NTP client');
   return warnings;
 }
 

@@ -44,7 +44,7 @@ export function warmUp(options: Omit<SpeakerOptions, 'dryRun' | 'random' | 'newC
   const writtenAt = new Map(config.bgp.peers.map((peer) => [peer.name, monotonicMs]));
   const give = (input: Input): void => {
     monotonicMs += 1.001;
-    const at: Now = { monotonicMs, wallMs: now.wallMs, wallTrusted: now.wallTrusted };
+    const at: Now = { monotonicMs, wallMs: now.wallMs, wallTrusted: now.wallTrusted, wallSynchronised: now.wallSynchronised ?? true };
     speaker.dispatch(input, at);
     if (speaker.world.writing.size > 0) speaker.dispatch({ type: 'written', at: writtenAt }, at);
   };

@@ -12,30 +12,44 @@ export interface Clock {
 }
 
 export function systemClock(): Clock {
-  let trusted = true;
+  let trust: Pick<Now, 'wallTrusted' | 'wallSynchronised'> = { wallTrusted: true, wallSynchronised: true };
   let askedMs = -Infinity;
   return {
     now() {
       const monotonicMs = performance.now();
       if (monotonicMs - askedMs > askAgainMs) {
         askedMs = monotonicMs;
-        trusted = wallTrusted();
+        trust = judgeClock(clockSynchronised(), Date.now(), kernelYear());
       }
-      return { monotonicMs, wallMs: Date.now(), wallTrusted: trusted };
+      return { monotonicMs, wallMs: Date.now(), wallTrusted: trust.wallTrusted, wallSynchronised: trust.wallSynchronised ?? true };
     },
   };
 }
 
-/** Nothing disciplines the clock; or, where the kernel may not be asked, it was never set: it stands before the kernel was built. */
-function wallTrusted(): boolean {
-  const synchronised = clockSynchronised();
-  if (synchronised === false) return false;
-  const year = new Date().getUTCFullYear();
-  if (year < 2024) return false;
+/** Where the kernel does not say when it was built: when this was written. No clock is right that stands before it. */
+const writtenYear = 2026;
+/** No kernel is run for longer. */
+const kernelLifeYears = 8;
+
+/**
+ * A clock that the kernel calls unsynchronised is right as a rule, to seconds or minutes, and two claims that see nothing of each other
+ * would tie without it, which is an outage. So it counts unless it can't be: before the kernel was built it was never set, and years
+ * after it is a mistake, which would outbid every sane node.
+ * @param synchronised what the kernel says; undefined: it may not be asked
+ * @param builtYear when the kernel was built; undefined: unknown
+ */
+export function judgeClock(synchronised: boolean | undefined, wallMs: number, builtYear: number | undefined): Pick<Now, 'wallTrusted' | 'wallSynchronised'> {
+  const year = new Date(wallMs).getUTCFullYear();
+  const first = builtYear ?? writtenYear;
+  const possible = year >= first && year <= first + kernelLifeYears;
+  return synchronised === undefined ? { wallTrusted: possible } : { wallTrusted: synchronised || possible, wallSynchronised: synchronised };
+}
+
+function kernelYear(): number | undefined {
   try {
     const built = /(20\d\d)/.exec(readFileSync('/proc/version', 'utf8').split('#').pop() ?? '');
-    return built === null || year >= Number(built[1]);
+    return built === null ? undefined : Number(built[1]);
   } catch {
-    return true;
+    return undefined;
   }
 }
