@@ -68,6 +68,9 @@ verb(program, 'events', 'the latest events')
   .option('--type <types>', 'only these: migration, peer, config, frame, capture (comma-separated)')
   .action(does(async (options, own: { follow?: true; type?: string }) => (await import('./commands/events.ts')).showEvents(options, own)));
 
+verb(program, 'top', 'a live screen: peers, rates, handovers under way, the last ones; q quits')
+  .action(does(async (options) => (await import('./commands/top.ts')).top(options)));
+
 verb(program, 'announce <ip>', 'announce by hand, until auto')
   .option('--vrf <name>', 'where several VRFs have the address')
   .action(does(async (options, own: { vrf?: string }, ip) => (await import('./commands/override.ts')).announce(options, ip as string, own.vrf)));
