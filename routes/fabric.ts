@@ -1,7 +1,17 @@
 import type { AsPathSegment } from '../bgp/route.ts';
+import type { IpAddress } from '../net/ip.ts';
 import type { ReceivedRoute } from './adj-rib-in.ts';
 import { bears, stepOf } from './ladder.ts';
 import type { Level, PreferenceOptions, Profile } from './preference.ts';
+
+/**
+ * A route that bears our BGP Identifier and was not sent by us: it leads to another next hop, and its claim is newer than any of ours. A
+ * reflector that sets the next hop itself shows our own claims so, but never one that we did not make.
+ * @param sequence the highest of our claims for the address; 0: we made none
+ */
+export function isTwin({ kind, marks, route }: ReceivedRoute, sequence: number, ownNextHops: ReadonlySet<IpAddress>): boolean {
+  return kind === 'own' && (marks.sequence ?? 0) > sequence && !ownNextHops.has(route.attributes.nextHop);
+}
 
 /** The ASNs of a path in order, sets and confederations left out. */
 export function asnsOf(asPath: readonly AsPathSegment[]): number[] {
@@ -74,6 +84,8 @@ export interface FabricEvidence {
   showsOwnAs: boolean;
   /** From the last byte of a claim to the router's answer to it, the longest seen, in milliseconds. */
   slowestAnswerMs?: number;
+  /** A route with our identifier that is not ours has been logged. */
+  twinTold?: true;
 }
 
 export function newFabricEvidence(): FabricEvidence {

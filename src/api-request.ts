@@ -118,6 +118,7 @@ const questions: Readonly<Record<string, (query: Query, argument: string) => Api
   bindings: () => ({ verb: 'bindings' }),
   ignored: (query) => ({ verb: 'ignored', ...query.optional('sinceSeconds', readSeconds) }),
   config: () => ({ verb: 'config' }),
+  doctor: () => ({ verb: 'doctor' }),
   'why/': (_query, address) => ({ verb: 'why', address: readAddress('address', address) }),
 };
 

@@ -11,6 +11,7 @@ export type ApiRequest =
   | { readonly verb: 'bindings' }
   | { readonly verb: 'ignored'; readonly sinceSeconds?: number }
   | { readonly verb: 'config' }
+  | { readonly verb: 'doctor' }
   | { readonly verb: 'why'; readonly address: string }
   /** `forSeconds` for withdraw only. `address` may be an IP or a /32, /128. */
   | { readonly verb: 'announce'; readonly address: string; readonly vrf?: string }

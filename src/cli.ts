@@ -5,6 +5,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import packageJson from '#package' with { type: 'json' };
 import type { CompletionTree } from './commands/completion.ts';
 import type { TorConfigOptions } from './commands/tor-config.ts';
+import type { DoctorOptions } from './commands/doctor.ts';
 import type { DemoOptions } from './demo/main.ts';
 import { CommandError, defaultConfigFile, defaultSocket, status, type GlobalOptions } from './commands/global.ts';
 import { outputFormats, type OutputFormat } from './views/output.ts';
@@ -93,6 +94,11 @@ verb(config, 'init', 'a commented starter file, from what this host has')
   .addOption(new Option('--platform <name>', 'whose port names to expect').choices(['kubevirt', 'libvirt', 'proxmox']))
   .action(does(async (options, own: { platform?: 'kubevirt' | 'libvirt' | 'proxmox' }) => (await import('./commands/config.ts')).configInit({ ...options, ...own })));
 
+verb(program, 'doctor', 'preflight and health checks, each with its fix; with and without the daemon')
+  .option('--strict', 'fail on warnings too')
+  .option('--canary <prefix>', 'announce this unused address by hand for a while, and show what each router makes of it')
+  .addOption(new Option('--for <duration>', 'how long the canary is announced at most (default: 1m)').argParser(duration))
+  .action(does(async (options, own: DoctorOptions) => (await import('./commands/doctor.ts')).doctor(options, own)));
 verb(program, 'probe <ip>', 'ICMP echo at up to 1 kHz; each gap with start and length')
   .addOption(new Option('--interval <duration>', 'between two requests, 1ms at least').argParser(duration).default(1, '1ms'))
   .addOption(new Option('--count <n>', 'end after so many requests').argParser(count))

@@ -18,13 +18,14 @@ import { formatHistoryLine, restoreHistory } from './history.ts';
 import { openGateKeeper, type GateKeeper } from './io/gate.ts';
 import { historyBeside, openHistory, readHistory, type HistoryFile } from './io/history-file.ts';
 import { serveApi, type ApiServer } from './io/api-socket.ts';
-import { explainMissing } from './io/capabilities.ts';
+import { explainMissing, readCapabilitySets } from './io/capabilities.ts';
 import { systemClock } from './io/clock.ts';
 import { listenSignals } from './io/signals.ts';
 import { openTelemetry, type Telemetry } from './io/telemetry.ts';
 import { openState, type State } from './io/state.ts';
 import { notifySupervisor, setScheduling } from './io/supervisor.ts';
 import { createLog, type Log } from './log.ts';
+import type { ProcessFacts } from './process-facts.ts';
 import { answer, findAddress, list, refusal } from './queries.ts';
 import { chooseRouterId } from './router-id.ts';
 import { memoryText } from './restore.ts';
@@ -504,7 +505,7 @@ class Daemon {
         }
         const { received = 0, dropped = 0 } = this.capture?.statistics() ?? {};
         return answer(world, request, {
-          version: packageJson.version, routerIdFrom: this.routerIdFrom, capture: { received, dropped }, warnings: [...this.warnings, ...(this.kernel?.problems() ?? [])], ...(this.recorder === undefined ? {} : { recording: this.recorder.folder }),
+          version: packageJson.version, routerIdFrom: this.routerIdFrom, capture: { received, dropped }, warnings: [...this.warnings, ...(this.kernel?.problems() ?? [])], ...processFacts(this.state?.file), ...(this.recorder === undefined ? {} : { recording: this.recorder.folder }),
         });
       },
       subscribe: (listener) => {
@@ -574,6 +575,11 @@ class Daemon {
     this.telemetry.close();
     await this.api?.close();
   }
+}
+
+function processFacts(stateFile: string | undefined): Pick<ProcessFacts, 'capabilities' | 'stateFile'> {
+  const capabilities = readCapabilitySets();
+  return { ...(capabilities === undefined ? {} : { capabilities }), ...(stateFile === undefined ? {} : { stateFile }) };
 }
 
 function ownAddresses(): IpAddress[] {

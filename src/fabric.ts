@@ -4,6 +4,7 @@ import { highestSequence } from '../routes/claim.ts';
 import { asnsOf, judgeRoute, orderTrouble, slowAnswerMs, type Finding } from '../routes/fabric.ts';
 import type { Handover } from '../routes/handover.ts';
 import { addressKey } from '../routes/loc-rib.ts';
+import { isTwinRoute } from './identifier-twins.ts';
 import { note, type Peer, type World } from './world.ts';
 
 /** How long routers may take to agree, in milliseconds, before what one shows and another does not is a finding. */
@@ -17,6 +18,7 @@ export function observeRoute(world: World, peer: Peer, prefix: Prefix, before: R
   const claims = h !== undefined && (h.state === 'elevated' || h.state === 'normal') && peer.adjOut.sent.has(prefix);
   const reflected = claims && after?.kind === 'own' && after.marks.sequence === h.sequence && before?.marks.sequence !== h.sequence;
   const beaten = claims && before?.kind === 'rival' && after === undefined && (before.marks.sequence as number) < h.sequence;
+  if (after?.kind === 'own' && isTwinRoute(world, peer, prefix, after)) return tellTwin(world, peer, prefix, after);
   if (after?.kind === 'own') fabric.reflectsOwn = true;
   if (beaten) fabric.hidesLosers = true;
   if (after?.kind === 'rival') {
@@ -29,6 +31,16 @@ export function observeRoute(world: World, peer: Peer, prefix: Prefix, before: R
   }
   const claimedAtMs = world.migrations.open.get(key)?.announcedAtMs;
   if ((reflected || beaten) && claimedAtMs !== undefined) timeAnswer(world, peer, world.now.monotonicMs - claimedAtMs);
+}
+
+/** Another node's route under our name says nothing of ours. */
+function tellTwin(world: World, { config, fabric }: Peer, prefix: Prefix, { route }: ReceivedRoute): void {
+  if (fabric.twinTold === true) return;
+  fabric.twinTold = true;
+  note(world, {
+    level: 'warn', room: 'routes', peer: config.name, event: 'fabric.finding', publish: 'peer',
+    fields: { finding: 'identifier_twin', text: `${prefix} comes with our BGP Identifier and next hop ${route.attributes.nextHop}, and we never sent it: another node has our identifier` },
+  });
 }
 
 function timeAnswer(world: World, peer: Peer, ms: number): void {

@@ -4,7 +4,7 @@ import type { Community, RouteAttributes, RouteChange } from '../bgp/route.ts';
 import { sessionDeadline, stepSession } from '../bgp/session.ts';
 import type { SessionInput, SessionNote } from '../bgp/session-contract.ts';
 import type { UpdateMessage } from '../bgp/wire/messages.ts';
-import { familyOf, isHostPrefix, isIpv4, prefixAddress, type IpAddress, type Prefix } from '../net/ip.ts';
+import { familyOf, isHostPrefix, isIpv4, prefixAddress, type Prefix } from '../net/ip.ts';
 import { classify, isTie, keepReceived, newAdjRibIn, type ReceivedRoute } from '../routes/adj-rib-in.ts';
 import { newAdjRibOut, takeDelta, type Wanted } from '../routes/adj-rib-out.ts';
 import { encodeClaimMarks } from '../routes/claim-communities.ts';
@@ -21,6 +21,7 @@ import { rebind } from './route-bindings.ts';
 import { keepAbove } from './ladder.ts';
 import { beginRefresh, confirmRoute, endRefresh } from './refresh.ts';
 import { hearAgain, isStale, keepStale, noteRestartTime } from './stale-routes.ts';
+import { nextHopFor } from './next-hop.ts';
 import { insidePrefixes } from './watching.ts';
 import { note, type Peer, type World } from './world.ts';
 
@@ -267,15 +268,4 @@ function levelOf(h: Handover): Level | undefined {
   if (h.state === 'manual') return h.manual?.mode === 'announce' ? 'elevated' : undefined;
   if (h.state === 'held') return h.hold?.level;
   return h.state === 'withdrawn' ? undefined : h.state;
-}
-
-/** The NEXT_HOP for a family: the peer's, the speaker's, else the session's own address where that is of the family. */
-export function nextHopFor(world: World, peer: Peer, ipv4: boolean): IpAddress | undefined {
-  const configured = ipv4 ? peer.config.nextHop.ipv4 ?? world.config.bgp.nextHop.ipv4 : peer.config.nextHop.ipv6 ?? world.config.bgp.nextHop.ipv6;
-  if (configured !== undefined) return configured;
-  const { negotiated } = peer.session;
-  const local = negotiated?.localAddress;
-  if (local === undefined) return undefined;
-  // RFC 8950: over a session between IPv6 addresses IPv4 has an IPv6 next hop, where the router takes it.
-  return isIpv4(local) === ipv4 || (ipv4 && negotiated?.context.extendedNextHop === true) ? local : undefined;
 }

@@ -4,26 +4,19 @@ import { portFor } from '../bridge/locate.ts';
 import { hostPrefix, isHostPrefix, parseIp, parsePrefix, prefixAddress, type IpAddress } from '../net/ip.ts';
 import type { ApiRequest } from './backend.ts';
 import { saidOfHold } from './chronicle-held.ts';
+import { collectDoctor } from './doctor/examine-speaker.ts';
 import { fabricWarnings } from './fabric.ts';
+import { twinWarnings } from './identifier-twins.ts';
 import { collectMigration, collectMigrations } from './collect/migrations.ts';
 import { collectPeers, collectReceived } from './collect/peers.ts';
 import { collectPrefixes } from './collect/prefixes.ts';
 import { timeText, wallOf } from './collect/time.ts';
 import { collectWhy } from './collect/why.ts';
+import type { ProcessFacts } from './process-facts.ts';
 import type { BindingItem, ErrorReply, IgnoredItem, ListReply, StatusItem } from './views/items.ts';
 import { printable } from '../net/printable.ts';
 import { insidePrefixes, watchWarnings } from './watching.ts';
 import type { World } from './world.ts';
-
-/** What only the daemon knows. */
-export interface ProcessFacts {
-  readonly version: string;
-  readonly routerIdFrom: string;
-  readonly capture: { readonly received: number; readonly dropped: number };
-  readonly warnings: readonly string[];
-  /** The folder of a recording that is on. */
-  readonly recording?: string;
-}
 
 type ReadRequest = Exclude<ApiRequest, { verb: 'announce' | 'withdraw' | 'auto' | 'clear' }>;
 
@@ -53,6 +46,8 @@ export function answer(world: World, request: ReadRequest, facts: ProcessFacts):
       return list(world, 'IgnoredList', collectIgnored(world, request.sinceSeconds));
     case 'config':
       return list(world, 'Config', [renderConfig(world.config)]);
+    case 'doctor':
+      return list(world, 'Doctor', [collectDoctor(world, facts)]);
     case 'why': {
       const found = findAddress(world, request.address, undefined);
       return 'kind' in found ? found : list(world, 'WhyList', [collectWhy(world, found.vrf, found.address)]);
@@ -98,7 +93,7 @@ function collectStatus(world: World, facts: ProcessFacts): StatusItem {
     }),
     capture: { frames: facts.capture.received, dropped: facts.capture.dropped },
     ...(facts.recording === undefined ? {} : { recording: facts.recording }),
-    warnings: [...facts.warnings, ...watchWarnings(world), ...speakerWarnings(world), ...fabricWarnings(world)],
+    warnings: [...facts.warnings, ...watchWarnings(world), ...speakerWarnings(world), ...fabricWarnings(world), ...twinWarnings(world)],
   };
 }
 

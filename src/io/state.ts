@@ -18,6 +18,8 @@ export interface StateOptions {
 }
 
 export interface State extends Pick<StateFile, 'changed' | 'saveFinal' | 'close'> {
+  /** Left out: nothing is kept. */
+  readonly file?: string;
   readonly restored: { readonly memory?: Memory; readonly boot: BootFacts };
 }
 
@@ -44,7 +46,7 @@ export function openState({ file, node, content, log, warn }: StateOptions): Sta
     onRecovered: () => log.write('info', 'state.recovered', { file: path }),
   });
   keeper.changed(); // also to learn at once whether it can be written
-  return { restored: { ...(memory === undefined ? {} : { memory }), boot }, ...keeper };
+  return { file: path, restored: { ...(memory === undefined ? {} : { memory }), boot }, ...keeper };
 }
 
 function recall(path: string, node: string, refuse: (text: string) => void): Memory | undefined {

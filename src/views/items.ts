@@ -1,3 +1,5 @@
+import type { Config } from '../../config/config.ts';
+
 /**
  * What the API answers and `-o json` prints, item by item: keys are those of the YAML, states lower-case words, times RFC 3339
  * with milliseconds, durations numbers that end in Seconds. Fields are added, never renamed. A value that was not measured is
@@ -159,6 +161,23 @@ export interface WhyItem {
   answer: string;
   announced: boolean;
   checks: { check: string; result: 'ok' | 'fail' | 'unknown'; text: string }[];
+}
+
+/** What one check of `doctor` found. */
+export interface FindingItem {
+  result: 'ok' | 'fail' | 'warn' | 'skip';
+  topic: string;
+  text: string;
+  fix?: string;
+}
+
+/** The daemon's part of `doctor`: what it found, and what the command line needs to look at the host around it. */
+export interface DoctorItem {
+  config: Config;
+  /** Of the daemon's process, as masks in hex. */
+  capabilities?: { effective: string; bounding: string; noNewPrivileges: boolean; uid: number };
+  peers: PeerItem[];
+  findings: FindingItem[];
 }
 
 export interface EventItem {

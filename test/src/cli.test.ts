@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import type { ApiRequest } from '../../src/backend.ts';
 import { main } from '../../src/cli.ts';
 import { serveApi, type ApiServer } from '../../src/io/api-socket.ts';
+import { fileOf } from '../config/fixtures.ts';
 import { fakeBackend, silentLog } from './fake-daemon.ts';
 
 const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
@@ -205,6 +206,39 @@ describe('command line', function () {
     assert.doesNotMatch((await landfall('show peers')).stdout, /\x1b/);
   });
 
+  it('doctor: what the daemon found, and this host beside it', async () => {
+    const { status, stdout } = await landfall('doctor');
+    assert.match(stdout, /^ok {4}capability {3}CAP_NET_RAW present\nFAIL {2}bridge {7}br-vlan does not exist: nothing is heard there\n {19}fix: create it, or change watch\[0\]\.bridge\n/m);
+    assert.match(stdout, /^ok {4}session {6}tor-a established, md5, hold 9 s agreed\nwarn {2}held {9}203\.0\.113\.11\/32 is held: it moved too often\n {19}fix: landfall clear 203\.0\.113\.11\n/m);
+    assert.match(stdout, /\n\d+ failed, \d+ warnings?, \d+ skipped\n$/);
+    assert.equal(status, 1);
+    const json = JSON.parse((await landfall('doctor -o json')).stdout) as { kind: string; items: { result: string; topic: string }[] };
+    assert.equal(json.kind, 'FindingList');
+    assert.ok(json.items.some(({ result, topic }) => result === 'fail' && topic === 'bridge'));
+  });
+
+  it('doctor without a daemon reads the file that was named, and says what it can\'t know', async () => {
+    const file = join(folder, 'doctor.yaml');
+    writeFileSync(file, fileOf());
+    const fine = await landfall(`-c ${file} -s ${join(folder, 'nobody')} doctor`);
+    assert.match(fine.stdout, /^(ok|warn) +config /);
+    assert.match(fine.stdout, /^skip {2}daemon {7}.*what only it knows is not checked$/m);
+    assert.match(fine.stdout, /^FAIL {2}bridge {7}br-vlan does not exist/m);
+    writeFileSync(file, 'apiVersion: landfall/v1\nbgp: {asn: nothing}\n');
+    const broken = await landfall(`-c ${file} -s ${join(folder, 'nobody')} doctor`);
+    assert.match(broken.stdout, /^FAIL {2}config {7}/);
+    assert.equal(broken.status, 1);
+  });
+
+  it('doctor --canary refuses what is no single address, and one that is bound, before anything is announced', async () => {
+    const before = seen.filter(({ verb }) => verb === 'announce').length;
+    assert.equal((await landfall('doctor --canary 203.0.113.0/24')).status, 2);
+    const bound = await landfall('doctor --canary 203.0.113.12');
+    assert.equal(bound.status, 1);
+    assert.match(bound.stderr, /203\.0\.113\.12\/32 is not taken as a canary: /);
+    assert.equal(seen.filter(({ verb }) => verb === 'announce').length, before);
+  });
+
   it('finds the socket that a configuration names', async () => {
     const file = join(folder, 'named.yaml');
     writeFileSync(file, 'apiVersion: landfall/v1\n');
@@ -245,7 +279,7 @@ describe('command line', function () {
 
     it('names every verb in each shell', () => {
       for (const shell of ['bash', 'zsh', 'fish']) {
-        for (const verb of ['run', 'status', 'show', 'events', 'announce', 'withdraw', 'auto', 'config', 'probe', 'demo', 'peers', 'ignored', 'why', 'check']) {
+        for (const verb of ['run', 'status', 'show', 'events', 'announce', 'withdraw', 'auto', 'config', 'doctor', 'probe', 'demo', 'peers', 'ignored', 'why', 'check']) {
           assert.match(scripts[shell] as string, new RegExp(`\\b${verb}\\b`), `${shell}: ${verb}`);
         }
       }

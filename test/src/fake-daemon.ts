@@ -1,7 +1,8 @@
 import { serveApi } from '../../src/io/api-socket.ts';
 import { createLog } from '../../src/log.ts';
 import type { ApiRequest, Backend } from '../../src/backend.ts';
-import type { ErrorReply, EventItem, ListReply, MigrationItem, PeerItem, PrefixItem, StatusItem } from '../../src/views/items.ts';
+import { fileOf, valid } from '../config/fixtures.ts';
+import type { DoctorItem, ErrorReply, EventItem, ListReply, MigrationItem, PeerItem, PrefixItem, StatusItem } from '../../src/views/items.ts';
 
 // A daemon without a speaker: the real API socket before canned answers, those of the figures in the documentation.
 
@@ -58,6 +59,14 @@ const status: StatusItem = {
   capture: { frames: 1234, dropped: 0 }, warnings: ['tap7 is on br-vlan and in neither ports.local nor ports.uplink: add "tap*" to watch[0].ports.local'],
 };
 
+const doctor: DoctorItem = {
+  config: valid(fileOf()), peers, capabilities: { effective: '2000', bounding: '2000', noNewPrivileges: true, uid: 999 },
+  findings: [
+    { result: 'ok', topic: 'session', text: 'tor-a established, md5, hold 9 s agreed' },
+    { result: 'warn', topic: 'held', text: '203.0.113.11/32 is held: it moved too often', fix: 'landfall clear 203.0.113.11' },
+  ],
+};
+
 function list(kind: string, items: unknown[]): ListReply<unknown> {
   return { apiVersion: 'landfall/v1', kind, node: 'hv-07', time: '2026-11-24T10:41:15.000Z', items };
 }
@@ -97,6 +106,7 @@ export function fakeBackend(seen: ApiRequest[] = []): Backend & { emit(event: Ev
           return list('IgnoredList', [
             { at: '2026-11-24T10:41:07.123Z', verdict: 'no_binding', kind: 'rarp', reason: 'RARP of an unknown MAC', port: 'vnet9\x1b[2J\r\nx', mac: '52:54:00:aa:00:31', vlan: 100, count: 5 },
           ]);
+        case 'doctor': return list('Doctor', [doctor]);
         case 'config': return list('Config', [{ node: { name: 'hv-07', labels: {} }, bgp: { asn: 65010 } }]);
         case 'why':
           return list('WhyList', [

@@ -1,0 +1,46 @@
+import type { Config } from '../../config/config.ts';
+import type { CapabilitySets } from '../capability-sets.ts';
+import type { PeerItem } from '../views/items.ts';
+import { checkBridgeMac, checkBridges, checkMarks, checkPorts } from './bridges.ts';
+import { checkCapabilities } from './capabilities.ts';
+import { ok, skip, warn, type Finding } from './finding.ts';
+import type { HostState } from './host-state.ts';
+import { checkGatewaySettings, checkNeighbourReach } from './node-as-gateway.ts';
+import { checkOtherSpeakers } from './other-speakers.ts';
+import { checkOwnAddresses } from './own-addresses.ts';
+import { checkSourceRewriting } from './source-rewriting.ts';
+import { checkUpstream } from './upstream.ts';
+
+/** What the command line needs of a daemon that answers, to judge the host around it. */
+export interface RunningDaemon {
+  readonly capabilities?: CapabilitySets;
+  readonly peers: readonly PeerItem[];
+}
+
+/** All that the host and the configuration tell, daemon or none. */
+export function examineHost(host: HostState, config: Config, daemon: RunningDaemon | undefined): Finding[] {
+  const { bridges } = host;
+  return [
+    ...checkCapabilities(daemon === undefined ? host.capabilities : daemon.capabilities, config, daemon === undefined ? 'this process' : 'the daemon'),
+    ...(bridges === undefined ? [skip('bridge', 'the kernel does not tell of bridges and ports here (netlink): they are not checked')] : [
+      ...checkBridges(bridges, config), ...checkPorts(bridges, config), ...checkBridgeMac(host, config), ...checkMarks(bridges, config),
+      ...checkNeighbourReach(host, config), ...checkOwnAddresses(host, bridges, config),
+    ]),
+    ...checkGatewaySettings(host, config),
+    ...checkSourceRewriting(host, config),
+    checkClock(host),
+    ...(daemon === undefined ? [checkStateFile(host)] : []),
+    ...checkOtherSpeakers(host, config, daemon?.peers),
+    ...checkUpstream(config),
+  ];
+}
+
+export function checkClock({ clockTrusted }: HostState): Finding {
+  return clockTrusted ? ok('clock', 'synchronised')
+    : warn('clock', 'not synchronised: it contributes nothing to sequences, so after a loss of memory an older claim may win', 'run an NTP client (chronyd, systemd-timesyncd)');
+}
+
+export function checkStateFile({ stateFile }: HostState): Finding {
+  return stateFile.problem === undefined ? ok('state', `${stateFile.path} can be written`)
+    : warn('state', `${stateFile.path}: ${stateFile.problem} (as this user): a restart would remember no claims`, 'install -d -o landfall /var/lib/landfall, or set state.file');
+}

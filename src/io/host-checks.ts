@@ -1,0 +1,112 @@
+import { execFileSync } from 'node:child_process';
+import { accessSync, constants, readFileSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { applyChange, emptyBridgeState, type BridgeState } from '../../bridge/fdb.ts';
+import { openMonitor, type Monitor } from '../../bridge/io/monitor.ts';
+import type { Config } from '../../config/config.ts';
+import { inspectHost } from '../../config/io/host.ts';
+import { parseTcpTable } from '../doctor/tcp-table.ts';
+import type { HostState, TcpConnection } from '../doctor/host-state.ts';
+import { parseRewrites } from '../doctor/source-rewriting.ts';
+import { readCapabilitySets } from './capabilities.ts';
+import { systemClock } from './clock.ts';
+import { defaultStateFile } from './state.ts';
+
+/** How long the kernel may take to tell of all links, in milliseconds. */
+const dumpWithinMs = 5000;
+/** Interfaces on top of one bridge that are looked at. */
+const layer3AtMost = 256;
+const perInterface = ['ipv4/conf/@/rp_filter', 'ipv4/conf/@/arp_accept', 'ipv4/conf/@/send_redirects', 'ipv6/conf/@/accept_untracked_na'];
+const global = ['net/ipv4/ip_forward', 'net/ipv6/conf/all/forwarding'];
+
+/** Looks at this host, as far as this user may, and changes nothing. Never throws; what can't be read is left out. */
+export async function readHostState(config: Config): Promise<HostState> {
+  const bridges = await readBridges();
+  const names = [...new Set(config.watch.map((watch) => watch.bridge))];
+  const layer3 = new Map(names.map((name) => [name, onTopOf(name, bridges)]));
+  const settings = new Map<string, number>();
+  for (const path of [...global, ...['all', ...[...layer3.values()].flat()].flatMap((name) => perInterface.map((pattern) => `net/${pattern.replace('@', name)}`))]) {
+    const value = Number(textOf(join('/proc/sys', path)) ?? NaN);
+    if (Number.isInteger(value)) settings.set(path, value);
+  }
+  const origin = new Map(names.map((name) => [name, textOf(`/sys/class/net/${name}/addr_assign_type`)]));
+  const capabilities = readCapabilitySets();
+  const connections = readConnections();
+  return {
+    ...(capabilities === undefined ? {} : { capabilities }), ...(bridges === undefined ? {} : { bridges }), layer3, settings,
+    fixedMac: new Set(names.filter((name) => origin.get(name) === '3')), drawnMac: new Set(names.filter((name) => origin.get(name) === '1')),
+    clockTrusted: systemClock().now().wallTrusted, speakers: inspectHost().speakers, ...(connections === undefined ? {} : { connections }),
+    rewrites: readRewrites(), stateFile: stateFileOf(config),
+  };
+}
+
+/** One look at links, forwarding tables and addresses. */
+function readBridges(): Promise<BridgeState | undefined> {
+  return new Promise((resolve) => {
+    let monitor: Monitor | undefined;
+    const end = (state: BridgeState | undefined): void => {
+      clearTimeout(giveUp);
+      setImmediate(() => monitor?.close());
+      resolve(state);
+    };
+    const giveUp = setTimeout(() => end(undefined), dumpWithinMs);
+    try {
+      monitor = openMonitor({
+        onChange: (change) => { if (change.type === 'resync') end(applyChange(emptyBridgeState(), change)); },
+        onError: () => undefined,
+      });
+    } catch {
+      end(undefined); // no netlink in this sandbox, or no native module
+    }
+  });
+}
+
+function onTopOf(bridge: string, bridges: BridgeState | undefined): string[] {
+  let uppers: string[] = [];
+  try {
+    uppers = readdirSync(`/sys/class/net/${bridge}`).filter((name) => name.startsWith('upper_')).map((name) => name.slice('upper_'.length));
+  } catch {
+    // not there, or the sysfs of another network namespace
+  }
+  const byName = [...(bridges?.byName.keys() ?? [])].filter((name) => name.startsWith(`${bridge}.`));
+  return [bridge, ...new Set([...uppers, ...byName])].slice(0, layer3AtMost);
+}
+
+function readConnections(): TcpConnection[] | undefined {
+  const tables = ['/proc/self/net/tcp', '/proc/self/net/tcp6'].map(textOf);
+  return tables.every((table) => table === undefined) ? undefined : tables.flatMap((table) => parseTcpTable(table ?? ''));
+}
+
+/** Both programs read the same kernel, but each shows the other's rules badly or not at all. */
+function readRewrites(): HostState['rewrites'] {
+  const texts: string[] = [];
+  let problem = 'neither nft nor iptables-save is here';
+  for (const [program, words] of [['nft', ['list', 'ruleset']], ['iptables-save', ['-t', 'nat']], ['ip6tables-save', ['-t', 'nat']]] as const) {
+    try {
+      texts.push(execFileSync(program, words, {
+        encoding: 'utf8', timeout: 5000, maxBuffer: 16 * 1024 * 1024, stdio: ['ignore', 'pipe', 'ignore'], env: { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` },
+      }));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') problem = `${program}: not permitted, or it failed`;
+    }
+  }
+  return texts.length === 0 ? { unread: problem } : parseRewrites(texts.join('\n'));
+}
+
+function stateFileOf(config: Config): HostState['stateFile'] {
+  const path = config.state?.file ?? defaultStateFile;
+  try {
+    accessSync(dirname(path), constants.W_OK | constants.X_OK);
+    return { path };
+  } catch (error) {
+    return { path, problem: (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'its folder does not exist' : 'its folder can\'t be written to' };
+  }
+}
+
+function textOf(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}

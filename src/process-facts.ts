@@ -1,0 +1,14 @@
+import type { CapabilitySets } from './capability-sets.ts';
+
+/** What only the daemon knows. */
+export interface ProcessFacts {
+  readonly version: string;
+  readonly routerIdFrom: string;
+  readonly capture: { readonly received: number; readonly dropped: number };
+  readonly warnings: readonly string[];
+  readonly capabilities?: CapabilitySets;
+  /** Where state is kept; left out: nowhere. */
+  readonly stateFile?: string;
+  /** The folder of a recording that is on. */
+  readonly recording?: string;
+}

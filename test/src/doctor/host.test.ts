@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict';
+import { checkBridgeMac, checkBridges, checkMarks, checkPorts } from '../../../src/doctor/bridges.ts';
+import { checkCapabilities } from '../../../src/doctor/capabilities.ts';
+import { examineHost } from '../../../src/doctor/examine-host.ts';
+import { checkGatewaySettings, checkNeighbourReach } from '../../../src/doctor/node-as-gateway.ts';
+import { checkOtherSpeakers } from '../../../src/doctor/other-speakers.ts';
+import { checkOwnAddresses } from '../../../src/doctor/own-addresses.ts';
+import { checkSourceRewriting, parseRewrites } from '../../../src/doctor/source-rewriting.ts';
+import { parseTcpTable } from '../../../src/doctor/tcp-table.ts';
+import { checkUpstream } from '../../../src/doctor/upstream.ts';
+import { peers } from '../fake-daemon.ts';
+import { bond, bridgeLink, config, host, mac, port, tables, troubles } from './fixtures.ts';
+
+const findings = (links: Parameters<typeof tables>[0]) => tables(links);
+
+describe('doctor, the host', () => {
+  it('finds nothing wrong where nothing is', () => {
+    assert.deepEqual(troubles(examineHost(host(), config(), { capabilities: host().capabilities as never, peers: [] })), []);
+  });
+
+  for (const [what, sets, text] of [
+    ['only in the bounding set of a user', { effective: '0', bounding: '2000', noNewPrivileges: true, uid: 65534 }, /effective lacks it, bounding has it, NoNewPrivs 1, uid 65534.*uid 0 with drop: \[ALL\], add: \[NET_RAW\]/],
+    ['nowhere', { effective: '0', bounding: '0', noNewPrivileges: false, uid: 0 }, /missing from the bounding set/],
+    ['not effective', { effective: '1000', bounding: '3000', noNewPrivileges: false, uid: 7 }, /setpriv --ambient-caps \+net_raw/],
+  ] as const) {
+    it(`CAP_NET_RAW ${what} fails, with the cure of that case`, () => {
+      const [found] = checkCapabilities(sets, config(), 'the daemon');
+      assert.equal(found?.result, 'fail');
+      assert.match(found?.fix ?? '', text);
+    });
+  }
+
+  it('asks for the capabilities of what is configured, and no others', () => {
+    const all = { effective: 'ffffffffff', bounding: 'ffffffffff', noNewPrivileges: false, uid: 0 };
+    assert.deepEqual(checkCapabilities(all, config(), '').map(({ text }) => text), ['CAP_NET_RAW present']);
+    const bgp = '{asn: 65010, listen: {enabled: true}, peers: [{name: tor-a, address: 192.0.2.1, asn: 65010}]}';
+    assert.deepEqual(troubles(checkCapabilities({ ...all, effective: '2000' }, config({ bgp, process: '{scheduling: fifo}' }), 'the daemon')), [
+      'fail capability: the daemon lacks CAP_NET_BIND_SERVICE, needed to listen on port 179 (bgp.listen)', 'warn capability: the daemon lacks CAP_SYS_NICE, needed to run with process.scheduling fifo',
+    ]);
+  });
+
+  it('shows a bridge with its ports', () => {
+    assert.deepEqual(checkBridges(findings([bridgeLink, bond, port(4, 'vnet4'), port(5, 'vnet1')]), config()).map(({ text }) => text), ['br-vlan: vlan_filtering 1; local ports vnet4 vnet1; uplink bond0']);
+  });
+
+  it('fails for a bridge that is missing, and for Open vSwitch by name', () => {
+    assert.match(troubles(checkBridges(findings([]), config()))[0] as string, /^fail bridge: br-vlan does not exist/);
+    assert.match(troubles(checkBridges(findings([{ ...bridgeLink, kind: 'openvswitch' }]), config()))[0] as string, /^fail bridge: br-vlan is an Open vSwitch bridge/);
+    assert.match(troubles(checkBridges(findings([{ ...bridgeLink, kind: 'bond' }]), config()))[0] as string, /of kind bond, not a Linux bridge/);
+  });
+
+  it('fails for a port in neither list, with the pattern to add', () => {
+    const [found] = checkPorts(findings([bridgeLink, bond, port(7, 'tap7')]), config());
+    assert.deepEqual([found?.result, found?.text], ['fail', 'tap7 is on br-vlan and in neither ports.local nor ports.uplink: its VM is never announced']);
+    assert.match(found?.fix ?? '', /^add "tap\*" to watch\[0\]\.ports\.local/);
+    assert.match(checkPorts(findings([bridgeLink, port(8, 'veth3fa9c1')]), config())[0]?.fix ?? '', /^add "veth\*"/);
+    assert.match(checkPorts(findings([bridgeLink, port(9, 'guest')]), config())[0]?.fix ?? '', /^add "guest"/);
+    const many = Array.from({ length: 9 }, (_, i) => port(20 + i, `tap${i}`));
+    assert.equal(checkPorts(findings([bridgeLink, ...many]), config()).length, 6);
+  });
+
+  it('warns of a bridge that bears the lowest MAC of its ports, unless somebody has set it', () => {
+    const borrowed = { ...bridgeLink, mac: bond.mac as never };
+    const state = host({ bridges: tables([borrowed, bond, port(4, 'vnet4')]), fixedMac: new Set() });
+    assert.match(troubles(checkBridgeMac(state, config()))[0] as string, /^warn bridge-mac: .*0c:00:00:00:00:03 is that of its port bond0/);
+    assert.deepEqual(checkBridgeMac({ ...state, fixedMac: new Set(['br-vlan']) }, config()), []);
+    assert.deepEqual(checkBridgeMac(host({ fixedMac: new Set() }), config()), []);
+    assert.equal(checkBridgeMac(host({ bridges: tables([bridgeLink]), fixedMac: new Set(), drawnMac: new Set(['br-vlan']) }), config()).length, 1);
+  });
+
+  it('warns of ports without a mark, unless they may take nothing over', () => {
+    const state = findings([bridgeLink, bond, port(4, 'vnet4'), port(5, 'vnet5', { kind: 'veth', mac: mac('02:aa:00:00:00:05') })]);
+    assert.match(troubles(checkMarks(state, config()))[0] as string, /1 of 2 local ports bear no mark of their guest \(vnet5\)/);
+    assert.deepEqual(checkMarks(state, config({ identity: '{mode: learn, unverifiedPorts: refuse}' })), []);
+    assert.deepEqual(troubles(checkMarks(findings([bridgeLink, port(4, 'vnet4')]), config())), []);
+  });
+
+  const routed = host({ bridges: tables([bridgeLink, bond, { ...bridgeLink, ifindex: 9, name: 'br-vlan.100', kind: 'vlan' }], [[9, '203.0.113.1']]) });
+  const setting = (name: string, value: number) => ({ ...routed, settings: new Map([[name, value]]) });
+  for (const [name, value, text] of [
+    ['net/ipv4/conf/br-vlan.100/rp_filter', 1, /^warn rp_filter: br-vlan\.100 rp_filter=1 \(strict\)/],
+    ['net/ipv4/conf/all/rp_filter', 1, /^warn rp_filter: br-vlan\.100/],
+    ['net/ipv4/conf/br-vlan.100/arp_accept', 0, /^warn arp_accept: br-vlan\.100 arp_accept=0/],
+    ['net/ipv4/conf/all/send_redirects', 1, /^warn redirects: br-vlan\.100 send_redirects=1/],
+    ['net/ipv4/ip_forward', 0, /^fail forwarding: br-vlan\.100 .* forwards no IPv4/],
+  ] as const) {
+    it(`${name} = ${value}`, () => {
+      const found = troubles(checkGatewaySettings(setting(name, value), config()));
+      assert.equal(found.length, 1);
+      assert.match(found[0] as string, text);
+      // Where the node is nobody's gateway, none of it matters.
+      assert.deepEqual(checkGatewaySettings({ ...host(), settings: new Map([[name, value]]) }, config()), []);
+    });
+  }
+
+  it('a loose rp_filter for all outweighs a strict one of the interface', () => {
+    assert.deepEqual(checkGatewaySettings({ ...routed, settings: new Map([['net/ipv4/conf/all/rp_filter', 2], ['net/ipv4/conf/br-vlan.100/rp_filter', 1]]) }, config()), []);
+  });
+
+  it('the node routes IPv6 for its VMs: accept_untracked_na and forwarding', () => {
+    const six = host({ bridges: tables([bridgeLink], [[2, '2001:db8:100::1']]), settings: new Map([['net/ipv6/conf/br-vlan/accept_untracked_na', 0], ['net/ipv6/conf/all/forwarding', 0]]) });
+    const watch = '[{bridge: br-vlan, ports: {local: ["vnet*"], uplink: [bond0]}, prefixes: ["2001:db8:100::/64"]}]';
+    assert.deepEqual(troubles(checkGatewaySettings(six, config({ watch }))).map((line) => line.split(':')[0]), ['warn arp_accept', 'fail forwarding']);
+    assert.deepEqual(troubles(checkGatewaySettings({ ...six, settings: new Map([['net/ipv6/conf/br-vlan/accept_untracked_na', 1], ['net/ipv6/conf/all/forwarding', 1]]) }, config({ watch }))), []);
+  });
+
+  it('says of each watch whether its VLAN is stretched, and fails where neither that nor kernel.routes helps', () => {
+    assert.equal(checkNeighbourReach(host(), config())[0]?.text, 'br-vlan is stretched by bond0: neighbours of a VM that leaves still reach it');
+    const alone = host({ bridges: tables([bridgeLink, port(4, 'vnet4')]) });
+    assert.match(troubles(checkNeighbourReach(alone, config()))[0] as string, /^fail neighbours: br-vlan has no uplink and kernel\.routes is off/);
+    const watch = '[{bridge: br-vlan, vlans: [100], ports: {local: ["vnet*"], uplink: [bond0]}, prefixes: [203.0.113.0/24]}]';
+    assert.equal(checkNeighbourReach(host({ bridges: tables([bridgeLink, { ...bond, vlans: [[1, 4094]] }]) }), config({ watch }))[0]?.result, 'ok');
+    assert.equal(checkNeighbourReach(host({ bridges: tables([bridgeLink, { ...bond, vlans: [[1, 1]] }]) }), config({ watch }))[0]?.result, 'fail');
+    assert.equal(checkNeighbourReach(alone, { ...config(), kernel: { routes: 'received' } } as never)[0]?.result, 'ok');
+  });
+
+  it('fails for a second BGP session with the same router, by whoever', () => {
+    const connection = { state: 'established' as const, localAddress: '192.0.2.17', localPort: 40000, remoteAddress: '192.0.2.1', remotePort: 179 };
+    const one = host({ connections: [connection], speakers: ['bird'] });
+    assert.match(troubles(checkOtherSpeakers(one, config(), undefined))[0] as string, /^fail speakers: tor-a: the daemon does not answer, yet a BGP session/);
+    assert.match(troubles(checkOtherSpeakers(one, config(), peers))[0] as string, /^warn speakers: bird runs on this node too/);
+    assert.match(troubles(checkOtherSpeakers({ ...one, connections: [connection, { ...connection, localPort: 40001 }] }, config(), peers))[0] as string, /^fail speakers: tor-a: besides ours a BGP session/);
+    assert.deepEqual(checkOtherSpeakers(host({ connections: [{ ...connection, remoteAddress: '192.0.2.9' }] }), config(), undefined), []);
+  });
+
+  it('reads the kernel\'s tables of TCP connections, both families', () => {
+    const text = `  sl  local_address rem_address   st tx_queue rx_queue\n   0: 110200C0:9C40 010200C0:00B3 01 00000000:00000000\n   1: 00000000:00B3 00000000:0000 0A 0:0\n   2: 110200C0:9C41 010200C0:00B3 06 0:0\nbroken\n`;
+    assert.deepEqual(parseTcpTable(text), [
+      { state: 'established', localAddress: '192.0.2.17', localPort: 40000, remoteAddress: '192.0.2.1', remotePort: 179 },
+      { state: 'listen', localAddress: '0.0.0.0', localPort: 179, remoteAddress: '0.0.0.0', remotePort: 0 },
+    ]);
+    const six = '   0: B80D0120000000000000000001000000:9C40 0000000000000000FFFF0000010200C0:00B3 01 0:0';
+    assert.deepEqual(parseTcpTable(six).map(({ localAddress, remoteAddress }) => [localAddress, remoteAddress]), [['2001:db8::1', '192.0.2.1']]);
+  });
+
+  for (const [rule, expected] of [
+    ['ip saddr 203.0.113.0/24 oifname "eth0" masquerade', 'rewrites'],
+    ['-A POSTROUTING -s 203.0.0.0/16 ! -o br0 -j MASQUERADE', 'rewrites'],
+    ['-A POSTROUTING -o eth0 -j SNAT --to-source 192.0.2.17', 'may rewrite'],
+    ['ip saddr { 10.0.0.0/8, 203.0.113.7 } snat to 192.0.2.17', 'rewrites'],
+    ['ip saddr != 10.0.0.0/8 masquerade', 'may rewrite'],
+    ['ip saddr @pods masquerade', 'may rewrite'],
+    ['ip saddr 10.0.0.0/8 masquerade', undefined],
+    ['-A POSTROUTING -s 172.17.0.0/16 -j MASQUERADE', undefined],
+    ['ip saddr != 203.0.113.0/24 masquerade', undefined],
+    ['ip6 saddr fd00::/8 masquerade', undefined],
+    ['ip saddr 203.0.113.0/24 accept', undefined],
+  ] as const) {
+    it(`SNAT: ${rule} → ${expected ?? 'nothing'}`, () => {
+      const found = troubles(checkSourceRewriting(host({ rewrites: parseRewrites(`table ip nat {\n  ${rule}\n}\n`) }), config()));
+      assert.equal(found.length, expected === undefined ? 0 : 1, found.join('\n'));
+      if (expected !== undefined) assert.ok((found[0] as string).startsWith(`warn snat: a rule ${expected} the source of packets from 203.0.113.0/24`), found[0]);
+    });
+  }
+
+  it('SNAT: says so where the rules can\'t be read', () => {
+    assert.match(troubles(checkSourceRewriting(host({ rewrites: { unread: 'nft: not permitted' } }), config()))[0] as string, /^skip snat: /);
+  });
+
+  it('fails where a VM could claim a router\'s address, warns where networks overlap', () => {
+    const bgp = '{asn: 65010, peers: [{name: tor-a, address: 203.0.113.254, asn: 65010}]}';
+    const state = tables([bridgeLink, { ...bond, master: undefined as never, name: 'eth0' }], [[3, '203.0.113.17'], [2, '203.0.113.1']]);
+    assert.deepEqual(troubles(checkOwnAddresses(host(), state, config({ bgp }))).map((line) => line.slice(0, 60)), [
+      "fail prefixes: tor-a's address 203.0.113.254 is inside watch[0", 'warn prefixes: 203.0.113.17 of eth0 is inside watch[0].prefix'].map((line) => line.slice(0, 60)));
+    assert.deepEqual(troubles(checkOwnAddresses(host(), tables([bridgeLink], [[2, '203.0.113.1']]), config())), []);
+  });
+
+  it('warns of eBGP routers by what their profile needs', () => {
+    const of = (profile: string): string[] => troubles(checkUpstream(config({ bgp: `{asn: 65010, peers: [{name: tor-b, address: 192.0.2.2, asn: 65001, routes: {profile: ${profile}}}]}`, migration: '{elevatedFor: 90s}' })));
+    assert.match(of('window')[0] as string, /it must map 65010:200, 65010:100, 65010:50\. See: landfall tor-config tor-b$/);
+    assert.match(of('ladder')[0] as string, /65010:200 … 65010:207 and 65010:50/);
+    assert.match(of('sequence')[0] as string, /MED orders the nodes only where/);
+    assert.deepEqual(of('prepend'), []);
+    assert.deepEqual(checkUpstream(config()), []);
+  });
+
+  it('warns of a clock that nobody sets, and without a daemon of a state file that can\'t be written', () => {
+    const found = troubles(examineHost(host({ clockTrusted: false, stateFile: { path: '/var/lib/landfall/state.json', problem: 'its folder does not exist' } }), config(), undefined));
+    assert.deepEqual(found.map((line) => line.split(':')[0]), ['warn clock', 'warn state']);
+  });
+});
