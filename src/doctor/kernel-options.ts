@@ -9,15 +9,16 @@ export interface KernelOptions {
   readonly key: string;
 }
 
+/** Not every configuration has it. */
 interface Maybe {
-  readonly kernel?: { readonly routes?: KernelOptions['routes']; readonly refreshNeighbors?: boolean };
   readonly stragglers?: { readonly enabled?: boolean };
 }
 
 export function kernelOf(config: Config): KernelOptions {
-  const { kernel, stragglers } = config as Maybe;
-  const routes = kernel?.routes ?? 'off';
-  const refreshesNeighbors = kernel?.refreshNeighbors === true || routes === 'host';
-  const keys = [...(routes === 'off' ? [] : ['kernel.routes']), ...(kernel?.refreshNeighbors === true ? ['kernel.refreshNeighbors'] : []), ...(stragglers?.enabled === true ? ['stragglers'] : [])];
+  const { kernel } = config;
+  const { stragglers } = config as Maybe;
+  const { routes } = kernel;
+  const refreshesNeighbors = kernel.refreshNeighbors || routes === 'host';
+  const keys = [...(routes === 'off' ? [] : ['kernel.routes']), ...(kernel.refreshNeighbors ? ['kernel.refreshNeighbors'] : []), ...(stragglers?.enabled === true ? ['stragglers'] : [])];
   return { routes, refreshesNeighbors, changesKernel: keys.length > 0, key: keys[0] ?? '' };
 }

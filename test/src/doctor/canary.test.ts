@@ -54,7 +54,7 @@ describe('doctor --canary', () => {
     const nodes = [fabric.addNode(1), fabric.addNode(2)] as const;
     fabric.run(3000);
     const address = ip('203.0.113.200');
-    const look = (node: SimNode, rivalSeen?: number | undefined) => {
+    const look = (node: SimNode, rivalSeen: number | undefined) => {
       const { world } = node.speaker;
       const [mine] = collectPrefixes(world, { prefix });
       return judgeCanary({ prefix, sequence: mine?.sequence ?? 0, seconds: 1, peer: collectPeers(world)[0] as PeerItem, sent: mine?.peers.names.includes('tor') === true, received: collectReceived(world, prefix), ...(rivalSeen === undefined ? {} : { rivalSeen }) });
@@ -67,7 +67,7 @@ describe('doctor --canary', () => {
     const seen = collectReceived(nodes[1].speaker.world, prefix);
     assert.equal(whyNoCanary(facts({ received: seen })), undefined);
     override(nodes[1], 'announce');
-    assert.match(look(nodes[0]).text, /the newer claim wins/);
+    assert.match(look(nodes[0], undefined).text, /the newer claim wins/);
     assert.match(look(nodes[1], seen[0]?.sequence).text, /ours, the newer one, wins|shows our canary back/);
     for (const node of nodes) override(node, 'auto');
     fabric.run(5000);
