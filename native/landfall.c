@@ -254,6 +254,8 @@ static const struct {
     {"tcpSetMd5", tcp_set_md5},
     {"tcpSetTtl", tcp_set_ttl},
     {"tcpUnacknowledged", tcp_unacknowledged},
+    {"udpOpen", udp_open},
+    {"udpSend", udp_send},
     {"close", close_watch},
     {"setScheduling", set_scheduling},
     {"notify", notify},

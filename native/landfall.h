@@ -15,9 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/socket.h>
 #include <uv.h>
 
-enum watch_kind { WATCH_PACKET = 1, WATCH_NETLINK = 2, WATCH_CONNECT = 3 };
+enum watch_kind { WATCH_PACKET = 1, WATCH_NETLINK = 2, WATCH_CONNECT = 3, WATCH_UDP = 4 };
 
 /*
  * A file descriptor on Node's event loop and the JavaScript function that hears of it. First member of a larger structure.
@@ -63,6 +64,10 @@ bool option_text(napi_env env, napi_value object, const char *name, char *out, s
 
 void grow_receive_buffer(int fd, int bytes);
 
+/* Of AF_INET or AF_INET6. `scope`: the interface of a link-local address. False if the text is no address of the family. */
+socklen_t address_length(int family);
+bool read_address(int family, const char *text, int port, int scope, struct sockaddr_storage *out);
+
 napi_value packet_open(napi_env env, napi_callback_info info);
 napi_value packet_send(napi_env env, napi_callback_info info);
 napi_value packet_statistics(napi_env env, napi_callback_info info);
@@ -74,5 +79,7 @@ napi_value tcp_listen(napi_env env, napi_callback_info info);
 napi_value tcp_set_md5(napi_env env, napi_callback_info info);
 napi_value tcp_set_ttl(napi_env env, napi_callback_info info);
 napi_value tcp_unacknowledged(napi_env env, napi_callback_info info);
+napi_value udp_open(napi_env env, napi_callback_info info);
+napi_value udp_send(napi_env env, napi_callback_info info);
 
 #endif

@@ -22,11 +22,11 @@ struct tcp_options {
   int ttl, min_ttl, tos, user_timeout_ms; /* 0 (or -1 for tos): leave alone */
 };
 
-static socklen_t address_length(int family) {
+socklen_t address_length(int family) {
   return family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
 }
 
-static bool read_address(int family, const char *text, int port, int scope, struct sockaddr_storage *out) {
+bool read_address(int family, const char *text, int port, int scope, struct sockaddr_storage *out) {
   memset(out, 0, sizeof *out);
   if (port < 0 || port > 65535) return false;
   if (family == AF_INET) {
