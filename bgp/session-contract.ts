@@ -37,6 +37,8 @@ export type SessionInput =
   | { readonly type: 'start' } // ManualStart
   /** ManualStop: Cease with `subcode` (RFC 4486; 2 Administrative Shutdown) and a message (RFC 9003), then stays Idle. `silent`: close without a NOTIFICATION (Graceful Restart). */
   | { readonly type: 'stop'; readonly subcode: number; readonly message?: string; readonly silent?: boolean }
+  /** AutomaticStop: something else knows that the peer is gone. Cease with `subcode` (RFC 9384: 10, BFD Down); tries again later. */
+  | { readonly type: 'fail'; readonly subcode: number; readonly text: string }
   /** TCP came up on a connection that we dialled. */
   | { readonly type: 'connected'; readonly connection: ConnectionId; readonly localAddress: IpAddress }
   /** The listener took a connection from this peer's address. */

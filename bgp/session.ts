@@ -1,6 +1,6 @@
 import type { Family, IpAddress } from '../net/ip.ts';
 import type { Now } from '../net/time.ts';
-import { noteProblem, rememberBeside } from './last-error.ts';
+import { noteProblem, remember, rememberBeside } from './last-error.ts';
 import { newMachine, type Draft, type MachineDraft, type SessionState } from './machine.ts';
 import { machineOf, takeBytes } from './receive.ts';
 import type { ConnectionId, SessionInput, SessionOptions, SessionOutput } from './session-contract.ts';
@@ -50,6 +50,9 @@ export function stepSession(
       break;
     case 'stop':
       stop(draft, input);
+      break;
+    case 'fail':
+      failSession(draft, input.subcode, input.text);
       break;
     case 'connected': {
       const machine = machineOf(draft, input.connection);
@@ -118,6 +121,16 @@ function stop(draft: Draft, cease: Extract<SessionInput, { type: 'stop' }>): voi
   delete state.idleHoldAtMs;
   if (state.second !== undefined) run(draft, state.second, 'ManualStop', { cease });
   run(draft, state.first, 'ManualStop', { cease });
+}
+
+/** Only where there is a session, or nearly: attempts to connect show by themselves whether the peer is back. */
+function failSession(draft: Draft, subcode: number, text: string): void {
+  const { state } = draft;
+  for (const machine of [state.second, state.first]) {
+    if (machine === undefined || machine.state === 'Idle' || machine.state === 'Connect' || machine.state === 'Active') continue;
+    remember(draft, machine, text);
+    run(draft, machine, 'AutomaticStop', { cease: { subcode }, text });
+  }
 }
 
 /**

@@ -65,6 +65,8 @@ export interface PeerConfig {
   readonly role?: 'provider' | 'rs' | 'rs-client' | 'customer' | 'peer';
   /** Does a RARP here move the addresses that this peer's routes give its MAC? Mode learn only. */
   readonly bindings: 'learn' | 'none';
+  /** There where BFD watches it. */
+  readonly bfd?: { readonly minTxMs: number; readonly minRxMs: number; readonly multiplier: number };
   /** What we send to it at most; undefined: no limit. */
   readonly maxPrefixes?: number;
 }

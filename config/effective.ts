@@ -118,6 +118,7 @@ function makePeer(draft: Draft, peer: DraftPeer): PeerConfig {
     vrf: peer.vrf,
     role: peer.role,
     bindings: peer.bindings ?? (peer.asn === draft.bgp.asn ? 'learn' : 'none'),
+    bfd: peer.bfd?.enabled === true ? { minTxMs: peer.bfd.minTx, minRxMs: peer.bfd.minRx, multiplier: peer.bfd.multiplier } : undefined,
     maxPrefixes: peer.maxPrefixes,
   });
 }

@@ -110,6 +110,12 @@ const peer = z.strictObject({
   vrf: vrf.prefault('default').describe('Which watched bridges this peer hears of.'),
   role: z.enum(['provider', 'rs', 'rs-client', 'customer', 'peer']).optional().describe('eBGP: what we are to the router (RFC 9234). It is told so, must not contradict, and routes that leak are refused.'),
   bindings: z.enum(['learn', 'none']).optional().describe('Mode learn: whether the routes of this peer tell which addresses a MAC has, so that a RARP alone moves a VM that this node never heard. Default: `learn` on iBGP, `none` on eBGP.'),
+  bfd: z.strictObject({
+    enabled: z.boolean().prefault(true).describe('Whether it is used.'),
+    minTx: duration('50ms', '60s').prefault('300ms').describe('How often we send, at most.'),
+    minRx: duration('50ms', '60s').prefault('300ms').describe('How often we want to hear the router.'),
+    multiplier: whole(1, 255).prefault(3).describe('After so many packets that are missing the router is gone.'),
+  }).optional().describe('BFD (RFC 5880, 5881) with a directly connected router: when it fails, the BGP session ends at once. Not together with `multihop`.'),
   maxPrefixes: whole(1, 1_000_000).optional().describe('What we send at most: warned of at 80 %, no more is added at the limit, so the session lives.'),
   nodeSelector: nodeSelector.optional().describe('This peer only on nodes with all of these labels, so one file serves a whole fleet.'),
 });

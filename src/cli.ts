@@ -36,6 +36,10 @@ verb(program, 'run', 'the daemon: hear VMs, announce their routes')
   .option('--dry-run', 'capture, decide and log, but open no session')
   .option('--record <folder>', 'write down frames, bridge events and BGP octets, for replay and debug bundle')
   .action(does(async (options, own: { dryRun?: true; record?: string }) => (await import('./commands/run.ts')).run(options, own.dryRun === true, own.record)));
+verb(program, 'bfd', 'the process that watches the routers for the daemon (which starts it, unless a unit does)')
+  .requiredOption('--listen <socket>', 'the Unix socket on which the daemon finds it')
+  .option('--transient', 'end when there is nothing left to watch')
+  .action(does(async (_options, own: { listen: string; transient?: true }) => (await import('./commands/bfd.ts')).bfd(own.listen, own.transient === true)));
 verb(program, 'status', 'one screen: is all well').action(does(async (options) => (await import('./commands/status.ts')).showStatus(options)));
 
 const show = verb(program, 'show', 'what the daemon knows');

@@ -1,4 +1,5 @@
 import { networkInterfaces } from 'node:os';
+import { openBfd, type BfdClient } from '../bfd/io/client.ts';
 import { openMonitor, type Monitor } from '../bridge/io/monitor.ts';
 import { dial, listen, type Connection, type Listener } from '../bgp/io/tcp.ts';
 import { readKey } from '../bgp/io/tcp-auth.ts';
@@ -24,6 +25,7 @@ import { listenSignals } from './io/signals.ts';
 import { openTelemetry, type Telemetry } from './io/telemetry.ts';
 import { openState, type State } from './io/state.ts';
 import { notifySupervisor, setScheduling } from './io/supervisor.ts';
+import { bfdOrder } from './liveness.ts';
 import { createLog, type Log } from './log.ts';
 import type { ProcessFacts } from './process-facts.ts';
 import { answer, findAddress, list, refusal } from './queries.ts';
@@ -118,6 +120,7 @@ class Daemon {
   private alarm: NodeJS.Timeout | undefined;
   private alarmAt = Infinity;
   private watchdog: NodeJS.Timeout | undefined;
+  private bfd: BfdClient | undefined;
   private ignoreSignals: (() => void) | undefined;
   private nextConnection = 1;
   private end: (status: number) => void = () => undefined;
@@ -215,6 +218,7 @@ class Daemon {
     await this.telemetry.serve();
     if (config.bgp.listen.enabled && !this.options.dryRun) this.listen();
     this.pump({ type: 'start' });
+    this.openBfd();
     this.feedSupervisor();
     log.write('info', 'daemon.ready', { peers: config.bgp.peers.length });
   }
@@ -439,6 +443,19 @@ class Daemon {
     }
   }
 
+  /** The process is started where no one else has done so; it outlives us. */
+  private openBfd(): void {
+    const order = this.options.dryRun ? undefined : bfdOrder(this.config);
+    if (order === undefined) return;
+    const elsewhere = process.env['LANDFALL_BFD_SOCKET'];
+    const path = elsewhere ?? `${(this.options.socket ?? this.config.api.socket).replace(/\.sock$/, '')}-bfd.sock`;
+    this.bfd = openBfd({
+      path, order, ...(elsewhere === undefined ? { command: [process.execPath, ...process.execArgv, process.argv[1] as string, 'bfd', '--listen', path, '--transient'] } : {}),
+      onReport: (report) => this.pump({ type: 'bfd', report }),
+      onLost: (reason) => this.pump({ type: 'bfdLost', reason }),
+    });
+  }
+
   private connectionClosed(peer: string, connection: ConnectionId, error?: string): void {
     if (!this.connections.delete(connection)) return; // we closed it
     this.pump({ type: 'session', peer, input: error === undefined ? { type: 'closed', connection } : { type: 'closed', connection, error } });
@@ -546,6 +563,7 @@ class Daemon {
         await new Promise((resolve) => setTimeout(resolve, 10));
       }
     }
+    this.bfd?.close(!restart);
     this.pump({ type: 'stop', restart });
     this.state?.saveFinal();
     if (!restart) this.kernel?.close(true);
@@ -565,6 +583,7 @@ class Daemon {
     clearTimeout(this.alarm);
     clearInterval(this.watchdog);
     this.gateKeeper?.close();
+    this.bfd?.close(false);
     this.capture?.close();
     this.monitor?.close();
     this.kernel?.close(false);

@@ -10,6 +10,7 @@ import { openLineSink, type LineSink } from './io/line-sink.ts';
  */
 export type LogEvent =
   | 'api.closed' | 'api.failed' | 'api.listening' | 'api.refused' | 'api.request'
+  | 'bfd.problem' | 'bfd.transition'
   | 'bridge.changed' | 'bridge.resync'
   | 'capture.closed' | 'capture.dropped' | 'capture.failed' | 'capture.opened'
   | 'claim.unordered'

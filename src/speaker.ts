@@ -26,6 +26,7 @@ import { flush, forwardingDeadline, isForwarding } from './forwarding.ts';
 import { newForwarding } from './forwarding-state.ts';
 import { lookAtIdle } from './idle.ts';
 import { takeFrame } from './intake.ts';
+import { forgetBfdReports, takeBfdReport } from './liveness.ts';
 import { runLookups } from './lookups.ts';
 import { stepPeer } from './peering.ts';
 import { portGone, takeBridgeChange } from './ports.ts';
@@ -111,6 +112,12 @@ export class Speaker {
         break;
       case 'gate':
         takeGateAnswer(world, input);
+        break;
+      case 'bfd':
+        takeBfdReport(world, input.report);
+        break;
+      case 'bfdLost':
+        forgetBfdReports(world, input.reason);
         break;
       case 'tick':
         break;

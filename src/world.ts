@@ -3,6 +3,7 @@ import type { Config, LogLevel, PeerConfig } from '../config/config.ts';
 import type { CapturedFrame } from '../garp/announcement.ts';
 import type { BridgeChange } from '../bridge/ports.ts';
 import type { BridgeState } from '../bridge/fdb.ts';
+import type { BfdReport } from '../bfd/orders.ts';
 import type { SessionInput, SessionOutput, ConnectionId } from '../bgp/session-contract.ts';
 import type { SessionState } from '../bgp/session.ts';
 import type { BindingTable } from '../identity/bindings.ts';
@@ -33,11 +34,15 @@ export type Input =
   | { readonly type: 'restored'; readonly memory?: Memory; readonly boot: BootFacts }
   | { readonly type: 'frame'; readonly frame: CapturedFrame }
   | { readonly type: 'bridge'; readonly change: BridgeChange }
-  | { readonly type: 'session'; readonly peer: string; readonly input: Exclude<SessionInput, { type: 'start' | 'stop' | 'send' | 'refresh' | 'tick' }> }
+  | { readonly type: 'session'; readonly peer: string; readonly input: Exclude<SessionInput, { type: 'start' | 'stop' | 'fail' | 'send' | 'refresh' | 'tick' }> }
   /** All outputs of the dispatch before have been handed to the kernel; `at`: when each peer's last byte was, monotonic ms. */
   | { readonly type: 'written'; readonly at?: ReadonlyMap<string, number> }
   /** The checks of the policy gate have answered for a port. */
   | { readonly type: 'gate'; readonly ifindex: number; readonly port: string; readonly open: boolean; readonly text: string }
+  /** What the BFD process says of a peer. */
+  | { readonly type: 'bfd'; readonly report: BfdReport }
+  /** There is no BFD process now. */
+  | { readonly type: 'bfdLost'; readonly reason: string }
   | { readonly type: 'tick' }
   /** `restart`: nothing is withdrawn and no Cease is sent (Graceful Restart). Otherwise `withdrawEverything` went before. */
   | { readonly type: 'stop'; readonly restart: boolean };
@@ -56,7 +61,7 @@ export type Output =
 /** What happened, for logs, the event stream and counters. */
 export interface Note {
   readonly level: LogLevel;
-  readonly room: 'garp' | 'bridge' | 'bgp' | 'identity' | 'routes' | 'config' | 'src';
+  readonly room: 'garp' | 'bridge' | 'bgp' | 'bfd' | 'identity' | 'routes' | 'config' | 'src';
   readonly peer?: string;
   readonly event: LogEvent;
   readonly fields: Readonly<Record<string, unknown>>;
@@ -93,6 +98,8 @@ export interface Peer {
   stale?: { readonly keys: ReadonlySet<AddressKey>; readonly families: Set<Family>; readonly untilMs: number };
   /** Families whose routes can't be sent for want of a next hop, said once. */
   readonly noNextHop: Set<string>;
+  /** What BFD said last, and since when its state is that, wall ms. */
+  bfd?: { readonly report: BfdReport; readonly sinceMs: number };
   /** What this session has shown of its router and the fabric behind it. */
   fabric: FabricEvidence;
 }

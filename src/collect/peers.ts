@@ -36,7 +36,16 @@ function collectPeer(world: World, peer: Peer): PeerItem {
       remoteRouterId: negotiated.remoteIdentifier, localAddress: negotiated.localAddress, holdTimeSeconds: negotiated.holdTimeSeconds,
       keepaliveSeconds: negotiated.keepaliveSeconds, capabilities: negotiated.remoteCapabilities.map(capabilityText),
     }),
-    messages: session.messages, pending: peer.adjOut.overLimit.size,
+    messages: session.messages, pending: peer.adjOut.overLimit.size, ...(config.bfd === undefined ? {} : { bfd: collectBfd(peer) }),
+  };
+}
+
+function collectBfd({ bfd }: Peer): NonNullable<PeerItem['bfd']> {
+  if (bfd === undefined) return { state: 'unknown' };
+  const { state, text, remoteState, detectionTimeMs, sendIntervalMs, ups } = bfd.report;
+  return {
+    state: state.toLowerCase(), since: timeText(bfd.sinceMs), ...(text === '' ? {} : { text: printable(text) }), remoteState: remoteState.toLowerCase(),
+    detectionTimeMs, sendIntervalMs, ups,
   };
 }
 

@@ -52,6 +52,8 @@ export interface PeerItem {
   capabilities?: string[];
   messages: { sent: Record<string, number>; received: Record<string, number> };
   pending: number;
+  /** Left out where the peer has no BFD; state `unknown`: the BFD process does not answer. */
+  bfd?: { state: string; since?: string; text?: string; remoteState?: string; detectionTimeMs?: number; sendIntervalMs?: number; ups?: number };
 }
 
 export type PrefixState = 'normal' | 'elevated' | 'leaving' | 'withdrawn' | 'held' | 'manual';

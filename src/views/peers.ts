@@ -36,6 +36,7 @@ export const peersView: View<PeerItem, Row> = {
     { header: 'ROUTER ID', wide: true, cell: once((peer) => peer.remoteRouterId) },
     { header: 'HOLD', wide: true, align: 'right', cell: once((peer) => formatSpan(peer.holdTimeSeconds)) },
     { header: 'PENDING', wide: true, align: 'right', cell: once((peer) => peer.pending) },
+    { header: 'BFD', wide: true, cell: once((peer) => peer.bfd?.state) },
     { header: 'LAST ERROR', cell: once((peer) => peer.lastError) },
   ],
 };
