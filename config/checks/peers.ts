@@ -26,6 +26,9 @@ function checkPeer(draft: Draft, peer: DraftPeer, index: number, report: Finding
   if (peer.ttlSecurity && peer.multihop !== undefined) {
     report.error([...path, 'multihop'], 'multihop and ttlSecurity exclude each other: ttlSecurity accepts packets of directly connected routers only (RFC 5082)');
   }
+  if (peer.bfd?.enabled === true && peer.multihop !== undefined) {
+    report.error([...path, 'bfd'], 'bfd and multihop exclude each other: BFD is with directly connected routers only (RFC 5881)');
+  }
   if (peer.sourceAddress !== undefined && familyOf(peer.sourceAddress) !== familyOf(peer.address as IpAddress)) {
     report.error([...path, 'sourceAddress'], `must be of the same family as address (${peer.address})`);
   }
