@@ -24,7 +24,7 @@ class Life {
     this.give({ type: 'start' });
     const base = { type: 'session', peer: peer.name } as const;
     this.give({ ...base, input: { type: 'connected', connection: this.connection, localAddress: ip('192.0.2.17') } });
-    this.give({ ...base, input: { type: 'data', connection: this.connection, bytes: bytesOf({ ...open(), asn: peer.asn, bgpIdentifier: ip('192.0.2.99') }, keepalive) } });
+    this.give({ ...base, input: { type: 'data', connection: this.connection, bytes: bytesOf(open({ bgpIdentifier: ip('192.0.2.99') }), keepalive) } });
   }
   give(input: Input): Output[] {
     return this.speaker.dispatch(input, now);
