@@ -192,14 +192,19 @@ function count(text: string): number {
 function completionTree(command: Command, path: string): CompletionTree[] {
   const options = [...command.options, ...(command === program ? [] : program.options)].map((option) => ({
     flags: [option.short, option.long].filter((flag) => flag !== undefined),
-    summary: option.description, takesValue: option.required, values: option.argChoices ?? [],
+    summary: option.description, takesValue: option.required, values: option.argChoices ?? [], synopsis: option.flags,
   }));
   const verbs = command.commands.map((sub) => ({ name: sub.name(), summary: sub.description() }));
-  const help = { flags: ['-h', '--help'], summary: 'print help', takesValue: false, values: [] };
+  const help = { flags: ['-h', '--help'], summary: 'print help', takesValue: false, values: [], synopsis: '-h, --help' };
   return [
-    { path, summary: command.description(), verbs, options: [...options, help] },
+    { path, usage: command.usage(), summary: command.description(), verbs, options: [...options, help] },
     ...command.commands.flatMap((sub) => completionTree(sub, `${path} ${sub.name()}`.trim())),
   ];
+}
+
+/** All commands and options, each command once, the program itself first. */
+export function describeCommandLine(): CompletionTree[] {
+  return completionTree(program, '');
 }
 
 /** `-w` takes a value only when one is attached to it, else the next word would be taken for one. */

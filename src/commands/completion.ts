@@ -4,10 +4,14 @@ import { CommandError, print, status } from './global.ts';
 export interface CompletionTree {
   /** The verb with its path: `show peers`. '' is the program itself. */
   readonly path: string;
+  /** What follows the path: `[options] <ip>`. */
+  readonly usage: string;
   readonly summary: string;
   readonly verbs: readonly { readonly name: string; readonly summary: string }[];
-  /** `values`: the words an option takes, where they are few. `takesValue`: another word follows. */
+  /** `values`: the words an option takes, where they are few. `takesValue`: another word follows.
+   *  `synopsis`: the flags with their value, `-c, --config <file>`. */
   readonly options: readonly {
+    readonly synopsis: string;
     readonly flags: readonly string[];
     readonly summary: string;
     readonly takesValue: boolean;
