@@ -1,20 +1,20 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { parseAllDocuments } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 import { parseConfig } from '../../config/parse.ts';
 
 interface Manifest {
   kind: string;
   metadata: { name: string; namespace?: string; labels?: Record<string, string> };
-  data?: Record<string, string>;
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
   spec?: any;
 }
 
-const text = readFileSync(new URL('../../deploy/daemonset.yaml', import.meta.url), 'utf8');
+const read = (path: string): string => readFileSync(new URL(`../../deploy/${path}`, import.meta.url), 'utf8');
+const base = ['namespace', 'serviceaccount', 'daemonset'].map((name) => read(`kustomize/base/${name}.yaml`)).join('---\n');
 
-describe('deploy/daemonset.yaml', () => {
-  const documents = parseAllDocuments(text);
+describe('deploy/kustomize/base', () => {
+  const documents = parseAllDocuments(base);
   const manifests = documents.map((document) => document.toJS() as Manifest);
   const find = (kind: string): Manifest => {
     const found = manifests.filter((manifest) => manifest.kind === kind);
@@ -60,7 +60,7 @@ describe('deploy/daemonset.yaml', () => {
   });
 
   it('is asked for its health where telemetry.listen is by default', () => {
-    const { config } = parseConfig(find('ConfigMap').data!['landfall.yaml']!, { file: 'landfall.yaml', environment: { NODE_NAME: 'hv-1' }, hostName: 'hv-1' });
+    const { config } = parseConfig(read('kustomize/base/landfall.yaml'), { file: 'landfall.yaml', environment: { NODE_NAME: 'hv-1' }, hostName: 'hv-1' });
     const { address, port } = config!.telemetry.listen!;
     for (const [probe, path] of [['startupProbe', '/healthz'], ['livenessProbe', '/healthz'], ['readinessProbe', '/readyz']] as const) {
       assert.deepEqual(container[probe].httpGet, { host: address, port, path }, probe);
@@ -71,4 +71,12 @@ describe('deploy/daemonset.yaml', () => {
     const volumes = new Set(pod.volumes.map((one: { name: string }) => one.name));
     for (const { name } of container.volumeMounts) assert.ok(volumes.has(name), name);
   });
+
+  it('lists these files, and one ConfigMap that keeps its name', () => {
+    const list = parse(read('kustomize/base/kustomization.yaml'));
+    assert.deepEqual(list.resources, ['namespace.yaml', 'serviceaccount.yaml', 'daemonset.yaml']);
+    assert.deepEqual(list.configMapGenerator, [{ name: 'landfall', namespace: 'landfall-system', files: ['landfall.yaml'], options: { disableNameSuffixHash: true } }]);
+  });
+
+  it("gives the chart the same configuration", () => assert.equal(parse(read('helm/landfall/values.yaml')).config, read('kustomize/base/landfall.yaml')));
 });

@@ -26,6 +26,8 @@ describe('deploy/landfall.service', () => {
   };
 
   for (const [key, value] of [
+    ['Unit.After', 'network-online.target'],
+    ['Unit.Wants', 'network-online.target'],
     ['Service.Type', 'notify'],
     ['Service.NotifyAccess', 'main'],
     ['Service.Restart', 'always'],
@@ -46,6 +48,10 @@ describe('deploy/landfall.service', () => {
   it('runs the installed program with the documented configuration, as a user of its own', () => {
     assert.equal(one('Service.ExecStart'), '/usr/bin/landfall run --config /etc/landfall/landfall.yaml');
     assert.notEqual(one('Service.User'), 'root');
+  });
+
+  it('starts before what starts guests', () => {
+    for (const name of ['libvirtd.service', 'virtqemud.service', 'pve-guests.service', 'nova-compute.service']) assert.ok(one('Unit.Before').split(' ').includes(name), name);
   });
 
   it('leaves V8 its executable memory', () => assert.equal(unit.get('Service.MemoryDenyWriteExecute'), undefined));

@@ -44,7 +44,7 @@ function podCommand(): string[] {
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 function manifest(kind: string): any {
-  const documents = parseAllDocuments(readFileSync(join(root, 'deploy/daemonset.yaml'), 'utf8')).map((document) => document.toJS());
+  const documents = parseAllDocuments(readFileSync(join(root, 'deploy/kustomize/base/daemonset.yaml'), 'utf8')).map((document) => document.toJS());
   return documents.find((document) => document.kind === kind);
 }
 
@@ -183,7 +183,7 @@ api: {socket: ${join(own, 'landfall.sock')}, mode: "0600"}
 
   it('finds nothing wrong with the ConfigMap', async () => {
     const file = join(folder, 'configmap.yaml');
-    writeFileSync(file, manifest('ConfigMap').data['landfall.yaml']);
+    cpSync(join(root, 'deploy/kustomize/base/landfall.yaml'), file);
     const done = await run(['env', 'NODE_NAME=hv-07', 'NODE_IP=192.0.2.17', join(folder, 'lib/dist/src/cli.js'), 'config', 'check', file]);
     assert.equal(done.status, 0, done.stderr + done.stdout);
   });

@@ -77,7 +77,7 @@ describe('the package on Debian 12', function () {
 
   async function install(version: string): Promise<string> {
     copyFileSync(debs[version] as string, at('tmp/landfall.deb'));
-    const done = await debian.run(['apt-get', 'install', '-y', '--no-install-recommends', '--no-download', '/tmp/landfall.deb', ...(installed() ? ['--reinstall'] : [])]);
+    const done = await debian.run(['apt-get', 'install', '-y', '--no-install-recommends', '/tmp/landfall.deb', ...(installed() ? ['--reinstall'] : [])]);
     assert.equal(done.status, 0, done.stdout + done.stderr);
     return done.stdout + done.stderr;
   }
