@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Brings a fresh clone to the point where `npm run demo`, `npm test` and the others can run. Runs before anything is installed:
 // plain JavaScript, Node built-ins only. Each step is skipped when nothing that it depends on has changed.
-import { chmodSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runCommand, stopCommands } from './setup/command.mjs';
@@ -58,7 +58,7 @@ const steps = {
     run: () => step('native module (cc)', process.execPath, ['native/build.mjs'], { seconds: 120 }),
   },
   build: {
-    key: () => hashOf(root, [...rooms, 'package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'], (file) => /\.(ts|json)$/.test(file)),
+    key: () => hashOf(root, [...rooms, 'package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'], (file) => /\.(ts|json|html|css|js|svg)$/.test(file)),
     isThere: () => existsSync(join(root, 'dist/src/cli.js')),
     run: async () => {
       // Into a folder beside it and then renamed, so that a daemon or a test that runs from dist/ never sees half a build.
@@ -67,6 +67,7 @@ const steps = {
       try {
         await step('build (tsc)', process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', fresh], { seconds: 300 });
         chmodSync(join(fresh, 'src/cli.js'), 0o755);
+        cpSync(join(root, 'src/web'), join(fresh, 'src/web'), { recursive: true });
         const commit = await runCommand('git', ['rev-parse', '--short=12', 'HEAD'], { cwd: root, seconds: 10 });
         if (commit.ok) writeFileSync(join(fresh, 'src/commit.txt'), commit.output);
         if (existsSync(join(root, 'dist'))) renameSync(join(root, 'dist'), old);

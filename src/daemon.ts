@@ -157,7 +157,7 @@ class Daemon {
     }, now);
     this.speaker = this.recorder === undefined ? speaker : recorded(speaker, (line) => this.recorder?.write(line));
     this.telemetry = openTelemetry({
-      world: () => this.speaker.world, now: () => this.clock.now(), version: packageJson.version, log,
+      backend: this.backend(), world: () => this.speaker.world, now: () => this.clock.now(), version: packageJson.version, log,
       dropped: () => this.capture?.statistics().dropped, warn: (text) => this.warn(text),
     });
   }

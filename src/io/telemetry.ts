@@ -3,13 +3,17 @@ import { missingBridges, unsupportedBridges } from '../../bridge/locate.ts';
 import { formatListenAddress } from '../../config/values.ts';
 import { printable } from '../../net/printable.ts';
 import type { Now } from '../../net/time.ts';
+import type { Backend } from '../backend.ts';
 import type { Log } from '../log.ts';
 import { newMetrics, takeNote } from '../metrics.ts';
 import { renderMetrics } from '../metrics/collect.ts';
 import type { Note, World } from '../world.ts';
 import { serveTelemetry, type TelemetryServer } from './http.ts';
+import { openWeb } from './web.ts';
 
 export interface TelemetryDoor {
+  /** For the page; `telemetry.web`. */
+  readonly backend: Backend;
   /** The speaker's state as it is. */
   readonly world: () => World;
   readonly now: () => Now;
@@ -38,6 +42,7 @@ export function openTelemetry(door: TelemetryDoor): Telemetry {
     present.now = door.now();
     return present;
   };
+  const web = openWeb({ backend: door.backend, world });
   return {
     note: (note, wallMs) => takeNote(metrics, note, wallMs),
     async serve() {
@@ -46,12 +51,16 @@ export function openTelemetry(door: TelemetryDoor): Telemetry {
       server = serveTelemetry({
         listen, log: door.log,
         metrics: () => renderMetrics(world(), metrics, { version: door.version, commit, dropped: door.dropped() ?? 0 }),
+        page: (request, response) => door.world().config.telemetry.web && web.answer(request, response),
         notReady: () => whyNotReady(world(), door.dropped() !== undefined),
         onFailure: (error) => door.warn(`telemetry.listen ${formatListenAddress(listen)} can't be opened (${error.code ?? error.message}): no metrics, no health checks; name another address or off`),
       });
       await server.listening;
     },
-    close: () => server?.close(),
+    close() {
+      web.close();
+      server?.close();
+    },
   };
 }
 

@@ -113,8 +113,19 @@ scrape_configs:
     assert.deepEqual((await ask('sum by (peer) (landfall_bgp_session_state)')).map((one) => [one.metric['peer'], one.value[1]]).sort(), [['never', '1'], ['tor', '1']]);
     const info = await ask('landfall_prefix_info');
     assert.deepEqual(info.map(({ metric }) => [metric['prefix'], metric['vm']]), [[`${vm.ipv4}/32`, 'shop/"web"\\1']]);
-    assert.equal((await ask('histogram_quantile(0.99, landfall_migration_announce_seconds_bucket)'))[0]?.metric['afi'], 'ipv4');
+    const quantile = Number((await ask('histogram_quantile(0.99, landfall_migration_announce_seconds_bucket{afi="ipv4"})'))[0]?.value[1]);
+    assert.ok(quantile > 0 && quantile < 1, `${quantile}`);
     assert.deepEqual((await ask('ALERTS{alertname="LandfallSessionDown"}')).map(({ metric }) => [metric['peer'], metric['alertstate']]), [['never', 'pending']]);
+  });
+
+  it('shows the page, and the handover that has just been', async () => {
+    const page = await get('/');
+    assert.equal(page.status, 200);
+    assert.match(page.headers['content-security-policy'] ?? '', /default-src 'none'/);
+    for (const path of ['/app.js', '/timeline.js', '/style.css', '/icon.svg']) assert.equal((await get(path)).status, 200, path);
+    const { items } = JSON.parse((await get('/api/migrations')).body) as { items: { prefix: string; vm: string; timeline: { event: string }[] }[] };
+    assert.deepEqual(items.map(({ prefix, vm }) => [prefix, vm]), [[`${vm.ipv4}/32`, 'shop/"web"\\1']]);
+    assert.ok(['frame', 'accepted', 'announced', 'written'].every((event) => items[0]?.timeline.some((line) => line.event === event)));
   });
 
   it('is ready and healthy, and says which bridge is gone', async () => {
