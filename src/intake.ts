@@ -97,7 +97,9 @@ function takeFromLocal(world: World, heard: Heard, bytes: Uint8Array): void {
       rememberLocal(world, fingerprint(bytes));
       if (kind === 'rarp') world.rarpHeard.add(`${endpoint.ifindex}|${said.mac}`);
     }
-    return isEarly(world, heard, address)
+    const late = isLate(world, heard, address);
+    if (late) sendProbe(world, addressKey(watch.vrf, address), address, endpoint);
+    return late || isEarly(world, heard, address)
       ? handle(world, watch.vrf, address, { type: 'HeardEarly', kind, endpoint })
       : handle(world, watch.vrf, address, {
         type: 'HeardLocal', kind, endpoint, capturedAtMs, ...(isShared(world.bindings, watch.vrf, address) ? { shared: true as const } : {}),
@@ -120,6 +122,20 @@ function isEarly(world: World, heard: Heard, address: IpAddress): boolean {
   if (link === undefined || (firstEvidence === 'auto' && !speaksBeforeVm(link))) return false;
   if (world.rarpHeard.has(`${heard.endpoint.ifindex}|${heard.said.mac}`)) return false;
   return (world.portSince.get(heard.endpoint.ifindex) ?? -Infinity) > rivalSince.monotonicMs;
+}
+
+/** A frame that waited for longer than this in the kernel was true once: this process stood still, or had no processor. */
+const lateMs = 500;
+
+/**
+ * While another claim stands, a late frame is no evidence of where the VM is *now*: it may have gone back meanwhile, and the news of that
+ * waits in a socket. The VM is asked, and its answer claims.
+ */
+function isLate(world: World, heard: Heard, address: IpAddress): boolean {
+  if (world.now.monotonicMs - heard.capturedAtMs <= lateMs || isShared(world.bindings, heard.watch.vrf, address)) return false;
+  const key = addressKey(heard.watch.vrf, address);
+  const state = world.locRib.handovers.get(key)?.state ?? 'withdrawn';
+  return (state === 'withdrawn' || state === 'leaving') && world.rivals.has(key);
 }
 
 /**
@@ -177,7 +193,7 @@ function forEachAdmitted(world: World, heard: Heard, kind: Announcement['kind'],
 
 const reasons: Partial<Record<Verdict, string>> = {
   repeat: 'says nothing new',
-  early: 'such a port can speak before its VM: while another claim stands only a RARP counts',
+  early: 'while another claim stands, only a RARP counts on a port that can speak before its VM, and no frame that was read late',
   conflict: 'the VM\'s own port is alive, or a rival claims an address that answers here',
   gated: 'the policy gate of this port is shut: the claim waits for it',
   flap: 'the address moved too often between nodes that both show life: it is held',

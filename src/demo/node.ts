@@ -93,6 +93,16 @@ export class LandfallNode {
     return this.#daemon?.alive === true;
   }
 
+  /** Of the daemon; -1 while there is none. */
+  get pid(): number {
+    return this.alive ? (this.#daemon?.pid ?? -1) : -1;
+  }
+
+  /** Sends it a signal that need not end it, such as SIGSTOP. */
+  signal(signal: NodeJS.Signals): void {
+    this.#daemon?.signal(signal);
+  }
+
   /** The last lines of its log. */
   get tail(): string {
     return this.#daemon?.tail ?? '';
