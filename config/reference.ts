@@ -1,4 +1,5 @@
 import { notYet } from './not-yet.ts';
+import { reloadClassOf, reloadEffects } from './reload-class.ts';
 import { rawJsonSchema } from './schema.ts';
 
 interface Node {
@@ -93,7 +94,13 @@ export function makeReference(): string {
   const { overrides, ...sections } = (rawJsonSchema() as Node).properties ?? {};
   const keys = Object.entries(sections).flatMap(([key, node]) => [`### ${key}`, '', ...sectionOf(key, node, true), '']);
   return [
-    intro + '## All keys', '',
+    intro + '## Changing a running configuration', '',
+    '`landfall reload` (or SIGHUP) reads the file again and applies what differs; `landfall reload --dry-run` only says what would. What counts is the',
+    'effective configuration: an edit that changes nothing on this node changes nothing. A file that is not valid changes nothing either: the old',
+    'configuration stays, and the command exits with 3. `identity.bindingsFile` needs no reload, it is watched; so is the file itself where it comes',
+    'from a ConfigMap that is mounted as a folder. How a changed key is applied:', '',
+    '| class | effect |', '| --- | --- |', ...Object.entries(reloadEffects).map(([name, effect]) => `| ${name} | ${effect} |`), '',
+    '## All keys', '',
     'Keys without a default have to be there, unless they say otherwise. `[]` stands for each element of a list.', '',
     ...keys,
     '### overrides', '', overrides?.description ?? '', '',
@@ -107,7 +114,7 @@ export function makeReference(): string {
 
 function sectionOf(key: string, node: Node, required: boolean): string[] {
   const rows = rowsOf(key, node, required);
-  return [...(node.description === undefined || rows.length < 2 ? [] : [node.description, '']), '| key | value | default | |', '| --- | --- | --- | --- |', ...rows];
+  return [...(node.description === undefined || rows.length < 2 ? [] : [node.description, '']), '| key | value | default | reload | |', '| --- | --- | --- | --- | --- |', ...rows];
 }
 
 /** A row for a value; for a map or a list of maps, the rows of what is in it. */
@@ -121,7 +128,7 @@ function rowsOf(path: string, node: Node, required: boolean): string[] {
 function row(path: string, node: Node, required: boolean): string {
   const text = (node.description ?? '').replaceAll('|', '\\|');
   const fallback = node.default === undefined || isEmpty(node.default) ? (required ? '*required*' : '-') : `\`${JSON.stringify(node.default).replace(/^"(.*)"$/, '$1')}\``;
-  return `| \`${path}\` | ${kindOf(node)} | ${fallback} | ${text} |`;
+  return `| \`${path}\` | ${kindOf(node)} | ${fallback} | ${reloadClassOf(path)} | ${text} |`;
 }
 
 function isEmpty(value: unknown): boolean {

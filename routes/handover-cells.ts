@@ -162,6 +162,12 @@ function unasked(h: Handover): Handover {
   return episode === undefined ? rest : { ...rest, episode };
 }
 
+/** No rule lets this node speak for the address any more, whatever it shows: it goes at once, and nobody is asked. */
+export const disown: Cell<'GroundLost'> = (h, _event, c) => {
+  const { early: _e, ...rest } = unasked(h);
+  return { handover: h.state === 'withdrawn' ? rest : { ...withdrawn(rest, { ...c, portAlive: false }), source: 'none' } };
+};
+
 export const probe: Cell<'Probe_Due'> = (h, _event, c) => {
   assert(h.probe !== undefined, 'a probe is due that was never planned');
   const { probe: planned, ...rest } = h;

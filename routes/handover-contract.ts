@@ -95,6 +95,8 @@ export type HandoverEvent =
   /** No peer shows a rival's standing claim any more. */
   | { readonly type: 'RivalGone' }
   | { readonly type: 'PortGone' }
+  /** The configuration lets this node claim the address no more: its binding, prefix or bridge is gone. */
+  | { readonly type: 'GroundLost' }
   | { readonly type: 'Probe_Due' }
   | { readonly type: 'SettleTimer_Expires' }
   | { readonly type: 'LeaveTimer_Expires' }

@@ -1,5 +1,5 @@
 import {
-  askInTie, autoAgain, cannot, claim, demoteByClaim, demoteByPort, demoteByUplink, hasten, ignore, keepEndpoint, manualAnnounce, manualWithdraw, note, noteOnly, outbid,
+  askInTie, autoAgain, cannot, claim, demoteByClaim, demoteByPort, demoteByUplink, disown, hasten, ignore, keepEndpoint, manualAnnounce, manualWithdraw, note, noteOnly, outbid,
   probe, reclaim, release, renew, settle, stopProbing, takeBack, withdraw,
 } from './handover-cells.ts';
 import type { Cell, EventName, Handover, HandoverContext, HandoverEvent, State, StepResult } from './handover-contract.ts';
@@ -24,6 +24,7 @@ export const transitions: { readonly [Name in EventName]: Readonly<Record<State,
   TieSeen:             { withdrawn: ignore,         held: ignore,             elevated: askInTie,       normal: askInTie,       leaving: ignore,         manual: ignore },
   RivalGone:           { withdrawn: takeBack,       held: rivalGoneWhileHeld, elevated: ignore,         normal: ignore,         leaving: takeBack,       manual: ignore },
   PortGone:            { withdrawn: stopProbing,    held: portGoneWhileHeld,  elevated: demoteByPort,   normal: demoteByPort,   leaving: hasten,         manual: ignore },
+  GroundLost:          { withdrawn: disown,         held: disown,             elevated: disown,         normal: disown,         leaving: disown,         manual: disown },
   GateOpened:          { withdrawn: ignore,         held: gateOpened,         elevated: ignore,         normal: ignore,         leaving: ignore,         manual: ignore },
   Probe_Due:           { withdrawn: probe,          held: probeWhileHeld,     elevated: cannot,         normal: cannot,         leaving: probe,          manual: cannot },
   SettleTimer_Expires: { withdrawn: cannot,         held: cannot,             elevated: settle,         normal: cannot,         leaving: cannot,         manual: cannot },

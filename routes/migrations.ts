@@ -57,7 +57,7 @@ export interface Sent {
 
 /** The newest handovers, oldest out first; at most one is open per address. */
 export interface MigrationLog {
-  readonly keep: number;
+  keep: number;
   readonly all: Migration[];
   readonly open: Map<string, Migration>;
   next: number;

@@ -78,7 +78,7 @@ function parse(method: string, target: string, body: string): ParsedRequest {
   const query = readQuery(question < 0 ? '' : target.slice(question + 1));
   const wanted = argument === undefined ? verb : `${verb}/`;
   const change = changes[wanted];
-  if (change !== undefined) {
+  if (change !== undefined && (method === 'POST' || questions[wanted] === undefined)) {
     if (method !== 'POST') throw wrongMethod(path, 'POST');
     query.finish();
     return { type: 'request', request: change(readBody(body)) };
@@ -119,6 +119,7 @@ const questions: Readonly<Record<string, (query: Query, argument: string) => Api
   ignored: (query) => ({ verb: 'ignored', ...query.optional('sinceSeconds', readSeconds) }),
   config: () => ({ verb: 'config' }),
   doctor: () => ({ verb: 'doctor' }),
+  drain: () => ({ verb: 'drain' }),
   'why/': (_query, address) => ({ verb: 'why', address: readAddress('address', address) }),
 };
 
@@ -132,6 +133,9 @@ const changes: Readonly<Record<string, (body: Query) => ApiRequest>> = {
       ...body.optional('vrf', readName),
       ...body.optional('forSeconds', readSeconds),
     }),
+  reload: (body) => finished(body, { verb: 'reload', ...body.optional('dryRun', readBoolean) }),
+  drain: (body) => finished(body, { verb: 'beginDrain', ...body.optional('waitSeconds', readSeconds) }),
+  undrain: (body) => finished(body, { verb: 'undrain' }),
   clear: (body) => finished(body, { verb: 'clear', address: body.required('address', readAddress), ...body.optional('vrf', readName) }),
   auto: (body) => finished(body, { verb: 'auto', address: body.required('address', readAddress), ...body.optional('vrf', readName) }),
 };
@@ -188,6 +192,9 @@ function readQuery(text: string): Query {
   return new Query(values);
 }
 
+/** JSON types of what is no text. */
+const bodyTypes: Readonly<Record<string, 'number' | 'boolean'>> = { __proto__: null as never, forSeconds: 'number', waitSeconds: 'number', dryRun: 'boolean' };
+
 function readBody(text: string): Query {
   let body: unknown;
   try {
@@ -198,9 +205,8 @@ function readBody(text: string): Query {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) throw bad('the body is not a JSON object');
   const values = new Map<string, string>();
   for (const [key, value] of Object.entries(body)) {
-    if (key === 'forSeconds' ? typeof value !== 'number' : typeof value !== 'string') {
-      throw bad(`${quote(key)} must be a ${key === 'forSeconds' ? 'number' : 'string'}`);
-    }
+    const type = bodyTypes[key] ?? 'string';
+    if (typeof value !== type) throw bad(`${quote(key)} must be a ${type}`);
     const written = String(value);
     if (written.length > textLimit) throw bad(`${quote(key)} is longer than ${textLimit} characters`);
     values.set(key, written);
@@ -284,7 +290,7 @@ function bad(message: string): Wrong {
 }
 
 function notFound(path: string): Wrong {
-  const known = [...Object.keys(questions), 'events', ...Object.keys(changes)].map((name) => `/v1/${name}`);
+  const known = [...new Set([...Object.keys(questions), 'events', ...Object.keys(changes)])].map((name) => `/v1/${name}`);
   return new Wrong({ status: 404, code: 'notFound', message: `no such path: ${printable(path, 60)}; there are ${known.join(' ')}` });
 }
 

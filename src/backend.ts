@@ -12,11 +12,15 @@ export type ApiRequest =
   | { readonly verb: 'ignored'; readonly sinceSeconds?: number }
   | { readonly verb: 'config' }
   | { readonly verb: 'doctor' }
+  | { readonly verb: 'drain' }
   | { readonly verb: 'why'; readonly address: string }
   /** `forSeconds` for withdraw only. `address` may be an IP or a /32, /128. */
   | { readonly verb: 'announce'; readonly address: string; readonly vrf?: string }
   | { readonly verb: 'withdraw'; readonly address: string; readonly vrf?: string; readonly forSeconds?: number }
   | { readonly verb: 'auto'; readonly address: string; readonly vrf?: string }
+  | { readonly verb: 'reload'; readonly dryRun?: boolean }
+  | { readonly verb: 'beginDrain'; readonly waitSeconds?: number }
+  | { readonly verb: 'undrain' }
   | { readonly verb: 'clear'; readonly address: string; readonly vrf?: string };
 
 /** What the daemon offers to the API socket. Synchronous: it reads or changes the speaker between two events. */

@@ -90,6 +90,15 @@ verb(program, 'clear <prefix>', 'lift a hold after a conflict or flap, and forge
   .option('--vrf <name>', 'where several VRFs have the address')
   .action(does(async (options, own: { vrf?: string }, prefix) => (await import('./commands/override.ts')).clear(options, prefix as string, own.vrf)));
 
+verb(program, 'reload', 'read the configuration again, and apply what has changed')
+  .option('--dry-run', 'only say what would change')
+  .action(does(async (options, own: { dryRun?: true }) => (await import('./commands/reload.ts')).reload(options, own.dryRun === true)));
+verb(program, 'drain', 'maintenance: all routes leave, and are then withdrawn, until undrain')
+  .addOption(new Option('--wait <duration>', 'how long they are leaving (default: 5s)').argParser(duration))
+  .action(does(async (options, own: { wait?: number }) => (await import('./commands/drain.ts')).drain(options, own.wait)));
+verb(program, 'undrain', 'end drain: what lives here is announced again')
+  .action(does(async (options) => (await import('./commands/drain.ts')).undrain(options)));
+
 const config = verb(program, 'config', 'check, describe or begin a configuration');
 verb(config, 'check [file]', 'check without a daemon; all errors at once')
   .action(does(async (options, _own, file) => (await import('./commands/config.ts')).configCheck({ file: file ?? options.config ?? defaultConfigFile, ...options })));

@@ -6,12 +6,12 @@ import { readKey } from '../bgp/io/tcp-auth.ts';
 import type { ConnectionId } from '../bgp/session-contract.ts';
 import type { Config, PeerConfig } from '../config/config.ts';
 import { formatErrors } from '../config/errors.ts';
-import { loadConfig } from '../config/io/load.ts';
 import { openKernel, type Kernel } from '../forward/io/kernel.ts';
 import { openCapture, type Capture } from '../garp/io/capture.ts';
 import { isIpv4, parseIp, type IpAddress } from '../net/ip.ts';
 import type { Migration } from '../routes/migrations.ts';
 import type { Backend } from './backend.ts';
+import { collectDrain } from './collect/drain.ts';
 import { timeText } from './collect/time.ts';
 import { eventOf } from './events.ts';
 import { collectPrefixes } from './collect/prefixes.ts';
@@ -21,6 +21,7 @@ import { historyBeside, openHistory, readHistory, type HistoryFile } from './io/
 import { serveApi, type ApiServer } from './io/api-socket.ts';
 import { explainMissing, readCapabilitySets } from './io/capabilities.ts';
 import { systemClock } from './io/clock.ts';
+import { openConfigSource, type ConfigSource, type Read } from './io/config-source.ts';
 import { listenSignals } from './io/signals.ts';
 import { openTelemetry, type Telemetry } from './io/telemetry.ts';
 import { openState, type State } from './io/state.ts';
@@ -31,11 +32,13 @@ import type { ProcessFacts } from './process-facts.ts';
 import { answer, findAddress, list, refusal } from './queries.ts';
 import { chooseRouterId } from './router-id.ts';
 import { memoryText } from './restore.ts';
+import { planReload } from './reload/plan.ts';
+import { reportReload } from './reload/report.ts';
 import { seededRandom } from './replay/format.ts';
 import { openRecorder, type Recorder } from './replay/io/recorder.ts';
 import { recorded } from './replay/record.ts';
 import { Speaker } from './speaker.ts';
-import type { EventItem } from './views/items.ts';
+import type { EventItem, ReloadItem } from './views/items.ts';
 import { whyNeverAnnounced } from './watching.ts';
 import { warmUp } from './warm-up.ts';
 import type { Input, Note, Output } from './world.ts';
@@ -60,6 +63,8 @@ class StartFailed extends Error {
 
 /** How long a stop waits until TCP has acknowledged the withdraws, in milliseconds. */
 const drainForMs = 2000;
+/** How long `drain` lets routes leave before it withdraws them, in seconds. */
+const usualDrainSeconds = 5;
 /** From so many frames at once on, UPDATEs share a call of the kernel; after so many frames they go out. */
 const shareFrom = 4;
 const shareAtMost = 16;
@@ -68,7 +73,8 @@ const unsaidAtMost = 20_000;
 
 /** Runs until it is told to stop. @returns the exit status: 0, 1 (can't run here), 3 (configuration not valid). */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
-  const loaded = loadConfig(options.configFile, { environment: process.env });
+  const source = openConfigSource(options.configFile, { environment: process.env });
+  const loaded = source.read();
   if (loaded.config === undefined) {
     process.stderr.write(`${formatErrors(loaded.errors)}\n`);
     return 3;
@@ -76,7 +82,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   const { config } = loaded;
   const log = createLog({ level: config.log.level, format: config.log.format });
   for (const warning of loaded.warnings) log.child({ room: 'config' }).write('warn', 'config.warning', { text: formatErrors([warning]) });
-  const daemon = new Daemon(config, options, log);
+  const daemon = new Daemon(config, options, log, source);
   // A belief of ours was false: say so once and end, so that the supervisor starts anew; nothing goes on half alive.
   process.on('uncaughtException', (error) => {
     daemon.sayNow();
@@ -85,6 +91,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     process.exit(70);
   });
   try {
+    daemon.watch(loaded);
     await daemon.start();
   } catch (error) {
     await daemon.close();
@@ -99,7 +106,8 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
 /** The loop: inputs go into the speaker, outputs to sockets, one alarm for the whole process. */
 class Daemon {
   readonly ended: Promise<number>;
-  private readonly config: Config;
+  private config: Config;
+  private readonly source: ConfigSource;
   private readonly options: DaemonOptions;
   private readonly log: Log;
   private readonly logs = new Map<string, Log>();
@@ -114,7 +122,7 @@ class Daemon {
   private monitor: Monitor | undefined;
   /** Open where `kernel` is configured. */
   private kernel: Kernel | undefined;
-  private readonly bgpListeners: Listener[] = [];
+  private readonly bgpListeners = new Map<IpAddress, Listener>();
   private state: State | undefined;
   private api: ApiServer | undefined;
   private alarm: NodeJS.Timeout | undefined;
@@ -142,9 +150,12 @@ class Daemon {
   private gateKeeper: GateKeeper | undefined;
   private history: HistoryFile | undefined;
   private readonly telemetry: Telemetry;
+  /** Why what is on disk does not run, after a reload that was refused. */
+  private readonly refused = new Map<'configuration' | 'bindings', string>();
 
-  constructor(config: Config, options: DaemonOptions, log: Log) {
+  constructor(config: Config, options: DaemonOptions, log: Log, source: ConfigSource) {
     this.config = config;
+    this.source = source;
     this.options = options;
     this.log = log;
     this.ended = new Promise((resolve) => { this.end = resolve; });
@@ -174,13 +185,11 @@ class Daemon {
 
   async start(): Promise<void> {
     const { config, log } = this;
-    this.ignoreSignals = listenSignals({ stop: () => void this.stop() });
+    this.ignoreSignals = listenSignals({ stop: () => void this.stop(), reload: () => void this.reload({ dryRun: false }) });
     if (config.process.scheduling === 'fifo') this.useFifo();
     warmUp({ config, routerId: this.speaker.world.routerId }, this.clock.now(), (bytes) => Buffer.from(bytes));
     this.openHistoryFile();
-    if (config.gate.checks.length > 0) {
-      this.gateKeeper = openGateKeeper(config.gate.checks, (ifindex, port, answer) => this.pump({ type: 'gate', ifindex, port, ...answer }));
-    }
+    this.keepGates();
     log.write('info', 'daemon.started', {
       version: packageJson.version, node: config.node.name, routerId: this.speaker.world.routerId, routerIdFrom: this.routerIdFrom, dryRun: this.options.dryRun,
     });
@@ -206,9 +215,7 @@ class Daemon {
       throw error;
     }
     log.child({ room: 'garp' }).write('info', 'capture.opened', {});
-    if (!this.options.dryRun && (config.kernel.routes !== 'off' || config.kernel.refreshNeighbors)) {
-      this.kernel = openKernel((text) => this.log.child({ room: 'forward' }).write('warn', 'kernel.problem', { text }));
-    }
+    this.keepKernel();
     this.restore();
     await this.openMonitor();
     const backend = this.backend();
@@ -251,6 +258,89 @@ class Daemon {
         onError: (error) => this.log.child({ room: 'bridge' }).write('warn', 'bridge.changed', { text: error.message }),
       });
     });
+  }
+
+  private keepKernel(): void {
+    const { routes, refreshNeighbors } = this.config.kernel;
+    if (this.kernel !== undefined || this.options.dryRun || (routes === 'off' && !refreshNeighbors)) return;
+    this.kernel = openKernel((text) => this.log.child({ room: 'forward' }).write('warn', 'kernel.problem', { text }));
+  }
+
+  private keepGates(): void {
+    this.gateKeeper?.close();
+    const { checks } = this.config.gate;
+    this.gateKeeper = checks.length === 0 ? undefined : openGateKeeper(checks, (ifindex, port, answer) => this.pump({ type: 'gate', ifindex, port, ...answer }));
+  }
+
+  /**
+   * Reads the files again, and applies what differs from what runs: all of it or, where anything is wrong, nothing. The sessions of peers
+   * that it takes away end a little later. @param bindingsOnly the bindings file alone is read again
+   */
+  reload({ dryRun, bindingsOnly = false }: { readonly dryRun: boolean; readonly bindingsOnly?: boolean }): ReloadItem {
+    if (!dryRun) notifySupervisor(`RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
+    const read = bindingsOnly ? this.source.readBindings() : this.source.read();
+    const plan = read.config === undefined ? undefined : planReload(this.config, read.config);
+    const item = reportReload(dryRun, plan, read.errors, read.warnings);
+    if (dryRun) return item;
+    const log = this.log.child({ room: 'config' });
+    if (read.config === undefined || item.result === 'refused') {
+      const problems = read.config === undefined ? item.errors : [`only a restart can change ${plan?.refused.map(({ key }) => key).join(', ')}`];
+      this.perform(problems.map((text): Output => ({ type: 'note', note: { level: 'warn', room: 'config', event: 'config.refused', publish: 'config', fields: { text } } })));
+      this.afterwards();
+      const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : '';
+      this.refused.set(bindingsOnly ? 'bindings' : 'configuration', `what is on disk is not what runs: ${problems[0]}${more}; mend it${bindingsOnly ? '' : ', then landfall reload'}`);
+      this.speaker.world.lastReload = { wallMs: this.clock.now().wallMs, successful: false };
+    } else {
+      this.refused.delete('bindings');
+      if (!bindingsOnly) this.refused.delete('configuration');
+      for (const text of item.warnings) log.write('warn', 'config.warning', { text });
+      this.apply(read.config, item);
+      this.watch(read);
+      if (this.refused.size > 0) this.speaker.world.lastReload = { wallMs: this.clock.now().wallMs, successful: false };
+    }
+    notifySupervisor('READY=1');
+    return item;
+  }
+
+  /** This is what runs: its files are watched from now on. */
+  watch(read: Read): void {
+    this.source.take(read, {
+      bindings: () => void this.reload({ dryRun: false, bindingsOnly: true }),
+      configuration: () => void this.reload({ dryRun: false }),
+    });
+  }
+
+  private apply(config: Config, item: ReloadItem): void {
+    const gates = item.changes.some(({ key }) => key.startsWith('gate.'));
+    const watched = JSON.stringify(bfdOrder(this.config));
+    this.config = config;
+    this.log.setLevel(config.log.level);
+    this.log.setFormat(config.log.format);
+    if (gates) this.keepGates();
+    this.keepKernel();
+    this.pump({ type: 'reload', config });
+    if (watched !== JSON.stringify(bfdOrder(config))) {
+      this.bfd?.close(bfdOrder(config) === undefined);
+      this.bfd = undefined;
+      this.openBfd();
+    }
+    if (item.peers.length > 0) {
+      this.renewListeners();
+      void this.seeOff();
+    }
+  }
+
+  /** Peers that are taken away have their withdraws now: when TCP says so, their sessions end. */
+  private async seeOff(): Promise<void> {
+    for (;;) {
+      const leaving = [...this.speaker.world.peers.values()].filter((peer) => peer.farewell !== undefined);
+      if (leaving.length === 0) return;
+      for (const { config, session } of leaving) {
+        const connection = session.negotiated === undefined ? undefined : this.connections.get(session.negotiated.connection);
+        if ((connection?.unacknowledged() ?? 0) === 0) this.pump({ type: 'acknowledged', peer: config.name });
+      }
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
   }
 
   private useFifo(): void {
@@ -389,7 +479,8 @@ class Daemon {
   }
 
   private dial(name: string, connection: ConnectionId): void {
-    const peer = this.config.bgp.peers.find((candidate) => candidate.name === name) as PeerConfig;
+    const peer = this.speaker.world.peers.get(name)?.config;
+    if (peer === undefined) return;
     let key: Uint8Array | undefined;
     try {
       key = peer.password === undefined ? undefined : readKey(peer.password);
@@ -414,31 +505,13 @@ class Daemon {
 
   /** One listener per family that has peers; it answers nobody else, and has every key before it listens. */
   private listen(): void {
-    const { bgp } = this.config;
     for (const address of ['0.0.0.0', '::'] as IpAddress[]) {
-      const peers = bgp.peers.filter((peer) => isIpv4(peer.address) === isIpv4(address));
-      if (peers.length === 0) continue;
       try {
-        this.bgpListeners.push(listen({
-          address, port: bgp.listen.port,
-          peers: peers.map((peer) => ({
-            address: peer.address, ibgp: peer.asn === bgp.asn, ttlSecurity: peer.ttlSecurity, ...(peer.interface === undefined ? {} : { interface: peer.interface }),
-            ...(peer.multihop === undefined ? {} : { multihop: peer.multihop }), ...(peer.password === undefined ? {} : { md5: readKey(peer.password) }),
-          })),
-        }, (accepted) => {
-          const peer = peers.find((candidate) => candidate.address === accepted.remoteAddress
-            && (candidate.interface === undefined || accepted.interface === undefined || candidate.interface === accepted.interface)) as PeerConfig;
-          const connection = this.nextConnection++;
-          this.connections.set(connection, accepted.take({
-            data: (bytes) => this.pump({ type: 'session', peer: peer.name, input: { type: 'data', connection, bytes } }),
-            written: (unsent) => this.pump({ type: 'session', peer: peer.name, input: { type: 'written', connection, unsent } }),
-            closed: (error) => this.connectionClosed(peer.name, connection, error),
-          }));
-          this.pump({ type: 'session', peer: peer.name, input: { type: 'accepted', connection, localAddress: accepted.localAddress } });
-        }, (error) => this.warn(`the BGP listener failed: ${error.message}`)));
+        this.listenOn(address);
       } catch (error) {
         const { code, message } = error as NodeJS.ErrnoException;
-        throw new StartFailed(`cannot listen for BGP on port ${bgp.listen.port}: ${code === 'EACCES' ? explainMissing('CAP_NET_BIND_SERVICE') : message}`, 1);
+        const { port } = this.config.bgp.listen;
+        throw new StartFailed(`cannot listen for BGP on port ${port}: ${code === 'EACCES' ? explainMissing('CAP_NET_BIND_SERVICE') : message}`, 1);
       }
     }
   }
@@ -454,6 +527,42 @@ class Daemon {
       onReport: (report) => this.pump({ type: 'bfd', report }),
       onLost: (reason) => this.pump({ type: 'bfdLost', reason }),
     });
+  }
+
+  /** A reload has changed peers: those that are there now are answered, with their keys. */
+  private renewListeners(): void {
+    if (!this.config.bgp.listen.enabled || this.options.dryRun) return;
+    for (const address of ['0.0.0.0', '::'] as IpAddress[]) {
+      try {
+        this.listenOn(address);
+      } catch (error) {
+        this.warn(`the BGP listener does not know the peers of the last reload: ${(error as Error).message}`);
+      }
+    }
+  }
+
+  private listenOn(address: IpAddress): void {
+    const { bgp } = this.config;
+    const ofFamily = (): readonly PeerConfig[] => this.config.bgp.peers.filter((peer) => isIpv4(peer.address) === isIpv4(address));
+    const peers = ofFamily().map((peer) => ({
+      address: peer.address, ibgp: peer.asn === bgp.asn, ttlSecurity: peer.ttlSecurity, ...(peer.interface === undefined ? {} : { interface: peer.interface }),
+      ...(peer.multihop === undefined ? {} : { multihop: peer.multihop }), ...(peer.password === undefined ? {} : { md5: readKey(peer.password) }),
+    }));
+    const there = this.bgpListeners.get(address);
+    if (there !== undefined) return there.setPeers(peers);
+    if (peers.length === 0) return;
+    this.bgpListeners.set(address, listen({ address, port: bgp.listen.port, peers }, (accepted) => {
+      const peer = ofFamily().find((candidate) => candidate.address === accepted.remoteAddress
+        && (candidate.interface === undefined || accepted.interface === undefined || candidate.interface === accepted.interface));
+      if (peer === undefined) return;
+      const connection = this.nextConnection++;
+      this.connections.set(connection, accepted.take({
+        data: (bytes) => this.pump({ type: 'session', peer: peer.name, input: { type: 'data', connection, bytes } }),
+        written: (unsent) => this.pump({ type: 'session', peer: peer.name, input: { type: 'written', connection, unsent } }),
+        closed: (error) => this.connectionClosed(peer.name, connection, error),
+      }));
+      this.pump({ type: 'session', peer: peer.name, input: { type: 'accepted', connection, localAddress: accepted.localAddress } });
+    }, (error) => this.warn(`the BGP listener failed: ${error.message}`)));
   }
 
   private connectionClosed(peer: string, connection: ConnectionId, error?: string): void {
@@ -520,9 +629,16 @@ class Daemon {
           this.afterwards();
           return list(world, 'PrefixList', lifted ? collectPrefixes(world, { prefix: found.address }) : []);
         }
+        if (request.verb === 'reload') return list(world, 'Reload', [this.reload({ dryRun: request.dryRun === true })]);
+        if (request.verb === 'beginDrain' || request.verb === 'undrain') {
+          const now = this.clock.now();
+          this.perform(request.verb === 'undrain' ? this.speaker.undrain(now) : this.speaker.drain((request.waitSeconds ?? usualDrainSeconds) * 1000, now));
+          this.afterwards();
+          return list(world, 'Drain', [collectDrain(world)]);
+        }
         const { received = 0, dropped = 0 } = this.capture?.statistics() ?? {};
         return answer(world, request, {
-          version: packageJson.version, routerIdFrom: this.routerIdFrom, capture: { received, dropped }, warnings: [...this.warnings, ...(this.kernel?.problems() ?? [])], ...processFacts(this.state?.file), ...(this.recorder === undefined ? {} : { recording: this.recorder.folder }),
+          version: packageJson.version, routerIdFrom: this.routerIdFrom, capture: { received, dropped }, warnings: [...this.warnings, ...this.refused.values(), ...(this.kernel?.problems() ?? [])], ...processFacts(this.state?.file), ...(this.recorder === undefined ? {} : { recording: this.recorder.folder }),
         });
       },
       subscribe: (listener) => {
@@ -551,7 +667,8 @@ class Daemon {
 
   /** SIGTERM: a restart where Graceful Restart is on (nothing is withdrawn, no Cease), else a stop for good. */
   private async stop(): Promise<void> {
-    const restart = this.config.bgp.gracefulRestart.enabled;
+    // What was drained is not to come back by itself.
+    const restart = this.config.bgp.gracefulRestart.enabled && this.speaker.world.drain === undefined;
     notifySupervisor('STOPPING=1');
     this.log.write('info', 'daemon.stopping', { restart });
     // A stop for good withdraws explicitly and waits until TCP has acknowledged it, before the Cease.
@@ -584,10 +701,11 @@ class Daemon {
     clearInterval(this.watchdog);
     this.gateKeeper?.close();
     this.bfd?.close(false);
+    this.source.close();
     this.capture?.close();
     this.monitor?.close();
     this.kernel?.close(false);
-    for (const listener of this.bgpListeners) listener.close();
+    for (const listener of this.bgpListeners.values()) listener.close();
     for (const connection of this.connections.values()) connection.close();
     this.connections.clear();
     this.state?.close();

@@ -6,7 +6,7 @@ import type { AddressKey } from '../routes/loc-rib.ts';
 /** What this node's own data plane was told, address by address. */
 export interface Forwarding {
   /** Something of `kernel` or `watch[].gateway` is configured. */
-  readonly on: boolean;
+  on: boolean;
   /** Addresses whose whereabouts may have changed. */
   readonly dirty: Set<AddressKey>;
   readonly planned: Map<AddressKey, { readonly where: Whereabouts; readonly entries: readonly KernelEntry[] }>;

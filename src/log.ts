@@ -14,8 +14,9 @@ export type LogEvent =
   | 'bridge.changed' | 'bridge.resync'
   | 'capture.closed' | 'capture.dropped' | 'capture.failed' | 'capture.opened'
   | 'claim.unordered'
-  | 'config.loaded' | 'config.refused' | 'config.warning'
+  | 'config.loaded' | 'config.refused' | 'config.session' | 'config.warning'
   | 'daemon.failed' | 'daemon.ready' | 'daemon.started' | 'daemon.stopped' | 'daemon.stopping' | 'daemon.warning'
+  | 'drain.ended' | 'drain.started' | 'drain.withdrawn'
   | 'fabric.finding'
   | 'frame.accepted' | 'frame.ignored' | 'frame.malformed'
   | 'gate.opened' | 'gate.timedOut'
@@ -45,6 +46,8 @@ export interface Log {
   enabled(level: LogLevel): boolean;
   /** Changes the level of this log and of all its relatives. */
   setLevel(level: LogLevel): void;
+  /** Changes the format of this log and of all its relatives. */
+  setFormat(format: LogOptions['format']): void;
   /** Hands to the kernel what is buffered. Also happens at the end of each turn of the event loop and when the process exits. */
   flush(): void;
 }
@@ -62,8 +65,9 @@ const rank: Readonly<Record<LogLevel, number>> = { trace: 10, debug: 20, info: 3
 /** One per process. */
 interface Shared {
   level: number;
-  readonly text: boolean;
+  text: boolean;
   readonly sink: LineSink;
+  readonly destination: number | string;
   /** How many lost lines a line has told of. */
   lostTold: number;
   /** The time of the line that is being written. */
@@ -78,7 +82,8 @@ export function createLog(options: LogOptions): Log {
   const destination = options.destination ?? 2;
   const shared: Shared = {
     level: rank[options.level],
-    text: options.format === 'text' || (options.format === 'auto' && typeof destination === 'number' && isatty(destination)),
+    text: isText(options.format, destination),
+    destination,
     sink: openLineSink(destination),
     lostTold: 0,
     wallMs: 0,
@@ -88,6 +93,10 @@ export function createLog(options: LogOptions): Log {
     shared.sink,
   );
   return makeLog(shared, root, '');
+}
+
+function isText(format: LogOptions['format'], destination: number | string): boolean {
+  return format === 'text' || (format === 'auto' && typeof destination === 'number' && isatty(destination));
 }
 
 function makeLog(shared: Shared, lines: pino.Logger, owner: string, bound?: Readonly<Record<string, unknown>>): Log {
@@ -115,6 +124,9 @@ function makeLog(shared: Shared, lines: pino.Logger, owner: string, bound?: Read
     enabled: (level) => rank[level] >= shared.level,
     setLevel(level) {
       shared.level = rank[level];
+    },
+    setFormat(format) {
+      shared.text = isText(format, shared.destination);
     },
     flush: shared.sink.flush,
   };

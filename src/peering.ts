@@ -13,6 +13,7 @@ import { addressKey, keyPrefix } from '../routes/loc-rib.ts';
 import { preferenceOf, settlesSilently, type Level } from '../routes/preference.ts';
 import { newFabricEvidence } from '../routes/fabric.ts';
 import { chronicleReceived, chronicleSent } from './chronicle.ts';
+import { drainedLevel } from './drain.ts';
 import { observeRoute } from './fabric.ts';
 import { touch } from './forwarding-state.ts';
 import { hearEndOfRib, isHeldBack, listenFirst } from './graceful-restart.ts';
@@ -84,15 +85,20 @@ function noteSession(world: World, peer: Peer, n: SessionNote): void {
  * Its routes say nothing any more, and that they are gone says nothing either: a session that was lost is no rival that left.
  */
 function sessionDown(world: World, peer: Peer): void {
-  const held = peer.adjIn.routes;
   keepStale(world, peer);
-  for (const received of held.values()) countMac(world, peer, received, -1);
-  peer.adjIn = newAdjRibIn();
+  forgetReceived(world, peer);
   peer.adjOut = newAdjRibOut();
   peer.resend = false;
   peer.resendAsked.clear();
   peer.refreshes.clear();
   delete peer.listening;
+}
+
+/** All that the peer showed. */
+export function forgetReceived(world: World, peer: Peer): void {
+  const held = peer.adjIn.routes;
+  for (const received of held.values()) countMac(world, peer, received, -1);
+  peer.adjIn = newAdjRibIn();
   for (const prefix of held.keys()) {
     const key = addressKey(peer.config.vrf, prefixAddress(prefix));
     rebind(world, peer.config.vrf, prefix);
@@ -114,7 +120,8 @@ function receive(world: World, peer: Peer, update: UpdateMessage): void {
   }
 }
 
-function receiveChange(world: World, peer: Peer, change: RouteChange): void {
+/** One route that a peer announces or withdraws, or that is looked at anew. */
+export function receiveChange(world: World, peer: Peer, change: RouteChange): void {
   const prefix = change.type === 'announce' ? change.route.prefix : change.prefix;
   const before = peer.adjIn.routes.get(prefix);
   if (change.type === 'withdraw') {
@@ -236,8 +243,8 @@ export function wantedRoute(world: World, peer: Peer, prefix: Prefix, shared: Ma
   const addressed = addressKey(peer.config.vrf, prefixAddress(prefix));
   const h = world.locRib.handovers.get(addressed);
   if (isHeldBack(world, peer, addressed)) return undefined;
-  const level = h === undefined ? undefined : levelOf(h);
-  if (h === undefined || level === undefined || h.gone.has(peer.config.name)) return undefined;
+  const level = h === undefined ? undefined : drainedLevel(world, h, levelOf(h));
+  if (h === undefined || level === undefined || peer.farewell !== undefined || h.gone.has(peer.config.name)) return undefined;
   const nextHop = nextHopFor(world, peer, isIpv4(prefix));
   if (nextHop === undefined || !peer.session.negotiated?.families.includes(familyOf(prefix))) {
     world.counters.unresolvedRoutes += 1;

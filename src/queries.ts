@@ -7,6 +7,7 @@ import { saidOfHold } from './chronicle-held.ts';
 import { collectDoctor } from './doctor/examine-speaker.ts';
 import { fabricWarnings } from './fabric.ts';
 import { twinWarnings } from './identifier-twins.ts';
+import { collectDrain } from './collect/drain.ts';
 import { collectMigration, collectMigrations } from './collect/migrations.ts';
 import { collectPeers, collectReceived } from './collect/peers.ts';
 import { collectPrefixes } from './collect/prefixes.ts';
@@ -18,7 +19,7 @@ import { printable } from '../net/printable.ts';
 import { insidePrefixes, watchWarnings } from './watching.ts';
 import type { World } from './world.ts';
 
-type ReadRequest = Exclude<ApiRequest, { verb: 'announce' | 'withdraw' | 'auto' | 'clear' }>;
+type ReadRequest = Exclude<ApiRequest, { verb: 'announce' | 'withdraw' | 'auto' | 'clear' | 'reload' | 'beginDrain' | 'undrain' }>;
 
 /** Answers a question from the state as it stands. Changes nothing. */
 export function answer(world: World, request: ReadRequest, facts: ProcessFacts): ListReply<unknown> | ErrorReply {
@@ -48,6 +49,8 @@ export function answer(world: World, request: ReadRequest, facts: ProcessFacts):
       return list(world, 'Config', [renderConfig(world.config)]);
     case 'doctor':
       return list(world, 'Doctor', [collectDoctor(world, facts)]);
+    case 'drain':
+      return list(world, 'Drain', [collectDrain(world)]);
     case 'why': {
       const found = findAddress(world, request.address, undefined);
       return 'kind' in found ? found : list(world, 'WhyList', [collectWhy(world, found.vrf, found.address)]);
@@ -91,6 +94,8 @@ function collectStatus(world: World, facts: ProcessFacts): StatusItem {
         startedAt: timeText(last.startWallMs), result: last.result,
       },
     }),
+    ...(world.lastReload === undefined ? {} : { lastReload: { at: timeText(world.lastReload.wallMs), successful: world.lastReload.successful } }),
+    ...(world.drain === undefined ? {} : { drain: collectDrain(world) }),
     capture: { frames: facts.capture.received, dropped: facts.capture.dropped },
     ...(facts.recording === undefined ? {} : { recording: facts.recording }),
     warnings: [...facts.warnings, ...watchWarnings(world), ...speakerWarnings(world), ...fabricWarnings(world), ...twinWarnings(world)],

@@ -1,24 +1,18 @@
-import { parseCommunity, parseLargeCommunity } from '../bgp/community.ts';
-import type { LargeCommunity } from '../bgp/route.ts';
-import { createSession } from '../bgp/session.ts';
-import type { ConnectionId, SessionOptions } from '../bgp/session-contract.ts';
+import type { ConnectionId } from '../bgp/session-contract.ts';
 import { emptyBridgeState } from '../bridge/fdb.ts';
-import type { Config, LevelConfig, PeerConfig } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import { makeBindingTable } from '../identity/bindings.ts';
 import { expirePairs } from '../identity/learned.ts';
 import { emptyRateLimits } from '../identity/rate.ts';
-import { assert } from '../net/assert.ts';
 import { Deadlines } from '../net/deadlines.ts';
-import { ipv4ToNumber, isIpv4, prefixAddress, type IpAddress } from '../net/ip.ts';
+import { prefixAddress, type IpAddress } from '../net/ip.ts';
 import type { Now } from '../net/time.ts';
-import { newAdjRibIn } from '../routes/adj-rib-in.ts';
-import { newAdjRibOut } from '../routes/adj-rib-out.ts';
-import { newFabricEvidence } from '../routes/fabric.ts';
 import { dueEvent } from '../routes/handover.ts';
 import { addressKey, keyPrefix, newLocRib } from '../routes/loc-rib.ts';
 import { newMigrationLog } from '../routes/migrations.ts';
-import type { CommunitySet, LevelPreference } from '../routes/preference.ts';
 import { takeWritten } from './chronicle-written.ts';
+import { deriveFrom } from './derived.ts';
+import { beginDrain, drainDeadline, drainIfDue, endDrain } from './drain.ts';
 import { askDueGates, nextGateDeadline, takeGateAnswer } from './gate-keeping.ts';
 import { restartDeadline, restartIfDue } from './graceful-restart.ts';
 import { handle } from './handovers.ts';
@@ -28,12 +22,14 @@ import { lookAtIdle } from './idle.ts';
 import { takeFrame } from './intake.ts';
 import { forgetBfdReports, takeBfdReport } from './liveness.ts';
 import { runLookups } from './lookups.ts';
+import { newPeer } from './new-peer.ts';
 import { stepPeer } from './peering.ts';
 import { portGone, takeBridgeChange } from './ports.ts';
 import { searchIfDue } from './probing.ts';
+import { applyReload } from './reload/apply.ts';
+import { farewellDeadline, farewellsIfDue, takeAcknowledged } from './reload/farewell.ts';
 import { takeMemory } from './restore.ts';
 import { forgetStaleIfDue, staleDeadline } from './stale-routes.ts';
-import { watchesOf } from './watch.ts';
 import { livesHere } from './watching.ts';
 import { note, type Input, type Output, type Peer, type World } from './world.ts';
 
@@ -60,18 +56,11 @@ export class Speaker {
   constructor(options: SpeakerOptions, now: Now) {
     const { config } = options;
     this.expireAtMs = now.monotonicMs + expireEveryMs;
-    const vrfs = [...new Set(config.watch.map((watch) => watch.vrf))].sort();
     this.world = {
       config, routerId: options.routerId, random: options.random, newConnection: options.newConnection, dryRun: options.dryRun,
-      peers: new Map(config.bgp.peers.map((peer) => [peer.name, newPeer(config, peer, options.routerId, now)])),
-      sessionDeadlines: new Deadlines(), watches: watchesOf(config.watch), bridges: emptyBridgeState(),
+      peers: new Map(config.bgp.peers.map((peer) => [peer.name, newPeer(config, peer, options.routerId, now, true)])),
+      sessionDeadlines: new Deadlines(), ...deriveFrom(config, options.routerId), bridges: emptyBridgeState(),
       bindings: makeBindingTable(config.identity.bindings, undefined, undefined, config.identity.shared), rates: emptyRateLimits(), locRib: newLocRib(),
-      preference: {
-        levels: { elevated: levelOf(config.routes.elevated), normal: levelOf(config.routes.normal), leaving: levelOf(config.routes.leaving) },
-        ladder: config.routes.ladder.communities.map((text) => communitiesOf([text])),
-        prepend: config.routes.prepend, localAsn: config.bgp.asn, identifier: ipv4ToNumber(options.routerId), noExport: config.routes.noExport,
-      },
-      segments: new Map(vrfs.map((vrf, i) => [vrf, i])),
       // The clock makes ids of different lives of the process differ.
       migrations: newMigrationLog(config.telemetry.history.keep, Math.floor(now.wallMs / 1000) % 1_000_000 * 1000),
       ignored: new Map(), portSince: new Map(), carrierDeadlines: new Deadlines(), gates: new Map(), rarpHeard: new Set(), asked: new Map(),
@@ -103,8 +92,8 @@ export class Speaker {
         break;
       case 'session': {
         const peer = world.peers.get(input.peer);
-        assert(peer !== undefined, `input for a session that is not there: ${input.peer}`);
-        stepPeer(world, peer, input.input);
+        // What a connection had on its way when a reload removed its peer is nobody's.
+        if (peer !== undefined) stepPeer(world, peer, input.input);
         break;
       }
       case 'written':
@@ -118,6 +107,12 @@ export class Speaker {
         break;
       case 'bfdLost':
         forgetBfdReports(world, input.reason);
+        break;
+      case 'reload':
+        applyReload(world, input.config);
+        break;
+      case 'acknowledged':
+        takeAcknowledged(world, input.peer);
         break;
       case 'tick':
         break;
@@ -133,7 +128,7 @@ export class Speaker {
   /** When the next `tick` is needed, in monotonic milliseconds. */
   nextDeadline(): number {
     const { world } = this;
-    let next = Math.min(this.expireAtMs, restartDeadline(world), staleDeadline(world), forwardingDeadline(world));
+    let next = Math.min(this.expireAtMs, restartDeadline(world), staleDeadline(world), forwardingDeadline(world), farewellDeadline(world), drainDeadline(world));
     for (const at of [world.sessionDeadlines.next(), world.locRib.deadlines.next(), world.carrierDeadlines.next(), world.lookups.deadlines.next(), world.search.nextMs, nextGateDeadline(world)]) {
       if (at !== undefined && at < next) next = at;
     }
@@ -174,6 +169,26 @@ export class Speaker {
     return world.outputs;
   }
 
+  /** `drain`: all routes leave, after `waitMs` they are withdrawn, and nothing is announced until {@link undrain}. */
+  drain(waitMs: number, now: Now): Output[] {
+    return this.change(now, (world) => beginDrain(world, waitMs));
+  }
+
+  /** `undrain`: what lives here is announced again. */
+  undrain(now: Now): Output[] {
+    return this.change(now, endDrain);
+  }
+
+  private change(now: Now, work: (world: World) => void): Output[] {
+    const { world } = this;
+    world.now = now;
+    world.outputs = [];
+    work(world);
+    this.runDue();
+    flush(world);
+    return world.outputs;
+  }
+
   private runDue(): void {
     const { world } = this;
     const { monotonicMs } = world.now;
@@ -189,6 +204,8 @@ export class Speaker {
     askDueGates(world);
     restartIfDue(world);
     forgetStaleIfDue(world);
+    farewellsIfDue(world);
+    drainIfDue(world);
     const { deadlines, handovers } = world.locRib;
     for (let key = deadlines.takeDue(monotonicMs); key !== undefined; key = deadlines.takeDue(monotonicMs)) {
       const h = handovers.get(key);
@@ -222,7 +239,7 @@ export class Speaker {
     for (const peer of world.peers.values()) {
       stepPeer(world, peer, restart
         ? { type: 'stop', subcode: 2, silent: true }
-        : { type: 'stop', subcode: 2, message: 'landfall stops' });
+        : { type: 'stop', subcode: 2, message: world.drain === undefined ? 'landfall stops' : 'landfall stops after a drain for maintenance' });
     }
   }
 }
@@ -233,40 +250,4 @@ function withdrawAll(world: World, peer: Peer): void {
     world.locRib.handovers.set(key, { ...h, gone: new Set(h.gone).add(peer.config.name) });
     world.dirty.add(key);
   }
-}
-
-function newPeer(config: Config, peer: PeerConfig, routerId: IpAddress, now: Now): Peer {
-  const { gracefulRestart } = config.bgp;
-  const options: SessionOptions = {
-    peer: peer.name, localAsn: config.bgp.asn, peerAsn: peer.asn, bgpIdentifier: routerId, families: peer.families,
-    holdSeconds: peer.timers.holdSeconds, keepaliveSeconds: peer.timers.keepaliveSeconds, connectRetrySeconds: peer.timers.connectRetrySeconds,
-    passive: false,
-    ...(peer.timers.sendHoldSeconds === undefined ? {} : { sendHoldSeconds: peer.timers.sendHoldSeconds }),
-    ...(peer.role === undefined ? {} : { role: peer.role }),
-    // Between IPv6 addresses IPv4 routes have an IPv6 next hop, as in fabrics whose links have no IPv4 addresses.
-    extendedNextHop: !isIpv4(peer.address) && peer.families.includes('ipv4-unicast'),
-    ...(gracefulRestart.enabled ? { gracefulRestart: { restartTimeSeconds: gracefulRestart.restartTimeSeconds, restarting: true, forwardingPreserved: true } } : {}),
-  };
-  return {
-    config: peer, ibgp: peer.asn === config.bgp.asn, session: { ...createSession(options), sinceMs: now.wallMs }, adjIn: newAdjRibIn(), adjOut: newAdjRibOut(),
-    resend: false, resendAsked: new Set(), refreshes: new Map(), endOfRibDue: false, noNextHop: new Set(), fabric: newFabricEvidence(),
-  };
-}
-
-function levelOf(level: LevelConfig): LevelPreference {
-  return { localPref: level.localPref, med: level.med, ...communitiesOf(level.communities) };
-}
-
-/** Communities as numbers; the configuration has been checked, so a text that can't be read is our own mistake. */
-function communitiesOf(texts: readonly string[]): CommunitySet {
-  const communities: number[] = [];
-  const largeCommunities: LargeCommunity[] = [];
-  for (const text of texts) {
-    const large = text.split(':').length === 3 ? parseLargeCommunity(text) : undefined;
-    const standard = large === undefined ? parseCommunity(text) : undefined;
-    if (large !== undefined && 'value' in large) largeCommunities.push(large.value);
-    else if (standard !== undefined && 'value' in standard) communities.push(standard.value);
-    else assert(false, `community ${text} passed the configuration check`);
-  }
-  return { communities, largeCommunities };
 }

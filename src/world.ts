@@ -43,6 +43,10 @@ export type Input =
   | { readonly type: 'bfd'; readonly report: BfdReport }
   /** There is no BFD process now. */
   | { readonly type: 'bfdLost'; readonly reason: string }
+  /** A configuration that has been checked, and that changes nothing of class `restart`. */
+  | { readonly type: 'reload'; readonly config: Config }
+  /** The peer's TCP has acknowledged all that it was sent. */
+  | { readonly type: 'acknowledged'; readonly peer: string }
   | { readonly type: 'tick' }
   /** `restart`: nothing is withdrawn and no Cease is sent (Graceful Restart). Otherwise `withdrawEverything` went before. */
   | { readonly type: 'stop'; readonly restart: boolean };
@@ -77,7 +81,7 @@ export interface Lookup {
 }
 
 export interface Peer {
-  readonly config: PeerConfig;
+  config: PeerConfig;
   readonly ibgp: boolean;
   session: SessionState;
   adjIn: AdjRibIn;
@@ -96,6 +100,8 @@ export interface Peer {
   restartTimeSeconds?: number;
   /** The claims of rivals that it showed when its session ended, and the families whose End-of-RIB is still to come; see stale-routes.ts. */
   stale?: { readonly keys: ReadonlySet<AddressKey>; readonly families: Set<Family>; readonly untilMs: number };
+  /** A reload takes it away: it is sent withdraws, and when it has acknowledged them, Cease; see reload/farewell.ts. */
+  farewell?: { readonly untilMs: number; readonly next?: PeerConfig };
   /** Families whose routes can't be sent for want of a next hop, said once. */
   readonly noNextHop: Set<string>;
   /** What BFD said last, and since when its state is that, wall ms. */
@@ -117,7 +123,8 @@ export interface Gate {
 
 /** All that the speaker remembers. Functions of `src/` take it and change it; nothing else does. */
 export interface World {
-  readonly config: Config;
+  /** Changed by a reload alone, and with it all that is derived from it. */
+  config: Config;
   readonly routerId: IpAddress;
   readonly random: () => number;
   readonly newConnection: () => ConnectionId;
@@ -125,13 +132,13 @@ export interface World {
   readonly peers: Map<string, Peer>;
   /** Sessions by their next deadline. */
   readonly sessionDeadlines: Deadlines<string>;
-  readonly watches: readonly Watch[];
+  watches: readonly Watch[];
   bridges: BridgeState;
   bindings: BindingTable;
   readonly rates: RateLimits;
   readonly locRib: LocRib;
-  readonly preference: PreferenceOptions;
-  readonly segments: ReadonlyMap<string, number>;
+  preference: PreferenceOptions;
+  segments: ReadonlyMap<string, number>;
   readonly migrations: MigrationLog;
   readonly ignored: IgnoredLog;
   /** Ports by the monotonic time at which they appeared; -Infinity for those that were there at the start. */
@@ -163,6 +170,10 @@ export interface World {
   readonly restart: Restart;
   /** What the node's own data plane was told; see forwarding.ts. */
   readonly forwarding: Forwarding;
+  /** The latest attempt to change the configuration. */
+  lastReload?: { readonly wallMs: number; readonly successful: boolean };
+  /** Maintenance (`drain`): since when, and when what leaves is withdrawn, monotonic ms. */
+  drain?: { readonly since: Now; readonly withdrawAtMs: number; withdrawn: boolean };
   /** What the state file keeps has changed. */
   unsaved: boolean;
   readonly counters: Counters;

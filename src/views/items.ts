@@ -20,6 +20,8 @@ export interface StatusItem {
   prefixes: Record<string, number>;
   lastMigration?: { id: string; vm?: string; prefix: string; direction: 'in' | 'out'; startedAt: string; result: string };
   lastReload?: { at: string; successful: boolean };
+  /** Maintenance: there while it lasts. */
+  drain?: DrainItem;
   capture: { frames: number; dropped: number };
   /** The folder into which the daemon records (`run --record`). */
   recording?: string;
@@ -180,6 +182,26 @@ export interface DoctorItem {
   capabilities?: { effective: string; bounding: string; noNewPrivileges: boolean; uid: number };
   peers: PeerItem[];
   findings: FindingItem[];
+}
+
+export interface ReloadItem {
+  /** `planned`: a dry run. `refused`: a change that needs a restart. `invalid`: the file has errors. In both the running configuration stays. */
+  result: 'applied' | 'unchanged' | 'planned' | 'refused' | 'invalid';
+  changes: { key: string; class: 'live' | 'routes' | 'capture' | 'session' | 'restart'; peer?: string; from?: string; to?: string }[];
+  /** Sessions that do not stay as they are, and the keys that are the reason. */
+  peers: { name: string; action: 'added' | 'removed' | 'reset' | 'replaced'; keys: string[] }[];
+  /** A line for each: file, place, key and what is wrong. */
+  errors: string[];
+  warnings: string[];
+}
+
+export interface DrainItem {
+  /** `leaving`: every route is the worst there is. `withdrawn`: nothing is announced, until `undrain`. */
+  state: 'off' | 'leaving' | 'withdrawn';
+  since?: string;
+  withdrawInSeconds?: number;
+  /** Routes that the peers have, over all peers. */
+  routes: number;
 }
 
 export interface EventItem {

@@ -33,6 +33,7 @@ function lines(item: StatusItem): [string, string][] {
             .filter((part) => part !== undefined).join(' '),
     ],
     ['last reload', lastReload === undefined ? '-' : `${formatTime(lastReload.at)}, ${lastReload.successful ? 'successful' : 'refused'}`],
+    ...(item.drain === undefined ? [] : [['drain', `${item.drain.state} since ${formatTime(item.drain.since ?? '')}, ${item.drain.routes} routes; ends with landfall undrain`] as [string, string]]),
     ['capture', `${item.capture.frames} frames, ${item.capture.dropped} dropped`],
     ...item.warnings.map((warning, index): [string, string] => [index === 0 ? 'warnings' : '', warning]),
     ...(item.warnings.length === 0 ? [['warnings', 'none'] as [string, string]] : []),

@@ -10,7 +10,7 @@ import type { ApiRequest } from '../../src/backend.ts';
 import { main } from '../../src/cli.ts';
 import { serveApi, type ApiServer } from '../../src/io/api-socket.ts';
 import { fileOf } from '../config/fixtures.ts';
-import { fakeBackend, silentLog } from './fake-daemon.ts';
+import { fakeBackend, nextReload, silentLog } from './fake-daemon.ts';
 
 const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
 const tsx = import.meta.resolve('tsx');
@@ -88,6 +88,11 @@ describe('command line', function () {
       ['announce 203.0.113.11', /^$/, /announced by hand/],
       ['withdraw 203.0.113.11 --for 10m', /^$/, /for 10m00s/],
       ['auto 203.0.113.11/32 -q', /^$/, /^$/],
+      ['reload --dry-run', /^KEY +CLASS +PEER.*\nbgp\.peers\[tor-a\]\.timers\.hold +session +tor-a +9 +30 +the session begins anew\n$/, /^would apply 1 change\n$/],
+      ['reload', /timers\.hold/, /^applied 1 change\n$/],
+      ['reload -o name', /^applied\n$/, /applied 1 change/],
+      ['drain --wait 2s', /^$/, /^drained: nothing is announced here until landfall undrain\n$/],
+      ['undrain -o json', /"state": "off"/, /drain is over/],
       ['--version', /^\d+\.\d+\.\d+\n$/],
       ['show prefixes --help', /--state.*Global Options:.*--socket/s],
     ];
@@ -101,7 +106,24 @@ describe('command line', function () {
     const asked = (verb: string): ApiRequest | undefined => seen.find((request) => request.verb === verb);
     assert.deepEqual(asked('migrations'), { verb: 'migrations', sinceSeconds: 3600 });
     assert.deepEqual(asked('withdraw'), { verb: 'withdraw', address: '203.0.113.11', forSeconds: 600 });
+    assert.deepEqual(asked('reload'), { verb: 'reload', dryRun: true });
+    assert.deepEqual(asked('beginDrain'), { verb: 'beginDrain', waitSeconds: 2 });
     assert.deepEqual(asked('auto'), { verb: 'auto', address: '203.0.113.11' });
+  });
+
+  it('ends a reload by its result', async () => {
+    const cases: [typeof nextReload.result, number, RegExp][] = [
+      ['unchanged', 0, /^nothing has changed\n$/],
+      ['refused', 1, /^landfall: bgp\.asn can change only with a restart; nothing is applied\n$/],
+      ['invalid', 3, /^landfall\.yaml:3:1 .*\nlandfall\.yaml:4:1 .*\nlandfall: the configuration is not valid \(2 errors\); the one that runs stays\n$/],
+    ];
+    for (const [result, exit, words] of cases) {
+      nextReload.result = result;
+      const ended = await landfall('reload');
+      assert.equal(ended.status, exit, result);
+      assert.match(ended.stderr, words);
+    }
+    nextReload.result = 'applied';
   });
 
   it('says in one sentence what is wrong, and with the exit status what kind it is', async () => {

@@ -2,7 +2,7 @@ import { serveApi } from '../../src/io/api-socket.ts';
 import { createLog } from '../../src/log.ts';
 import type { ApiRequest, Backend } from '../../src/backend.ts';
 import { fileOf, valid } from '../config/fixtures.ts';
-import type { DoctorItem, ErrorReply, EventItem, ListReply, MigrationItem, PeerItem, PrefixItem, StatusItem } from '../../src/views/items.ts';
+import type { DoctorItem, ErrorReply, EventItem, ListReply, MigrationItem, PeerItem, PrefixItem, ReloadItem, StatusItem } from '../../src/views/items.ts';
 
 // A daemon without a speaker: the real API socket before canned answers, those of the figures in the documentation.
 
@@ -67,6 +67,19 @@ const doctor: DoctorItem = {
   ],
 };
 
+/** What the next reload comes to. */
+export const nextReload: { result: 'applied' | 'unchanged' | 'refused' | 'invalid' } = { result: 'applied' };
+
+const noChange = { changes: [], peers: [], errors: [], warnings: [] };
+const holdChange = { key: 'bgp.peers[tor-a].timers.hold', class: 'session' as const, peer: 'tor-a', from: '9', to: '30' };
+const reloads: Readonly<Record<ReloadItem['result'], ReloadItem>> = {
+  planned: { ...noChange, result: 'planned', changes: [holdChange], peers: [{ name: 'tor-a', action: 'reset', keys: [holdChange.key] }] },
+  applied: { ...noChange, result: 'applied', changes: [holdChange], peers: [{ name: 'tor-a', action: 'reset', keys: [holdChange.key] }] },
+  unchanged: { ...noChange, result: 'unchanged' },
+  refused: { ...noChange, result: 'refused', changes: [{ key: 'bgp.asn', class: 'restart', from: '65010', to: '65011' }] },
+  invalid: { ...noChange, result: 'invalid', errors: ['landfall.yaml:3:1  bgp.asm  unknown key "asm"', 'landfall.yaml:4:1  watch  is required'] },
+};
+
 function list(kind: string, items: unknown[]): ListReply<unknown> {
   return { apiVersion: 'landfall/v1', kind, node: 'hv-07', time: '2026-11-24T10:41:15.000Z', items };
 }
@@ -112,6 +125,9 @@ export function fakeBackend(seen: ApiRequest[] = []): Backend & { emit(event: Ev
           return list('WhyList', [
             { address: request.address, vrf: 'default', announced: false, answer: `${request.address}/32 is not announced: no binding names it.`, checks: [{ check: 'prefixes', result: 'ok', text: 'inside watch.prefixes' }, { check: 'binding', result: 'fail', text: 'no binding' }] },
           ]);
+        case 'reload': return list('Reload', [reloads[request.dryRun === true ? 'planned' : nextReload.result]]);
+        case 'drain': case 'beginDrain': return list('Drain', [{ state: 'withdrawn', since: '2026-11-24T10:41:07.123Z', routes: 0 }]);
+        case 'undrain': return list('Drain', [{ state: 'off', routes: 2 }]);
         case 'announce': case 'withdraw': case 'auto': case 'clear': return list('PrefixList', []);
       }
     },
