@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import type { FoundAddress, FoundBridge, FoundGuest, FoundPort, HostFacts, Platform } from '../host-facts.ts';
@@ -75,8 +75,11 @@ function findGateway(root: string): HostFacts['gateway'] {
 
 function findSpeakers(root: string): string[] {
   const proc = join(root, 'proc');
-  const names = list(proc).filter((name) => /^\d+$/.test(name)).slice(0, limits.processes).map((pid) => read(join(proc, pid, 'comm')).trim());
-  return [...new Set(names.filter((name) => speakerNames.has(name)))].sort();
+  const own = link(join(proc, 'self/ns/net'));
+  const pids = list(proc).filter((name) => /^\d+$/.test(name)).slice(0, limits.processes);
+  const found = pids.map((pid) => ({ pid, name: read(join(proc, pid, 'comm')).trim() })).filter(({ name }) => speakerNames.has(name));
+  // One in a container with a network of its own is no matter of this node; one that can't be asked may be.
+  return [...new Set(found.filter(({ pid }) => own === undefined || [own, undefined].includes(link(join(proc, pid, 'ns/net')))).map(({ name }) => name))].sort();
 }
 
 /** The MACs of libvirt's guests. Their addresses stand in no file. */
@@ -96,6 +99,14 @@ function guestsOf(xml: string): FoundGuest[] {
     const bridge = /<source [^>]{0,200}?bridge=['"]([^'"]{1,15})['"]/.exec(element)?.[1];
     return mac === undefined || bridge === undefined ? [] : [{ name, mac, bridge }];
   });
+}
+
+function link(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined;
+  }
 }
 
 function list(folder: string): string[] {

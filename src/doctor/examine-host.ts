@@ -5,6 +5,7 @@ import { checkBridgeMac, checkBridges, checkMarks, checkPorts } from './bridges.
 import { checkCapabilities } from './capabilities.ts';
 import { ok, skip, warn, type Finding } from './finding.ts';
 import type { HostState } from './host-state.ts';
+import { checkHostMode, checkIcmpErrors } from './icmp-errors.ts';
 import { checkGatewaySettings, checkNeighbourReach } from './node-as-gateway.ts';
 import { checkOtherSpeakers } from './other-speakers.ts';
 import { checkOwnAddresses } from './own-addresses.ts';
@@ -26,7 +27,7 @@ export function examineHost(host: HostState, config: Config, daemon: RunningDaem
       ...checkBridges(bridges, config), ...checkPorts(bridges, config), ...checkBridgeMac(host, config), ...checkMarks(bridges, config),
       ...checkNeighbourReach(host, config), ...checkOwnAddresses(host, bridges, config),
     ]),
-    ...checkGatewaySettings(host, config),
+    ...checkGatewaySettings(host, config), ...checkIcmpErrors(host, config), ...checkHostMode(host, config),
     ...checkSourceRewriting(host, config),
     checkClock(host),
     ...(daemon === undefined ? [checkStateFile(host)] : []),

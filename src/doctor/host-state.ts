@@ -14,6 +14,10 @@ export interface HostState {
   /** Watched bridges whose MAC somebody has set (NET_ADDR_SET); one that is in neither set could not be asked. */
   readonly fixedMac: ReadonlySet<string>;
   readonly drawnMac: ReadonlySet<string>;
+  /** The node's own addresses with the length of their prefix, by interface. */
+  readonly addresses: readonly { readonly interface: string; readonly address: string; readonly cidr: string }[];
+  /** A rule of the firewall drops the ICMP errors that this node would send for a host it can't reach; undefined: not readable. */
+  readonly dropsUnreachable?: boolean;
   readonly clockTrusted: boolean;
   /** Names of BGP daemons that run. */
   readonly speakers: readonly string[];

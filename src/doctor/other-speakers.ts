@@ -20,7 +20,7 @@ export function checkOtherSpeakers(host: HostState, config: Config, peers: reado
       `end the other program's session${host.speakers.length === 0 ? '' : ` (${some(host.speakers)})`}, or give this one its own bgp.peers[${peer.name}].sourceAddress and neighbor at the router`));
   }
   if (found.length === 0 && host.speakers.length > 0) {
-    found.push(warn('speakers', `${some(host.speakers)} runs on this node too: a session of it with a router that landfall peers with would collide with ours`, 'let it peer from another address, or not with these routers'));
+    found.push(warn('speakers', `${some(host.speakers)} ${host.speakers.length === 1 ? 'runs' : 'run'} on this node too: a session with a router that landfall peers with would collide with ours`, 'let it peer from another address, or not with these routers'));
   }
   const listener = host.connections?.find(({ state, localPort }) => state === 'listen' && localPort === config.bgp.listen.port);
   if (config.bgp.listen.enabled && peers === undefined && listener !== undefined) {

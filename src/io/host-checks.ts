@@ -7,6 +7,7 @@ import type { Config } from '../../config/config.ts';
 import { inspectHost } from '../../config/io/host.ts';
 import { parseTcpTable } from '../doctor/tcp-table.ts';
 import type { HostState, TcpConnection } from '../doctor/host-state.ts';
+import { dropsUnreachable } from '../doctor/icmp-errors.ts';
 import { parseRewrites } from '../doctor/source-rewriting.ts';
 import { readCapabilitySets } from './capabilities.ts';
 import { systemClock } from './clock.ts';
@@ -32,11 +33,13 @@ export async function readHostState(config: Config): Promise<HostState> {
   const origin = new Map(names.map((name) => [name, textOf(`/sys/class/net/${name}/addr_assign_type`)]));
   const capabilities = readCapabilitySets();
   const connections = readConnections();
+  const { speakers, addresses } = inspectHost();
+  const firewall = readFirewall();
   return {
     ...(capabilities === undefined ? {} : { capabilities }), ...(bridges === undefined ? {} : { bridges }), layer3, settings,
     fixedMac: new Set(names.filter((name) => origin.get(name) === '3')), drawnMac: new Set(names.filter((name) => origin.get(name) === '1')),
-    clockTrusted: systemClock().now().wallTrusted, speakers: inspectHost().speakers, ...(connections === undefined ? {} : { connections }),
-    rewrites: readRewrites(), stateFile: stateFileOf(config),
+    addresses, clockTrusted: systemClock().now().wallTrusted, speakers, ...(connections === undefined ? {} : { connections }),
+    rewrites: 'unread' in firewall ? firewall : parseRewrites(firewall.text), ...('unread' in firewall ? {} : { dropsUnreachable: dropsUnreachable(firewall.text) }), stateFile: stateFileOf(config),
   };
 }
 
@@ -78,7 +81,7 @@ function readConnections(): TcpConnection[] | undefined {
 }
 
 /** Both programs read the same kernel, but each shows the other's rules badly or not at all. */
-function readRewrites(): HostState['rewrites'] {
+function readFirewall(): { readonly text: string } | { readonly unread: string } {
   const texts: string[] = [];
   let problem = 'neither nft nor iptables-save is here';
   for (const [program, words] of [['nft', ['list', 'ruleset']], ['iptables-save', ['-t', 'nat']], ['ip6tables-save', ['-t', 'nat']]] as const) {
@@ -90,7 +93,7 @@ function readRewrites(): HostState['rewrites'] {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') problem = `${program}: not permitted, or it failed`;
     }
   }
-  return texts.length === 0 ? { unread: problem } : parseRewrites(texts.join('\n'));
+  return texts.length === 0 ? { unread: problem } : { text: texts.join('\n') };
 }
 
 function stateFileOf(config: Config): HostState['stateFile'] {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import fc from 'fast-check';
@@ -92,6 +92,11 @@ describe('config init: the host', () => {
     put('proc/17/comm', 'bgpd\n');
     put('proc/18/comm', 'sshd\n');
     put('proc/version/comm', 'bird\n');
+    put('proc/19/comm', 'gobgpd\n');
+    for (const [pid, namespace] of [['self', '1'], ['17', '1'], ['19', '2']] as const) {
+      mkdirSync(join(root, 'proc', pid, 'ns'), { recursive: true });
+      symlinkSync(`net:[${namespace}]`, join(root, 'proc', pid, 'ns/net'));
+    }
     put('etc/libvirt/qemu/web.xml', "<domain type='kvm'>\n  <name>web</name>\n  <devices>\n    <interface type='bridge'>\n      <mac address='52:54:00:aa:00:01'/>\n      <source bridge='br0'/>\n    </interface>\n    <interface type='network'>\n      <mac address='52:54:00:aa:00:02'/>\n      <source network='default'/>\n    </interface>\n  </devices>\n</domain>\n");
     put('etc/libvirt/qemu/broken.xml', '<name>x<interface <mac address=');
   });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { checkBridgeMac, checkBridges, checkMarks, checkPorts } from '../../../src/doctor/bridges.ts';
 import { checkCapabilities } from '../../../src/doctor/capabilities.ts';
 import { examineHost } from '../../../src/doctor/examine-host.ts';
+import { checkHostMode, checkIcmpErrors, dropsUnreachable } from '../../../src/doctor/icmp-errors.ts';
 import { checkGatewaySettings, checkNeighbourReach } from '../../../src/doctor/node-as-gateway.ts';
 import { checkOtherSpeakers } from '../../../src/doctor/other-speakers.ts';
 import { checkOwnAddresses } from '../../../src/doctor/own-addresses.ts';
@@ -102,6 +103,23 @@ describe('doctor, the host', () => {
     const watch = '[{bridge: br-vlan, ports: {local: ["vnet*"], uplink: [bond0]}, prefixes: ["2001:db8:100::/64"]}]';
     assert.deepEqual(troubles(checkGatewaySettings(six, config({ watch }))).map((line) => line.split(':')[0]), ['warn arp_accept', 'fail forwarding']);
     assert.deepEqual(troubles(checkGatewaySettings({ ...six, settings: new Map([['net/ipv6/conf/br-vlan/accept_untracked_na', 1], ['net/ipv6/conf/all/forwarding', 1]]) }, config({ watch }))), []);
+  });
+
+  it('warns of ICMP errors for a VM that has left, unless they are dropped or kernel.routes sends the packets on', () => {
+    assert.match(troubles(checkIcmpErrors(routed, config()))[0] as string, /^warn icmp: late packets to a VM that has left br-vlan\.100 are answered with ICMP host unreachable, which ends connections$/);
+    assert.deepEqual(checkIcmpErrors({ ...routed, dropsUnreachable: true }, config()), []);
+    assert.deepEqual(checkIcmpErrors(routed, config({ kernel: '{routes: received}' })), []);
+    assert.deepEqual(checkIcmpErrors(host(), config()), []);
+    assert.deepEqual(['icmp type destination-unreachable icmp code host-unreachable drop', 'icmp code host-unreachable drop', '-A OUTPUT -p icmp -m icmp --icmp-type 3/1 -j DROP', 'icmp code host-unreachable accept', 'drop'].map(dropsUnreachable), [true, true, true, false, false]);
+  });
+
+  it('kernel.routes host: no subnet of the VMs is local, and the gateway is here', () => {
+    const hostMode = config({ kernel: '{routes: host}', watch: '[{bridge: br-vlan, ports: {local: ["vnet*"], uplink: [bond0]}, prefixes: [203.0.113.0/24], gateway: {addresses: [203.0.113.1]}}]' });
+    const wrong = host({ addresses: [{ interface: 'br-vlan', address: '203.0.113.2', cidr: '203.0.113.2/24' }] });
+    assert.deepEqual(troubles(checkHostMode(wrong, hostMode)).map((line) => line.slice(0, 40)), ['warn gateway: gateway 203.0.113.1 of wat', 'warn gateway: 203.0.113.2/24 makes the V']);
+    const right = host({ bridges: tables([bridgeLink], [[2, '203.0.113.1']]), addresses: [{ interface: 'br-vlan', address: '203.0.113.1', cidr: '203.0.113.1/32' }, { interface: 'eth0', address: '192.0.2.17', cidr: '192.0.2.17/24' }] });
+    assert.deepEqual(checkHostMode(right, hostMode), []);
+    assert.deepEqual(checkHostMode(wrong, config()), []);
   });
 
   it('says of each watch whether its VLAN is stretched, and fails where neither that nor kernel.routes helps', () => {
