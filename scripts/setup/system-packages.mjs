@@ -27,6 +27,7 @@ const needs = [
   { package: 'iptables', command: 'iptables', purposes: ['netns'], without: 'tests of lost packets are skipped' },
   { package: 'nftables', command: 'nft', purposes: ['netns'], without: 'tests of lost packets are skipped' },
   { package: 'prometheus', command: 'promtool', purposes: ['netns'], without: 'metrics and alert rules are not judged by Prometheus' },
+  { package: 'chromium', command: 'chromium', purposes: ['netns'], without: 'the timeline page is not tested in a browser' },
   { package: 'systemd', command: 'systemd-analyze', purposes: ['netns'], without: 'the systemd unit is not graded' },
 ];
 

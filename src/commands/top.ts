@@ -47,7 +47,7 @@ export async function top(options: GlobalOptions): Promise<number> {
         const now = await sample(options);
         state = { now, before: state.now };
       } catch (error) {
-        if (!(error instanceof CommandError)) return end(() => reject(error as Error));
+        if (!(error instanceof CommandError)) return end(() => reject(error instanceof Error ? error : new Error(String(error))));
         state = { now: state.now, trouble: error.message };
       }
       if (ended) return;
