@@ -9,6 +9,8 @@ export interface HostFacts {
   /** BGP daemons that run, `bird` or `bgpd`. */
   readonly speakers: readonly string[];
   readonly guests: readonly FoundGuest[];
+  /** Ports of Open vSwitch, which landfall can't watch. */
+  readonly openVswitchPorts: readonly string[];
 }
 
 export type Platform = 'kubevirt' | 'libvirt' | 'proxmox';

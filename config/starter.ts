@@ -25,6 +25,7 @@ export function makeStarter(facts: HostFacts, wanted?: Platform): string {
   return [
     ...head(facts, platform),
     ...bgpSection(facts),
+    ...leftOut(facts),
     'watch:',
     ...(bridges.length === 0 ? watchOf(undefined, facts, platform) : bridges.flatMap((bridge) => watchOf(bridge, facts, platform))),
     '',
@@ -68,9 +69,31 @@ function bgpSection({ gateway, speakers, addresses }: HostFacts): string[] {
   ];
 }
 
+/** Bridges that are never the one towards the fabric, and why. */
+const sideBridges: readonly { readonly pattern: RegExp; readonly why: string }[] = [
+  { pattern: /^fwbr\d+i\d+$/, why: "Proxmox's firewall: the VM's port on the real bridge is fwpr<vmid>p<n>" },
+  { pattern: /^(docker\d+|br-[0-9a-f]{12}|cni\d+|cbr\d+)$/, why: 'containers with addresses of this node alone' },
+  { pattern: /^virbr\d+$/, why: "libvirt's own network, behind NAT" },
+];
+
+const sideOf = (name: string): string | undefined => sideBridges.find(({ pattern }) => pattern.test(name))?.why;
+
+/** What is here and can't or need not be watched, as comments. */
+function leftOut({ bridges, openVswitchPorts }: HostFacts): string[] {
+  const side = bridges.flatMap(({ name }) => { const why = sideOf(name); return why === undefined ? [] : [`# Left out: ${name} (${why}).`]; });
+  const shown = openVswitchPorts.slice(0, 8).map((name) => printable(name)).join(' ');
+  return [
+    ...side.slice(0, 16),
+    ...(openVswitchPorts.length === 0 ? [] : [
+      `# NOT SUPPORTED: Open vSwitch has ${openVswitchPorts.length} ports here (${shown}${openVswitchPorts.length > 8 ? ' …' : ''}). Its frames and its forwarding table do not pass`,
+      '# where landfall looks, so VMs on it are never announced. Only a Linux bridge can be watched.',
+    ]),
+  ];
+}
+
 /** Bridges with guests first; else all that have ports. */
 function bestBridges({ bridges, guests }: HostFacts): FoundBridge[] {
-  const sane = bridges.filter(({ name }, i) => isName(name) && bridges.findIndex((other) => other.name === name) === i);
+  const sane = bridges.filter(({ name }, i) => isName(name) && sideOf(name) === undefined && bridges.findIndex((other) => other.name === name) === i);
   const withGuests = sane.filter((bridge) => bridge.ports.some((port) => port.kind === 'guest') || guests.some((guest) => guest.bridge === bridge.name));
   const chosen = withGuests.length > 0 ? withGuests : sane.filter((bridge) => bridge.ports.length > 0);
   return (chosen.length > 0 ? chosen : sane).slice(0, 8);

@@ -13,7 +13,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const { values: options } = parseArgs({ options: { out: { type: 'string', default: root }, version: { type: 'string' } } });
 const product = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const version = options.version ?? product.version;
-const bare = { hostName: 'this-host', platform: undefined, bridges: [], addresses: [], gateway: undefined, speakers: [], guests: [] };
+const bare = { hostName: 'this-host', platform: undefined, bridges: [], addresses: [], gateway: undefined, speakers: [], guests: [], openVswitchPorts: [] };
 
 const run = (file, args) => execFileSync(file, args, { encoding: 'utf8', cwd: root, maxBuffer: 1 << 26 }).trimEnd();
 const load = (path) => import(pathToFileURL(join(root, 'dist', path)).href);
@@ -98,7 +98,7 @@ Version: ${version}
 Architecture: ${architecture}
 Maintainer: The landfall maintainers <landfall@localhost>
 Installed-Size: ${installedKilobytes}
-Depends: libc6 (>= 2.28), libgcc-s1 | libgcc1, libstdc++6, passwd, init-system-helpers
+Depends: libc6 (>= 2.28), libgcc-s1 | libgcc1, libstdc++6, passwd
 Recommends: libpcap0.8
 Section: net
 Priority: optional
@@ -109,7 +109,7 @@ Description: announces the routes of a node's VMs over BGP
  Brings the Node.js that it runs on; libpcap is needed only for capture filters.
 `);
   put(tree, 'DEBIAN/conffiles', '/etc/landfall/landfall.yaml\n');
-  for (const script of ['postinst', 'prerm', 'postrm']) copy(tree, `deploy/deb/${script}`, `DEBIAN/${script}`, 0o755);
+  for (const script of ['preinst', 'postinst', 'prerm', 'postrm']) copy(tree, `deploy/deb/${script}`, `DEBIAN/${script}`, 0o755);
 }
 
 /** One date and plain modes everywhere. */

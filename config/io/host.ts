@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { FoundAddress, FoundBridge, FoundGuest, FoundPort, HostFacts, Platform } from '../host-facts.ts';
 
 /** How many of each are looked at: a starter file shows the way, it is no inventory. */
@@ -21,6 +21,7 @@ export function inspectHost(root = '/'): HostFacts {
     gateway: findGateway(root),
     speakers: findSpeakers(root),
     guests: findGuests(root),
+    openVswitchPorts: findOpenVswitchPorts(root),
   };
 }
 
@@ -50,6 +51,20 @@ function kindOf(device: string): FoundPort['kind'] {
   // A veth has no type of its own; its other end has another index.
   const [index, peer] = [read(join(device, 'ifindex')).trim(), read(join(device, 'iflink')).trim()];
   return index !== '' && peer !== '' && peer !== index ? 'guest' : 'other';
+}
+
+/** Open vSwitch has one master device for all its bridges, and no `bridge` folder. */
+function findOpenVswitchPorts(root: string): string[] {
+  const net = join(root, 'sys/class/net');
+  return list(net).filter((name) => masterOf(join(net, name)) === 'ovs-system').slice(0, limits.ports);
+}
+
+function masterOf(device: string): string | undefined {
+  try {
+    return basename(readlinkSync(join(device, 'master')));
+  } catch {
+    return undefined;
+  }
 }
 
 function findAddresses(): FoundAddress[] {

@@ -4,8 +4,8 @@ import { basename, join } from 'node:path';
 
 /** Only needed to compile add-ons. */
 const buildOnly = new Set(['node_modules/nan']);
-const leftOutFolders = new Set(['.bin', '@types', 'test', 'tests', 'spec', 'example', 'examples', 'docs', 'benchmarks', 'bench', 'obj.target', '.deps', '.github']);
-const leftOutFiles = /\.(ts|mts|cts|map|md|markdown|cc|cpp|c|h|o|a|gyp|gypi|mk|d|png|yml|yaml|tsbuildinfo)$|^(Makefile|Gruntfile\.js|\..*)$/;
+const leftOutFolders = new Set(['.bin', '@types', 'test', 'tests', 'spec', 'example', 'examples', 'docs', 'benchmarks', 'bench', 'obj.target', '.deps', '.github', 'scripts', 'typings']);
+const leftOutFiles = /\.(ts|mts|cts|map|md|markdown|cc|cpp|c|h|o|a|gyp|gypi|mk|d|png|ico|html|sh|Makefile|yml|yaml|tsbuildinfo)$|^(Makefile|Gruntfile\.js|CNAME|tsconfig\.json|eslint\.config\.[cm]?js|bin\.m?js|\..*)$/;
 
 /** @returns {string[]} paths such as `node_modules/yaml`, of all packages of package-lock.json that are not for development and are there */
 export function productionPackages(root) {

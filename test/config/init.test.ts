@@ -11,9 +11,9 @@ import { configCheck, configInit, configSchema } from '../../src/commands/config
 import { fileOf, valid } from './fixtures.ts';
 
 const platforms: readonly Platform[] = ['kubevirt', 'libvirt', 'proxmox'];
-const bare: HostFacts = { hostName: 'hv-01', platform: undefined, bridges: [], addresses: [], gateway: undefined, speakers: [], guests: [] };
+const bare: HostFacts = { hostName: 'hv-01', platform: undefined, bridges: [], addresses: [], gateway: undefined, speakers: [], guests: [], openVswitchPorts: [] };
 const full: HostFacts = {
-  hostName: 'hv-01', platform: 'libvirt', speakers: ['bird'],
+  hostName: 'hv-01', platform: 'libvirt', speakers: ['bird'], openVswitchPorts: [],
   bridges: [
     { name: 'virbr0', vlanFiltering: false, ports: [] },
     { name: 'br-vlan', vlanFiltering: true, ports: [{ name: 'bond0', kind: 'fabric' }, { name: 'vnet3', kind: 'guest' }, { name: 'qvo17', kind: 'guest' }, { name: 'odd', kind: 'other' }] },
@@ -52,10 +52,35 @@ describe('config init: the file', () => {
     assert.equal(valid(makeStarter({ ...full, platform: 'kubevirt' })).identity.mode, 'learn');
   });
 
+  it("looks past Proxmox's firewall bridges, to the port on the real one", () => {
+    const text = makeStarter({
+      ...bare, platform: 'proxmox',
+      bridges: [
+        { name: 'fwbr101i0', vlanFiltering: false, ports: [{ name: 'tap101i0', kind: 'guest' }, { name: 'fwln101i0', kind: 'guest' }] },
+        { name: 'vmbr0', vlanFiltering: true, ports: [{ name: 'eno1', kind: 'fabric' }, { name: 'fwpr101p0', kind: 'guest' }] },
+      ],
+    });
+    assert.deepEqual(valid(text).watch.map(({ bridge, ports }) => ({ bridge, ...ports })), [{ bridge: 'vmbr0', local: ['tap*', 'veth*', 'fwpr*'], uplink: ['eno1'] }]);
+    assert.match(text, /# Left out: fwbr101i0 \(Proxmox's firewall/);
+  });
+
+  it("takes KubeVirt's secondary network, not the pods' bridge", () => {
+    const veth = { name: 'veth1a2b3c4d', kind: 'guest' } as const;
+    const text = makeStarter({ ...bare, platform: 'kubevirt', bridges: [{ name: 'cni0', vlanFiltering: false, ports: [veth] }, { name: 'br-vlan', vlanFiltering: false, ports: [veth, { name: 'bond0', kind: 'fabric' }] }] });
+    assert.deepEqual(valid(text).watch.map(({ bridge, ports }) => ({ bridge, ...ports })), [{ bridge: 'br-vlan', local: ['veth*'], uplink: ['bond0'] }]);
+  });
+
+  it('refuses Open vSwitch by name, with the reason', () => {
+    const text = makeStarter({ ...bare, openVswitchPorts: ['tap7', 'eno1'] });
+    assert.match(text, /NOT SUPPORTED: Open vSwitch has 2 ports here \(tap7 eno1\)/);
+    valid(text);
+  });
+
   it('passes the check whatever a host calls its things', () => {
     const word = fc.oneof(fc.string({ unit: 'binary', maxLength: 20 }), fc.constantFrom('"', "'", 'a"]}\n', '# x', '${X}', '[', 'vnet1', 'a: b', '*a', '\x1b[31m'));
     const port = fc.record({ name: word, kind: fc.constantFrom('guest', 'fabric', 'other') });
     const facts = fc.record({
+      openVswitchPorts: fc.array(word, { maxLength: 2 }),
       hostName: word, platform: fc.constant(undefined), speakers: fc.array(word, { maxLength: 2 }),
       bridges: fc.array(fc.record({ name: word, vlanFiltering: fc.boolean(), ports: fc.array(port, { maxLength: 3 }) }), { maxLength: 2 }),
       addresses: fc.array(fc.record({ interface: word, address: fc.oneof(word, fc.ipV4(), fc.ipV6()), cidr: fc.oneof(word, fc.constant('10.0.0.1/24')) }), { maxLength: 2 }),
@@ -107,6 +132,11 @@ describe('config init: the host', () => {
       name: 'br0', vlanFiltering: true,
       ports: [{ name: 'bond0', kind: 'fabric' }, { name: 'dummy0', kind: 'other' }, { name: 'eth1', kind: 'fabric' }, { name: 'tap5', kind: 'guest' }, { name: 'vethab', kind: 'guest' }, { name: 'vxlan7', kind: 'fabric' }],
     }]);
+  });
+  it('ports of Open vSwitch, by their master', () => {
+    symlinkSync('../ovs-system', join(root, 'sys/class/net/eth1/master'));
+    symlinkSync('../br0', join(root, 'sys/class/net/tap5/master'));
+    assert.deepEqual(inspectHost(root).openVswitchPorts, ['eth1']);
   });
   it('gateway, other speakers, guests, platform', () => {
     const { gateway, speakers, guests, platform } = inspectHost(root);
