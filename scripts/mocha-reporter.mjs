@@ -6,6 +6,12 @@ import Mocha from 'mocha';
 export default class CountingSpec extends Mocha.reporters.Spec {
   constructor(runner, options) {
     super(runner, options);
+    // A test that needed a second try (`--retries`) is told of, with what went wrong at the first.
+    const again = [];
+    runner.on('retry', (test, error) => again.push(`${test.fullTitle()}: ${String(error?.message ?? error).split('\n')[0]}`));
+    runner.once('end', () => {
+      if (again.length > 0) console.log(`\n  tried again:\n    ${again.join('\n    ')}\n`);
+    });
     runner.once('end', () => {
       const file = process.env.TEST_RESULTS;
       if (file === undefined || file === '') return;
