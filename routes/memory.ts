@@ -64,6 +64,8 @@ export interface Memory {
   /** Of the kernel's boot: ifindexes mean something within one boot only. */
   readonly bootId: string;
   readonly writtenMs: number;
+  /** Maintenance (`drain`) was on. */
+  readonly drained?: true;
   readonly addresses: readonly RememberedAddress[];
   readonly learned: readonly RememberedPair[];
   /** Records that could not be read. */
@@ -124,10 +126,10 @@ export function rememberPair(pair: LearnedPair, now: Now): RememberedPair {
 
 /** The document, piece by piece: a writer may pause between two. */
 export function* serialiseMemory(
-  head: Pick<Memory, 'node' | 'bootId' | 'writtenMs'>, addresses: Iterable<RememberedAddress>, learned: Iterable<RememberedPair>,
+  head: Pick<Memory, 'node' | 'bootId' | 'writtenMs' | 'drained'>, addresses: Iterable<RememberedAddress>, learned: Iterable<RememberedPair>,
 ): Generator<string> {
-  const { node, bootId, writtenMs } = head;
-  yield `${JSON.stringify({ version: memoryVersion, node, bootId, writtenMs }).slice(0, -1)},"addresses":[`;
+  const { node, bootId, writtenMs, drained } = head;
+  yield `${JSON.stringify({ version: memoryVersion, node, bootId, writtenMs, ...(drained === undefined ? {} : { drained }) }).slice(0, -1)},"addresses":[`;
   yield* records(addresses);
   yield '\n],"learned":[';
   yield* records(learned);
@@ -153,7 +155,7 @@ export function parseMemory(text: string): ParsedMemory {
     return { problem: 'it is no whole JSON document: cut short or damaged' };
   }
   const head = object(raw);
-  const { version, node, bootId, writtenMs, addresses, learned } = head ?? {};
+  const { version, node, bootId, writtenMs, drained, addresses, learned } = head ?? {};
   if (typeof version !== 'number' || !Number.isInteger(version) || version < 1) return { problem: 'it has no version' };
   if (version > memoryVersion) return { problem: `it is of version ${version}, and this program reads versions up to ${memoryVersion}` };
   if (typeof node !== 'string' || typeof bootId !== 'string' || !isTime(writtenMs) || !Array.isArray(addresses)) return { problem: 'its head is damaged' };
@@ -162,7 +164,7 @@ export function parseMemory(text: string): ParsedMemory {
   const read = addresses.map(readAddress).filter((record) => record !== undefined);
   const readPairs = pairs.map(readPair).filter((record) => record !== undefined);
   const refused = addresses.length - read.length + pairs.length - readPairs.length;
-  return { memory: { node, bootId, writtenMs, addresses: read, learned: readPairs, refused } };
+  return { memory: { node, bootId, writtenMs, ...(drained === true ? { drained } : {}), addresses: read, learned: readPairs, refused } };
 }
 
 const sources: readonly string[] = ['garp', 'rarp', 'na', 'arp', 'probe', 'uplink', 'remote-claim', 'port-gone', 'manual', 'none'] satisfies Source[];

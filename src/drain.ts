@@ -14,6 +14,12 @@ export function beginDrain(world: World, waitMs: number): void {
   note(world, { level: 'warn', room: 'routes', event: 'drain.started', publish: 'config', fields: { waitSeconds: waitMs / 1000 } });
 }
 
+/** The life before was drained: so is this one, from its first UPDATE on. */
+export function resumeDrain(world: World): void {
+  world.drain = { since: world.now, withdrawAtMs: world.now.monotonicMs, withdrawn: true };
+  note(world, { level: 'warn', room: 'routes', event: 'drain.started', publish: 'config', fields: { waitSeconds: 0, text: 'drained before the restart, and still: landfall undrain ends it' } });
+}
+
 /** All that lives here is announced again. */
 export function endDrain(world: World): void {
   if (world.drain === undefined) return;

@@ -11,6 +11,7 @@ import {
   isFutureRecord, recallClaim, recallDoubt, recallHeld, recallManual, recallSequence, rememberAddress, rememberPair, serialiseMemory,
   type BootFacts, type Memory, type RememberedAddress,
 } from '../routes/memory.ts';
+import { resumeDrain } from './drain.ts';
 import { rulesOf } from './intake.ts';
 import { isTagged, localPorts, searchFor } from './probing.ts';
 import type { Watch } from './watch.ts';
@@ -33,6 +34,7 @@ export function takeMemory(world: World, memory: Memory | undefined, boot: BootF
     peer.session = { ...peer.session, options: { ...options, gracefulRestart: { ...options.gracefulRestart, forwardingPreserved: preserved } } };
   }
   if (memory === undefined) return;
+  if (memory.drained === true) resumeDrain(world);
   const futures: RememberedAddress[] = [];
   for (const record of memory.addresses) {
     if (!insidePrefixes(world, record.vrf, record.address)) continue;
@@ -128,7 +130,7 @@ function endpointOf(world: World, { mac, vlan, ifindex }: Endpoint): Endpoint {
 /** The state file's text, piece by piece. `final`: nothing happens any more. */
 export function memoryText(world: World, bootId: string, final: boolean): Iterable<string> {
   const { now, config } = world;
-  return serialiseMemory({ node: config.node.name, bootId, writtenMs: now.wallMs }, addressesOf(world, final), pairsOf(world));
+  return serialiseMemory({ node: config.node.name, bootId, writtenMs: now.wallMs, ...(world.drain === undefined ? {} : { drained: true as const }) }, addressesOf(world, final), pairsOf(world));
 }
 
 function* addressesOf(world: World, final: boolean): Generator<RememberedAddress> {

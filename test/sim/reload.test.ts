@@ -3,6 +3,8 @@ import type { Config, PeerConfig, WatchConfig } from '../../config/config.ts';
 import { garpFrame, rarpFrame } from '../../garp/wire/frames.ts';
 import { ip, type IpAddress, type Prefix } from '../../net/ip.ts';
 import { parseMac, type Mac } from '../../net/mac.ts';
+import { parseMemory } from '../../routes/memory.ts';
+import { memoryText } from '../../src/restore.ts';
 import { answerProbe } from './probe-answer.ts';
 import { Fabric, baseConfig, vm4, vm6, vmMac, type SimNode } from './fabric.ts';
 
@@ -201,6 +203,20 @@ describe('drain', () => {
     s.fabric.performFor(s.a, s.a.speaker.undrain(s.fabric.now()));
     tick(s);
     assert.equal(routeOf(s)?.communities.includes(0xffff0000), false);
+  });
+
+  it('outlives the process', () => {
+    const s = announced();
+    drain(s, 1);
+    tick(s);
+    const parsed = parseMemory([...memoryText(s.a.speaker.world, 'boot', true)].join(''));
+    assert.ok('memory' in parsed);
+    const other = announced();
+    other.fabric.give(other.a, { type: 'restored', memory: parsed.memory, boot: { id: 'boot', uptimeSeconds: 1e6 } });
+    assert.equal(other.a.speaker.world.drain?.withdrawn, true);
+    s.fabric.performFor(s.a, s.a.speaker.undrain(s.fabric.now()));
+    const after = parseMemory([...memoryText(s.a.speaker.world, 'boot', true)].join(''));
+    assert.ok('memory' in after && after.memory.drained === undefined);
   });
 
   it('announces no claim that is made meanwhile', () => {
