@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { isHostPrefix, hostPrefix, parseIp, parsePrefix } from '../../net/ip.ts';
 import { judgeCanary, whyNoCanary, type CanaryView } from '../doctor/canary.ts';
 import type { BindingItem, FindingItem, PeerItem, PrefixItem, ReceivedItem } from '../views/items.ts';
@@ -66,7 +67,7 @@ export async function runCanary(options: GlobalOptions, text: string, forMs = de
     await giveBack(options, address);
   }
   const items = views.map(({ peer, result, text: seen }): FindingItem => ({ result: result === 'waiting' ? 'skip' : result, topic: 'canary', text: `${peer} ${seen}` }));
-  await printReply(options, { apiVersion: 'landfall/v1', kind: 'FindingList', node: '', time: new Date().toISOString(), items }, findingsView(options.color));
+  await printReply(options, { apiVersion: 'landfall/v1', kind: 'FindingList', node: hostname(), time: new Date().toISOString(), items }, findingsView(options.color));
   return items.some(({ result }) => result === 'fail') || items.length === 0 ? status.failed : 0;
 }
 

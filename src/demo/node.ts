@@ -121,7 +121,7 @@ export class LandfallNode {
     const yaml = landfallConfig(this.#topology, this.name, this.folder, this.#options);
     writeFileSync(this.config, rewrite === undefined ? yaml : rewrite(yaml));
     this.#daemon = new Daemon(`node-${this.name}/landfall`, this.#inside([...landfallCommand(), 'run', '-c', this.config]), { log: join(this.folder, 'landfall.log') });
-    await waitFor(`landfall on node ${this.name} answers`, 15_000, async () => {
+    await waitFor(`landfall on node ${this.name} answers`, 45_000, async () => {
       if (!this.alive) throw new Error(`landfall on node ${this.name} ended (${await this.#daemon?.ended}): ${this.tail}`);
       return (await this.cli(['status', '-o', 'json'])).status === 0;
     });

@@ -80,11 +80,11 @@ function readConnections(): TcpConnection[] | undefined {
   return tables.every((table) => table === undefined) ? undefined : tables.flatMap((table) => parseTcpTable(table ?? ''));
 }
 
-/** Both programs read the same kernel, but each shows the other's rules badly or not at all. */
+/** Each program shows the other's rules badly or not at all. No table is named: that would load its module, and change the host. */
 function readFirewall(): { readonly text: string } | { readonly unread: string } {
   const texts: string[] = [];
   let problem = 'neither nft nor iptables-save is here';
-  for (const [program, words] of [['nft', ['list', 'ruleset']], ['iptables-save', ['-t', 'nat']], ['ip6tables-save', ['-t', 'nat']]] as const) {
+  for (const [program, words] of [['nft', ['list', 'ruleset']], ['iptables-save', []], ['ip6tables-save', []]] as const) {
     try {
       texts.push(execFileSync(program, words, {
         encoding: 'utf8', timeout: 5000, maxBuffer: 16 * 1024 * 1024, stdio: ['ignore', 'pipe', 'ignore'], env: { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` },

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { linkOf, type NodeName } from '../../src/demo/addresses.ts';
 import { kernelHostRoutes } from '../../src/demo/kernel-routes.ts';
-import { Daemon, landfallCommand, run, waitFor } from '../../src/demo/processes.ts';
+import { Daemon, landfallCommand, must, run, waitFor } from '../../src/demo/processes.ts';
 import { nodeNamespace } from '../../src/demo/topology.ts';
 import type { FindingItem } from '../../src/views/items.ts';
 import { Lab, needs } from './lab.ts';
@@ -33,13 +33,19 @@ identity:\n`);
       'link add odd7 type veth peer name odd7-far', 'link set odd7 master br-vlan up',
       'link add br-free type bridge', 'link set br-free up', 'link add tap9 type veth peer name tap9-far', 'link set tap9 address 02:00:00:00:09:09', 'link set tap9 master br-free up',
     ]);
-    await lab.topology.namespaces.sysctl(nodeNamespace('a'), { 'net/ipv4/conf/br-vlan/rp_filter': 1, 'net/ipv4/conf/br-vlan/arp_accept': 0, 'net/ipv6/conf/br-vlan/accept_untracked_na': 0 });
+    await lab.topology.namespaces.sysctl(nodeNamespace('a'), { 'net/ipv4/conf/br-vlan/rp_filter': 1, 'net/ipv4/conf/br-vlan/arp_accept': 0, 'net/ipv6/conf/br-vlan/accept_untracked_na': 0, 'net/ipv4/conf/br-vlan/send_redirects': 1, 'net/ipv6/conf/all/forwarding': 0 });
+    await nft('add table ip t; add chain ip t post { type nat hook postrouting priority 100; }; add rule ip t post ip saddr 203.0.113.0/25 oifname "rt0" masquerade');
     await lab.stage.boot([lab.vm], 'a');
   });
   after(async () => {
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
     await lab?.stop();
   });
+
+  /** Commands of nft in node a, as one transaction. */
+  async function nft(commands: string): Promise<void> {
+    await must(lab.topology.namespaces.exec(nodeNamespace('a'), ['nft', '-f', '-']), { input: `${commands.replaceAll('; add ', '\nadd ').replaceAll('; delete ', '\ndelete ')}\n` });
+  }
 
   async function findings(node: NodeName, ...more: string[]): Promise<{ status: number; items: FindingItem[] }> {
     const { status, stdout, stderr } = await lab.nodes[node].cli(['doctor', '-o', 'json', ...more]);
@@ -63,15 +69,20 @@ identity:\n`);
     assert.match(of(items, 'bridge-mac').join('\n'), /^warn br-free has no MAC of its own: 02:00:00:00:09:09 is that of its port tap9[^\n]*$/);
     assert.deepEqual(of(items, 'arp_accept').map((line) => line.split(':')[0]), ['warn br-vlan arp_accept=0', 'warn br-vlan accept_untracked_na=0']);
     assert.match(of(items, 'neighbours').join('\n'), /^fail br-vlan has no uplink and kernel\.routes is off/);
-    assert.deepEqual([of(items, 'session'), of(items, 'identifier'), of(items, 'capability'), of(items, 'forwarding')], [[], [], [], []]);
+    assert.deepEqual([of(items, 'session'), of(items, 'identifier'), of(items, 'capability')], [[], [], []]);
+    assert.match(of(items, 'snat').join('\n'), /^warn a rule rewrites the source of packets from 203\.0\.113\.0\/24: ip saddr 203\.0\.113\.0\/25[^\n]*$/);
+    assert.match(of(items, 'redirects').join('\n'), /^warn br-vlan send_redirects=1/);
+    assert.deepEqual(of(items, 'forwarding'), ['fail br-vlan has an IPv6 address among those of the VMs, and the node forwards no IPv6']);
+    assert.match(of(items, 'icmp').join('\n'), /^warn late packets to a VM that has left br-vlan are answered/);
     for (const { result, fix, topic } of items) if (result === 'fail') assert.ok(fix !== undefined, topic);
   });
 
   it('what was mended is found no more', async () => {
     await lab.topology.namespaces.ip(nodeNamespace('a'), ['link del odd7', 'link set br-free address 02:00:00:00:09:01']);
-    await lab.topology.namespaces.sysctl(nodeNamespace('a'), { 'net/ipv4/conf/br-vlan/rp_filter': 2, 'net/ipv4/conf/br-vlan/arp_accept': 1, 'net/ipv6/conf/br-vlan/accept_untracked_na': 1 });
+    await lab.topology.namespaces.sysctl(nodeNamespace('a'), { 'net/ipv4/conf/br-vlan/rp_filter': 2, 'net/ipv4/conf/br-vlan/arp_accept': 1, 'net/ipv6/conf/br-vlan/accept_untracked_na': 1, 'net/ipv4/conf/all/send_redirects': 0, 'net/ipv4/conf/br-vlan/send_redirects': 0, 'net/ipv6/conf/all/forwarding': 1 });
+    await nft('delete table ip t; add table inet f; add chain inet f out { type filter hook output priority 0; }; add rule inet f out icmp type destination-unreachable icmp code host-unreachable drop');
     const { items } = await findings('a');
-    assert.deepEqual(['ports', 'rp_filter', 'bridge-mac', 'arp_accept'].map((topic) => of(items, topic)), [[], [], [], []]);
+    assert.deepEqual(['ports', 'rp_filter', 'bridge-mac', 'arp_accept', 'snat', 'redirects', 'forwarding', 'icmp'].flatMap((topic) => of(items, topic)), []);
   });
 
   it('a user with CAP_NET_RAW in the bounding set alone, without a daemon', async () => {
