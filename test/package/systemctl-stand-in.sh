@@ -4,7 +4,7 @@ unit=/lib/systemd/system/landfall.service
 pid=/run/stand-in.pid
 echo "$*" >> /run/systemctl.log
 for word; do
-  case $word in daemon-reload | is-active | is-enabled | start | stop | restart | try-restart) action=$word ;; esac
+  case $word in daemon-reload | is-active | is-enabled | enable | preset | start | stop | restart | try-restart) action=$word ;; esac
 done
 active() { [ -f $pid ] && kill -0 "$(cat $pid)" 2>/dev/null; }
 start() {
@@ -23,6 +23,7 @@ stop() {
 case $action in
   is-active) active ;;
   is-enabled) if [ -e /etc/systemd/system/multi-user.target.wants/landfall.service ]; then echo enabled; else echo disabled; exit 1; fi ;;
+  enable | preset) ln -sf $unit /etc/systemd/system/multi-user.target.wants/landfall.service ;;   # Debian's preset is to enable
   start) active || start ;;
   stop) if active; then stop; fi ;;
   restart) if active; then stop; fi; start ;;
