@@ -21,8 +21,8 @@ export interface Metrics {
   /** By peer. */
   readonly reflected: Map<string, Histogram>;
   readonly sourceGone: Map<string, Histogram>;
-  /** The configuration that runs now, or the one that was refused last. */
-  readonly reload: { successful: boolean; successWallMs: number };
+  /** When the configuration that runs was read. */
+  readonly reload: { successWallMs: number };
 }
 
 /** @param wallMs when the configuration that runs was loaded. */
@@ -30,7 +30,7 @@ export function newMetrics(wallMs: number): Metrics {
   return {
     transitions: new Map(), notifications: new Map(), migrations: new Map(),
     announce: { ipv4: newHistogram(announceBounds), ipv6: newHistogram(announceBounds) },
-    reflected: new Map(), sourceGone: new Map(), reload: { successful: true, successWallMs: wallMs },
+    reflected: new Map(), sourceGone: new Map(), reload: { successWallMs: wallMs },
   };
 }
 
@@ -57,11 +57,7 @@ export function takeNote(metrics: Metrics, { event, peer = '', fields }: Note, w
       count(metrics.migrations, String(fields['direction']), String(fields['result']));
       return;
     case 'config.loaded':
-      metrics.reload.successful = true;
       metrics.reload.successWallMs = wallMs;
-      return;
-    case 'config.refused':
-      metrics.reload.successful = false;
       return;
     default:
       return;

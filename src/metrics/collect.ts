@@ -29,7 +29,7 @@ const underWay = new Set(['active', 'held', 'announced', 'leaving']);
 export function renderMetrics(world: World, metrics: Metrics, facts: MetricFacts): string {
   forgetPeers(metrics, (peer) => world.peers.has(peer));
   return formatMetrics([
-    ...collectProcess(metrics, facts),
+    ...collectProcess(world, metrics, facts),
     ...collectPeerMetrics(world, metrics),
     ...collectFrames(world, facts),
     ...collectHandovers(world, metrics),
@@ -37,10 +37,10 @@ export function renderMetrics(world: World, metrics: Metrics, facts: MetricFacts
   ]);
 }
 
-function collectProcess({ reload }: Metrics, { version, commit }: MetricFacts): MetricFamily[] {
+function collectProcess({ lastReload }: World, { reload }: Metrics, { version, commit }: MetricFacts): MetricFamily[] {
   return [
     gauge('build_info', 'The version that runs; always 1.', [[{ version, commit }, 1]]),
-    gauge('config_last_reload_successful', '1 if the configuration that was read last runs, 0 if it was refused and an older one does.', [[{}, reload.successful ? 1 : 0]]),
+    gauge('config_last_reload_successful', '1 if the configuration that was read last runs, 0 if it was refused and an older one does.', [[{}, lastReload?.successful === false ? 0 : 1]]),
     gauge('config_last_reload_success_timestamp_seconds', 'When the configuration that runs was read.', [[{}, reload.successWallMs / 1000]]),
   ];
 }

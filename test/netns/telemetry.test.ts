@@ -128,6 +128,30 @@ scrape_configs:
     assert.ok(['frame', 'accepted', 'announced', 'written'].every((event) => items[0]?.timeline.some((line) => line.event === event)));
   });
 
+  it('after a reload nothing is left of a peer that it removed; a refused file is told of', async () => {
+    const peersOf = (body: string): string[] => [...new Set([...body.matchAll(/peer="(\w+)"/g)].map((match) => match[1] as string))].sort();
+    assert.deepEqual(peersOf((await get('/metrics')).body), ['never', 'tor']);
+    const file = join(folder, 'landfall.yaml');
+    const text = readFileSync(file, 'utf8');
+    const reload = () => run([...landfallCommand(), '-s', join(folder, 'landfall.sock'), '-c', file, 'reload'], { timeoutMs: 30_000 });
+    writeFileSync(file, text.replace(/^.*name: never.*\n/m, ''));
+    const done = await reload();
+    assert.equal(done.status, 0, done.stderr);
+    const { body } = await waitFor('the peer to be gone', 10_000, async () => {
+      const answer = await get('/metrics');
+      return peersOf(answer.body).includes('never') ? undefined : answer;
+    });
+    assert.deepEqual(peersOf(body), ['tor']);
+    assert.match(body, /^landfall_config_last_reload_successful 1$/m);
+    assert.match(body, /^landfall_bgp_session_transitions_total\{peer="tor",to="established"\} 1$/m, 'the other session lived on');
+    writeFileSync(file, text.replace('watch:', 'wacth:'));
+    assert.equal((await reload()).status, 3);
+    assert.match((await get('/metrics')).body, /^landfall_config_last_reload_successful 0$/m);
+    writeFileSync(file, text);
+    assert.equal((await reload()).status, 0);
+    assert.match((await get('/metrics')).body, /^landfall_config_last_reload_successful 1$/m);
+  });
+
   it('is ready and healthy, and says which bridge is gone', async () => {
     assert.deepEqual(JSON.parse((await get('/readyz')).body), { status: 'ok', reasons: [] });
     assert.equal((await get('/healthz')).status, 200);

@@ -145,9 +145,9 @@ describe('metrics', () => {
     const say = (event: Note['event'], fields: Note['fields'], peer = 'tor'): void => takeNote(metrics, { level: 'info', room: 'bgp', event, fields, peer }, 5000);
     say('notification.sent', { code: 6, subcode: 2 });
     for (let code = 0; code < 256; code++) for (let subcode = 0; subcode < 256; subcode++) say('notification.received', { code, subcode });
-    say('config.refused', {});
     const fabric = new Fabric();
     const { world } = fabric.addNode(1).speaker;
+    world.lastReload = { wallMs: 1, successful: false };
     const series = scrape(world, metrics);
     const notifications = [...series.keys()].filter((key) => key.startsWith('landfall_bgp_notifications_total'));
     assert.equal(series.get('landfall_bgp_notifications_total{peer="tor",direction="sent",code="6",subcode="2"}'), 1);
