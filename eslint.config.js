@@ -12,6 +12,7 @@ const shell = [
   'src/probe/**',
   'test/**',
   'bench/**',
+  'fuzz/**',
   'scripts/**',
   '*.js',
   '*.cjs',
@@ -73,7 +74,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['test/**/*.ts', 'bench/**/*.ts'],
+    files: ['test/**/*.ts', 'bench/**/*.ts', 'fuzz/**/*.ts'],
     rules: {
       '@typescript-eslint/no-floating-promises': ['error', { allowForKnownSafeCalls: [{ from: 'package', name: ['describe', 'it'], package: 'mocha' }] }],
       '@typescript-eslint/no-unsafe-assignment': 'off', // JSON of our own programs, taken apart by assertions
