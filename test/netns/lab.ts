@@ -97,7 +97,7 @@ export class Lab {
   async sessionsUp(nodes: readonly NodeName[] = nodeNames): Promise<void> {
     for (const tor of this.tors) {
       const wanted = expectedSessions(this.topology, tor).filter((_, i) => nodes.includes(nodeNames[i] as NodeName));
-      await waitFor(`sessions of ${tor.namespace} with ${nodes.join(' and ')}`, 20_000, async () => {
+      await waitFor(`sessions of ${tor.namespace} with ${nodes.join(' and ')}`, 45_000, async () => {
         const up = await tor.established();
         return wanted.every((address) => up.includes(address));
       });
@@ -120,7 +120,7 @@ export class Lab {
    * Waits until all agree that each VM is where `where` says and nowhere else: every router's kernel and table, and `landfall show
    * prefixes` on both nodes. And no router ever had a multipath route.
    */
-  async agree(where: ReadonlyMap<Vm, NodeName>, timeoutMs = 15_000): Promise<void> {
+  async agree(where: ReadonlyMap<Vm, NodeName>, timeoutMs = 30_000): Promise<void> {
     let problems: string[] = ['nothing was compared'];
     await waitFor('agreement', timeoutMs, async () => {
       problems = (await Promise.all([...this.tors.map((tor) => findWrongPaths(this.topology, tor, where)), ...nodeNames.map((node) => this.#wrongPrefixes(node, where))])).flat();

@@ -17,7 +17,7 @@ const settleMs = 3500;
 
 for (const kind of ['frr', 'bird'] as const) {
   describe(`a restart of the speaker, ${kind}`, function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     let lab: Lab;
     const on = (node: NodeName): Promise<void> => lab.agree(allOn(node, [lab.vm]));
     const stateFile = (node: NodeName): string => join(lab.nodes[node].folder, 'state.json');
@@ -204,6 +204,7 @@ for (const kind of ['frr', 'bird'] as const) {
 
     it('an override outlives the process', async () => {
       await lab.nodes.a.cli(['withdraw', lab.vm.ipv4]);
+      await sleep(500); // the state file is written behind the work
       await restart('a');
       await sleep(settleMs);
       const items = await lab.nodes.a.prefixes();
