@@ -170,9 +170,9 @@ describe('reload and drain, frr', function () {
 
   it('drain leaves no route at the routers until undrain, with the sessions up', async () => {
     const before = await since();
-    const done = cli('drain', '--wait', '10s', '--timeout', '30s');
+    const done = cli('drain', '--wait', '5s');
     // FRR itself takes GRACEFUL_SHUTDOWN for the lowest preference there is.
-    await waitFor('leaving', 11_000, async () => (await lab.tor.routes()).some(({ prefix, localPref }) => prefix === ofVm()[0] && (localPref ?? 0) < 100));
+    await waitFor('leaving', 9000, async () => (await lab.tor.routes()).some(({ prefix, localPref }) => prefix === ofVm()[0] && (localPref ?? 0) < 100));
     assert.equal((await done).status, 0);
     assert.deepEqual([await held(0), await held(1)], [[], []]);
     assert.match((await cli('status')).stdout, /^drain +withdrawn since .*, 0 routes/m);
