@@ -14,7 +14,8 @@ export const heardWhileHeld: Cell<'HeardLocal'> = (h, event, c) => {
     const evidence = { endpoint: event.endpoint, source: event.kind, capturedAtMs: since };
     return { handover: { ...h, endpoint: event.endpoint, evidenceAtMs: event.capturedAtMs, hold: { ...hold, evidence } }, verdict: 'gated' };
   }
-  if (h.endpoint !== undefined && event.endpoint.ifindex !== h.endpoint.ifindex && c.portAlive && event.shared !== true) {
+  // Only a claim that stands ties the VM to its port: while we announce nothing, it is asked where it was heard last.
+  if (hold.level === 'elevated' && h.endpoint !== undefined && event.endpoint.ifindex !== h.endpoint.ifindex && c.portAlive && event.shared !== true) {
     return { handover: { ...h, elsewhere: event.endpoint }, verdict: 'conflict' };
   }
   const { probe: _p, ...rest } = h;

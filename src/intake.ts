@@ -1,6 +1,6 @@
 import { locate, type Place } from '../bridge/locate.ts';
 import { isOwnAddress } from '../bridge/fdb.ts';
-import { letsIn, speaksBeforeVm } from '../bridge/ports.ts';
+import { letsIn } from '../bridge/ports.ts';
 import { parseAnnouncement, type Announcement, type CapturedFrame } from '../garp/announcement.ts';
 import { admit, type AdmitRules, type Verdict } from '../identity/admit.ts';
 import { identify, isKnownMac, isShared, learnedOwner } from '../identity/bindings.ts';
@@ -9,6 +9,7 @@ import { takeToken } from '../identity/rate.ts';
 import type { IpAddress } from '../net/ip.ts';
 import type { Endpoint, EvidenceKind } from '../routes/handover.ts';
 import { addressKey } from '../routes/loc-rib.ts';
+import { isEarly, isEarlyElsewhere, isLate } from './early.ts';
 import { fingerprint, isReflection, rememberLocal } from './reflection.ts';
 import { handle } from './handovers.ts';
 import { countIgnored, type Refusal } from './ignored.ts';
@@ -105,49 +106,6 @@ function takeFromLocal(world: World, heard: Heard, bytes: Uint8Array): void {
         type: 'HeardLocal', kind, endpoint, capturedAtMs, ...(isShared(world.bindings, watch.vrf, address) ? { shared: true as const } : {}),
       });
   });
-}
-
-/**
- * A port that can speak before its VM, and that appeared while a rival's claim stood: a RARP alone counts there, until one was heard.
- * (A KubeVirt pod's kernel speaks with the VM's MAC from its creation on; QEMU sends its RARP when the VM is about to run.)
- */
-function isEarly(world: World, heard: Heard, address: IpAddress): boolean {
-  const { firstEvidence } = world.config.migration;
-  // A shared address is claimed by a VM that has been running for long, on a port that may be younger than the other's claim.
-  if (isShared(world.bindings, heard.watch.vrf, address)) return false;
-  if (firstEvidence === 'any' || heard.said.kind === 'rarp') return false;
-  const rivalSince = world.rivals.get(addressKey(heard.watch.vrf, address));
-  if (rivalSince === undefined) return false;
-  const link = world.bridges.links.get(heard.endpoint.ifindex);
-  if (link === undefined || (firstEvidence === 'auto' && !speaksBeforeVm(link))) return false;
-  if (world.rarpHeard.has(`${heard.endpoint.ifindex}|${heard.said.mac}`)) return false;
-  return (world.portSince.get(heard.endpoint.ifindex) ?? -Infinity) > rivalSince.monotonicMs;
-}
-
-/** A frame that waited for longer than this in the kernel was true once: this process stood still, or had no processor. */
-const lateMs = 500;
-
-/**
- * While another claim stands, a late frame is no evidence of where the VM is *now*: it may have gone back meanwhile, and the news of that
- * waits in a socket. The VM is asked, and its answer claims.
- */
-function isLate(world: World, heard: Heard, address: IpAddress): boolean {
-  if (world.now.monotonicMs - heard.capturedAtMs <= lateMs || isShared(world.bindings, heard.watch.vrf, address)) return false;
-  const key = addressKey(heard.watch.vrf, address);
-  const state = world.locRib.handovers.get(key)?.state ?? 'withdrawn';
-  return (state === 'withdrawn' || state === 'leaving') && world.rivals.has(key);
-}
-
-/**
- * What a pod's kernel says before its VM runs comes in through the uplinks of the other nodes, too, and is as little evidence there: as
- * long as the VM's port here lives, and is one of those that can speak so, a RARP alone says that the VM runs elsewhere.
- */
-function isEarlyElsewhere(world: World, heard: Heard, address: IpAddress): boolean {
-  const { firstEvidence } = world.config.migration;
-  if (firstEvidence === 'any' || heard.said.kind === 'rarp' || isShared(world.bindings, heard.watch.vrf, address)) return false;
-  const ifindex = world.locRib.handovers.get(addressKey(heard.watch.vrf, address))?.endpoint?.ifindex;
-  const link = ifindex === undefined ? undefined : world.bridges.links.get(ifindex);
-  return link !== undefined && (firstEvidence === 'rarp' || speaksBeforeVm(link));
 }
 
 /**

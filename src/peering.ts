@@ -15,6 +15,7 @@ import { newFabricEvidence } from '../routes/fabric.ts';
 import { chronicleReceived, chronicleSent } from './chronicle.ts';
 import { drainedLevel } from './drain.ts';
 import { observeRoute } from './fabric.ts';
+import { takeRivalGone } from './early.ts';
 import { touch } from './forwarding-state.ts';
 import { hearEndOfRib, isHeldBack, listenFirst } from './graceful-restart.ts';
 import { handle, peersOf, showsNewer } from './handovers.ts';
@@ -182,7 +183,7 @@ function weigh(world: World, peer: Peer, prefix: Prefix, before: ReceivedRoute |
   } else if (after !== undefined && isTie(after, h.sequence)) {
     handle(world, vrf, address, { type: 'TieSeen' });
   } else if (wasVisible && !visible) {
-    handle(world, vrf, address, { type: 'RivalGone' });
+    takeRivalGone(world, vrf, address);
   }
 }
 

@@ -2,8 +2,8 @@ import { endOfRibFamily } from '../bgp/pack-updates.ts';
 import type { UpdateMessage } from '../bgp/wire/messages.ts';
 import { prefixAddress } from '../net/ip.ts';
 import { addressKey, keyPrefix, type AddressKey } from '../routes/loc-rib.ts';
+import { takeRivalGone } from './early.ts';
 import { touch } from './forwarding-state.ts';
-import { handle } from './handovers.ts';
 import { peersOf } from './peers.ts';
 import type { Peer, World } from './world.ts';
 
@@ -65,6 +65,6 @@ function endStale(world: World, peer: Peer, heard: boolean): void {
       return received?.kind === 'rival' && !received.leaving;
     });
     if (shown || isStale(world, vrf, key) || !world.rivals.delete(key)) continue;
-    if (heard && world.locRib.handovers.has(key)) handle(world, vrf, prefixAddress(prefix), { type: 'RivalGone' });
+    if (heard && world.locRib.handovers.has(key)) takeRivalGone(world, vrf, prefixAddress(prefix));
   }
 }

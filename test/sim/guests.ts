@@ -224,16 +224,17 @@ export class Guests {
         stage.clock.later(stage.delay(), () => {
           if (node.life !== life || node.speaker === undefined) return;
           const vm = stage.vms.find((one) => one.mac === mac);
-          if (vm !== undefined && ifindex !== uplinkIfindex && (!early || this.mayCount(node.speaker, vm))) this.heardAt.add(`${node.name}|${vm.index}`);
+          if (vm !== undefined && ifindex !== uplinkIfindex && (!early || this.mayCount(node.speaker, vm, ifindex))) this.heardAt.add(`${node.name}|${vm.index}`);
           stage.give(node, { type: 'frame', frame: { bytes, ifindex, capturedAtMs } });
         });
       });
     }
   }
 
-  /** Early words may count where nobody could know of a rival, and where faults make a rival leave. */
-  private mayCount(speaker: Speaker, vm: Vm): boolean {
-    return !this.clean || vm.addresses.some((address) => !speaker.world.rivals.has(addressKey('default', address)));
+  /** Early words may count where nobody could know of a rival when the port appeared, and where faults make a rival leave. */
+  private mayCount({ world }: Speaker, vm: Vm, ifindex: number): boolean {
+    const appearedAtMs = world.portSince.get(ifindex) ?? -Infinity;
+    return !this.clean || vm.addresses.every((address) => (world.rivals.get(addressKey('default', address))?.monotonicMs ?? Infinity) >= appearedAtMs);
   }
 
   /** A probe reaches the VM behind the port, if it runs there. */

@@ -18,7 +18,8 @@ export class Broken extends Error {}
 export interface Promises {
   /** No frame, session, process or node is lost, and nobody lies. */
   readonly clean: boolean;
-  readonly elevatedForSeconds: number;
+  /** Profile `window`: two claims whose sequences differ by no more may tie. */
+  readonly tiedForSeconds: number;
 }
 
 /** How long a VM has run in one place before its route may not be taken away without a newer claim, in milliseconds. */
@@ -76,7 +77,7 @@ export class Invariants implements RouterObserver {
     for (const one of standing) {
       if (best === undefined || one === best) continue;
       const [theirs, bests] = [sequenceOf(one), sequenceOf(best)];
-      if (this.stage.scenario.profile === 'window' && Math.abs(theirs - bests) <= this.promises.elevatedForSeconds) continue;
+      if (this.stage.scenario.profile === 'window' && Math.abs(theirs - bests) <= this.promises.tiedForSeconds) continue;
       if (theirs > bests || isLeaving(best.route.attributes.communities)) {
         throw new Broken(`2: ${router.name} prefers ${best.client} (${describe(best.route)}) to the newer claim of ${one.client} (${describe(one.route)})`);
       }
