@@ -55,6 +55,32 @@ const cases: readonly { readonly name: string; readonly clean?: true; readonly s
       steps: [{ waitMs: 0, do: 'kill', node: 0, downMs: 1500, keeps: false }, { waitMs: 2100, do: 'forge', node: 0, vm: 1, mac: 'victim', frame: 'rarp' }],
     },
   },
+  {
+    name: 'a pod that speaks before its VM claims no address while its router has told of the other only (MRAI)',
+    clean: true,
+    scenario: { profile: 'window', pods: true, mraiMs: 500, steps: [{ waitMs: 1, do: 'cancelEarly', vm: 0, to: 1, preMs: 20 }] },
+  },
+  {
+    name: 'a node that holds an address and announces nothing asks where the VM was heard last, not behind a port that lingers',
+    clean: true,
+    scenario: {
+      steps: [
+        { waitMs: 1000, do: 'move', vm: 0, to: 1, rarps: 1, preMs: 20, downMs: 0, lingerMs: 0, announces: false },
+        { waitMs: 1000, do: 'move', vm: 0, to: 0, rarps: 13, preMs: 3000, downMs: 0, lingerMs: 0, announces: false },
+        { waitMs: 2100, do: 'cancelEarly', vm: 0, to: 0, preMs: 0 },
+        { waitMs: 1000, do: 'move', vm: 0, to: 1, rarps: 1, preMs: 20, downMs: 0, lingerMs: 40_000, announces: false },
+        { waitMs: 1000, do: 'move', vm: 0, to: 0, rarps: 1, preMs: 20, downMs: 0, lingerMs: 0, announces: false },
+      ],
+    },
+  },
+  {
+    name: 'profile window: a claim looks elevated to the other router of a chain until its MRAI is over, and ties until then',
+    clean: true,
+    scenario: {
+      profile: 'window', routers: 'chain', mraiMs: 5000,
+      steps: [1, 0, 1].map((to) => ({ waitMs: 45_000, do: 'move', vm: 0, to, rarps: 1, preMs: 20, downMs: 0, lingerMs: 0, announces: false })),
+    },
+  },
 ];
 
 describe('histories that once failed', () => {

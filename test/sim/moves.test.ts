@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { garpFrame, naFrame, rarpFrame } from '../../garp/wire/frames.ts';
 import type { IpAddress } from '../../net/ip.ts';
 import { parseMac, type Mac } from '../../net/mac.ts';
+import { handle } from '../../src/handovers.ts';
 import { answerProbe } from './probe-answer.ts';
 import { Fabric, vm4, vm6, vmMac, type SimNode } from './fabric.ts';
 
@@ -86,6 +87,22 @@ describe('two speakers and a reflector', () => {
     fabric.run(10);
     assert.equal(fabric.best(vm4), 'hv-2');
     assert.equal(fabric.best(vm6), 'hv-2');
+  });
+
+  it('claim every address that such a pod spoke for when the rival leaves, also one for which no rival was in sight', () => {
+    const { fabric, a, b, tapA } = twoNodes();
+    handle(a.speaker.world, 'default', vm4, { type: 'OperatorWithdraws' });
+    fabric.give(a, { type: 'tick' });
+    fabric.run(10);
+    assert.equal(fabric.best(vm4), undefined);
+    const veth = fabric.addPort(b, 'veth1', 'veth');
+    fabric.run(10);
+    fabric.frame(b, veth, garp);
+    fabric.run(1000);
+    assert.deepEqual([fabric.best(vm4), fabric.best(vm6)], [undefined, 'hv-1'], 'the VM runs where its other address is');
+    fabric.removePort(a, tapA);
+    fabric.run(10);
+    assert.deepEqual([fabric.best(vm4), fabric.best(vm6)], ['hv-2', 'hv-2']);
   });
 
   it('take the echo of their own announcement through the uplink for an echo', () => {
