@@ -124,3 +124,8 @@ function linkNamed(state: BridgeState, name: string): Link | undefined {
   const ifindex = state.byName.get(name);
   return ifindex === undefined ? undefined : state.links.get(ifindex);
 }
+
+/** The bridge has an uplink port: what is on it is also elsewhere. */
+export function isUplinked(state: BridgeState, watched: WatchedBridge): boolean {
+  return portsOf(state, watched).some(({ role }) => role === 'uplink');
+}

@@ -6,6 +6,8 @@ import { readKey } from '../bgp/io/tcp-auth.ts';
 import type { ConnectionId } from '../bgp/session-contract.ts';
 import type { Config, PeerConfig } from '../config/config.ts';
 import { formatErrors } from '../config/errors.ts';
+import { readKernelFacts } from '../forward/io/facts.ts';
+import { openFib, type Fib } from '../forward/io/fib.ts';
 import { openKernel, type Kernel } from '../forward/io/kernel.ts';
 import { openCapture, type Capture } from '../garp/io/capture.ts';
 import { isIpv4, parseIp, type IpAddress } from '../net/ip.ts';
@@ -13,6 +15,7 @@ import type { Migration } from '../routes/migrations.ts';
 import type { Backend } from './backend.ts';
 import { collectDrain } from './collect/drain.ts';
 import { timeText } from './collect/time.ts';
+import { coverageFindings, undeliverable } from './coverage.ts';
 import { eventOf } from './events.ts';
 import { collectPrefixes } from './collect/prefixes.ts';
 import { formatHistoryLine, restoreHistory } from './history.ts';
@@ -122,6 +125,7 @@ class Daemon {
   private monitor: Monitor | undefined;
   /** Open where `kernel` is configured. */
   private kernel: Kernel | undefined;
+  private fib: Fib | undefined;
   private readonly bgpListeners = new Map<IpAddress, Listener>();
   private state: State | undefined;
   private api: ApiServer | undefined;
@@ -638,7 +642,7 @@ class Daemon {
         }
         const { received = 0, dropped = 0 } = this.capture?.statistics() ?? {};
         return answer(world, request, {
-          version: packageJson.version, routerIdFrom: this.routerIdFrom, capture: { received, dropped }, warnings: [...this.warnings, ...this.refused.values(), ...(this.kernel?.problems() ?? [])], ...processFacts(this.state?.file), ...(this.recorder === undefined ? {} : { recording: this.recorder.folder }),
+          version: packageJson.version, routerIdFrom: this.routerIdFrom, capture: { received, dropped }, warnings: [...this.warnings, ...this.refused.values(), ...(this.kernel?.problems() ?? []), ...this.coverageWarnings()], ...processFacts(this.state?.file), ...(this.recorder === undefined ? {} : { recording: this.recorder.folder }),
         });
       },
       subscribe: (listener) => {
@@ -646,6 +650,18 @@ class Daemon {
         return () => this.listeners.delete(listener);
       },
     };
+  }
+
+  /** What the node's own data plane leaves open, as the kernel stands now. */
+  private coverageWarnings(): string[] {
+    const { world } = this.speaker;
+    try {
+      this.fib ??= openFib();
+      const { fib } = this;
+      return [...coverageFindings(world, readKernelFacts).map(({ text }) => text), ...undeliverable(world, (address) => fib.outgoing(address))];
+    } catch (error) {
+      return [`the node's own table can't be asked: ${(error as Error).message}`];
+    }
   }
 
   /** sd_notify: ready, then the watchdog from the event loop itself, and one line of status. */
@@ -705,6 +721,7 @@ class Daemon {
     this.capture?.close();
     this.monitor?.close();
     this.kernel?.close(false);
+    this.fib?.close();
     for (const listener of this.bgpListeners.values()) listener.close();
     for (const connection of this.connections.values()) connection.close();
     this.connections.clear();

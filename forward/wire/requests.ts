@@ -4,8 +4,8 @@ import { macFromBytes, macToBytes, type Mac } from '../../net/mac.ts';
 import { ownMetric, ownProtocol } from '../entries.ts';
 
 /** rtnetlink(7): groups, types and attributes; numbers from linux/rtnetlink.h and linux/neighbour.h. */
-export const groups = { link: 1, neigh: 3, ipv4Route: 7, ipv6Route: 11 } as const;
-const RTM = { newLink: 16, delLink: 17, newRoute: 24, delRoute: 25, getRoute: 26, newNeigh: 28, delNeigh: 29, getNeigh: 30 } as const;
+export const groups = { link: 1, neigh: 3, ipv4Address: 5, ipv4Route: 7, ipv6Address: 9, ipv6Route: 11 } as const;
+const RTM = { newLink: 16, delLink: 17, newAddress: 20, delAddress: 21, newRoute: 24, delRoute: 25, getRoute: 26, newNeigh: 28, delNeigh: 29, getNeigh: 30 } as const;
 const AF = { inet: 2, inet6: 10 } as const;
 const RTA = { dst: 1, oif: 4, gateway: 5, priority: 6, multipath: 9, table: 15, via: 18 } as const;
 const RTN = { unicast: 1, blackhole: 6 } as const;
@@ -150,7 +150,8 @@ export type Told =
   | { readonly type: 'route'; readonly present: boolean; readonly route: RouteSeen }
   /** `fixed`: somebody wrote it; else the kernel found it out. */
   | { readonly type: 'neighbour'; readonly present: boolean; readonly ifindex: number; readonly address: IpAddress; readonly mac?: Mac; readonly fixed: boolean; readonly proxy: boolean; readonly protocol: number }
-  | { readonly type: 'link' }
+  /** An interface or an address of this node: routes may have gone with it. */
+  | { readonly type: 'interface' }
   | { readonly type: 'done' }
   | { readonly type: 'error'; readonly errno: number }
   | { readonly type: 'other' };
@@ -169,7 +170,7 @@ export function decodeTold(datagram: Uint8Array): { readonly header: NetlinkHead
 function decodeOne(type: number, body: NetlinkReader): Told {
   if (type === RTM.newRoute || type === RTM.delRoute) return decodeRoute(body, type === RTM.newRoute);
   if (type === RTM.newNeigh || type === RTM.delNeigh) return decodeNeighbour(body, type === RTM.newNeigh);
-  if (type === RTM.newLink || type === RTM.delLink) return { type: 'link' };
+  if (type === RTM.newLink || type === RTM.delLink || type === RTM.newAddress || type === RTM.delAddress) return { type: 'interface' };
   if (type === 3) return { type: 'done' };
   if (type === 2) return { type: 'error', errno: Math.abs(body.i32()) };
   return { type: 'other' };

@@ -144,6 +144,8 @@ describe('kernel.routes received: VMs of one subnet on two nodes, frr, l3', func
   before(async function () {
     needs(this, 'frr');
     lab = await Lab.start({ mode: 'l3', tors: ['frr'], vms: 3, nodes: { extra: 'kernel: {routes: received, refreshNeighbors: true}\n', rewrite: (yaml) => yaml.replace('    exclude:', `    gateway: {addresses: [${vlan.gateway.ipv4}, "${vlan.gateway.ipv6}"]}\n    exclude:`) } });
+    // Another gateway MAC than on node a: a VM that lands must be told.
+    await lab.topology.namespaces.ip(nodeNamespace('b'), ['link set br-vlan address 02:00:5e:00:01:02']);
     crowd = new Crowd(lab);
     await lab.stage.boot(lab.topology.vms, 'a');
     await lab.agree(crowd.place);
@@ -179,6 +181,20 @@ describe('kernel.routes received: VMs of one subnet on two nodes, frr, l3', func
     assert.equal(await crowd.complaints(), before);
     await crowd.streamsAlive();
     for (const node of nodeNames) await crowd.routesAre(node, 'elsewhere');
+  });
+
+  it('has nothing to warn of, until the node\'s own table leads elsewhere', async () => {
+    const [first] = crowd.vms as [Vm];
+    const warnings = async (): Promise<string[]> => (JSON.parse((await lab.nodes.a.cli(['status', '-o', 'json'])).stdout) as { items: { warnings: string[] }[] }).items[0]?.warnings ?? [];
+    const ours = /data plane|undeliverable|br-vlan/;
+    assert.deepEqual((await warnings()).filter((text) => ours.test(text)), []);
+    const ns = nodeNamespace('a');
+    await lab.topology.namespaces.ip(ns, [`route add ${hostPrefix(first.ipv6)} via ${linkOf(0, 'a').tor.ipv6} metric 5`]);
+    assert.match((await warnings()).join('\n'), new RegExp(`${first.ipv6}/128 is undeliverable.* sends it to rt0, not to br-vlan`));
+    await lab.topology.namespaces.ip(ns, [`route del ${hostPrefix(first.ipv6)} metric 5`]);
+    await lab.topology.namespaces.sysctl(ns, { 'net/ipv6/conf/all/forwarding': 0 });
+    assert.match((await warnings()).join('\n'), /does not forward: sysctl net\.ipv6\.conf\.all\.forwarding=1/);
+    await lab.topology.namespaces.sysctl(ns, { 'net/ipv6/conf/all/forwarding': 1, 'net/ipv6/conf/br-vlan/forwarding': 1 });
   });
 
   it('what somebody deletes comes back; what somebody else owns is left alone and shown', async () => {
