@@ -15,6 +15,7 @@ export interface Config {
   readonly gate: GateConfig;
   /** Where what has to outlive the process is kept. Left out: in the daemon's default place, where that can be written to. */
   readonly state?: { readonly file: string };
+  readonly stragglers: StragglersConfig;
   readonly kernel: { readonly routes: 'off' | 'received' | 'host'; readonly refreshNeighbors: boolean };
   readonly process: { readonly scheduling: 'normal' | 'fifo' };
   readonly telemetry: TelemetryConfig;
@@ -128,6 +129,16 @@ export interface TelemetryConfig {
   readonly web: boolean;
   readonly perPrefixMetrics: boolean;
   readonly history: { readonly keep: number; readonly file?: string };
+}
+
+/** Late packets are passed on to the node that claims. `listen.address` 0.0.0.0: every address. */
+export interface StragglersConfig {
+  readonly enabled: boolean;
+  readonly mode: 'auto' | 'on-link' | 'vxlan';
+  readonly ceilingMs: number;
+  readonly listen?: { readonly address: IpAddress; readonly port: number };
+  readonly members: 'auto' | readonly IpAddress[];
+  readonly key?: SecretSource;
 }
 
 /** Asked before the first announcement of a port. All checks must say that it is open; without checks there is no gate. */

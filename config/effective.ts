@@ -85,6 +85,10 @@ export function makeConfig(draft: Draft, node: NodeFacts, fileBindings: readonly
     }),
     gate: { checks: draft.gate.checks.map((check) => compact(check) as GateCheck), timeoutMs: draft.gate.timeout, onTimeout: draft.gate.onTimeout },
     ...(draft.state.file === undefined ? {} : { state: { file: draft.state.file } }),
+    stragglers: compact({
+      enabled: draft.stragglers.enabled, mode: draft.stragglers.mode, ceilingMs: draft.stragglers.ceiling, members: draft.stragglers.members,
+      listen: draft.stragglers.listen === 'off' ? undefined : draft.stragglers.listen, key: draft.stragglers.key === undefined ? undefined : (compact(draft.stragglers.key) as SecretSource),
+    }),
     kernel: draft.kernel,
     process: draft.process,
     telemetry: compact({ ...draft.telemetry, listen: draft.telemetry.listen === 'off' ? undefined : draft.telemetry.listen, history: compact(draft.telemetry.history) }),

@@ -18,11 +18,6 @@ export type OffValue =
   | { readonly keys: Readonly<Record<string, OffValue>>; readonly ignored: readonly string[] };
 
 export const notYet: readonly NotYet[] = [
-  {
-    path: 'stragglers',
-    feature: 'passing late packets on',
-    off: { keys: { enabled: { value: false } }, ignored: ['mode', 'ceiling', 'listen', 'members', 'key'] },
-  },
   { path: 'kubernetes', feature: 'talking to Kubernetes', off: { keys: { enabled: { value: false } }, ignored: [] } },
   { path: 'telemetry.bmp', feature: 'BMP', off: { empty: true } },
 ];

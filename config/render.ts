@@ -1,4 +1,4 @@
-import type { Config, PeerConfig, VlanRange, WatchConfig } from './config.ts';
+import type { Config, PeerConfig, StragglersConfig, VlanRange, WatchConfig } from './config.ts';
 import { formatListenAddress } from './values.ts';
 
 /**
@@ -32,9 +32,13 @@ export function renderConfig(config: Config): Record<string, unknown> {
       bindings: identity.bindings.map(({ vm, mac, vlan, vrf, ips, port }) => prune({ vm, mac, vlan, vrf, ips, port })),
     },
     gate: { checks: config.gate.checks, timeout: durationText(config.gate.timeoutMs), onTimeout: config.gate.onTimeout },
-    kernel: config.kernel, process: config.process, telemetry: { ...config.telemetry, listen: config.telemetry.listen === undefined ? 'off' : formatListenAddress(config.telemetry.listen) }, log: config.log,
+    stragglers: renderStragglers(config.stragglers), kernel: config.kernel, process: config.process, telemetry: { ...config.telemetry, listen: config.telemetry.listen === undefined ? 'off' : formatListenAddress(config.telemetry.listen) }, log: config.log,
     api: prune({ ...config.api, mode: config.api.mode.toString(8).padStart(4, '0') }),
   };
+}
+
+function renderStragglers({ ceilingMs, listen, ...rest }: StragglersConfig): Record<string, unknown> {
+  return prune({ ...rest, ceiling: durationText(ceilingMs), listen: listen === undefined ? undefined : formatListenAddress(listen) });
 }
 
 function renderPeer({ profile, timers, ...peer }: PeerConfig): Record<string, unknown> {

@@ -19,6 +19,8 @@ export type RouteTarget =
   | { readonly type: 'link'; readonly ifindex: number }
   /** Towards a BGP next hop, which may be several hops away: the kernel's own table says by which gateway. */
   | { readonly type: 'nextHop'; readonly address: IpAddress; readonly ifindex?: number }
+  /** Late packets go on to the node that claims, by its own address: on the link where it is, else through the tunnel. */
+  | { readonly type: 'straggler'; readonly endpoint: IpAddress }
   /** Late packets are dropped without a word: an ICMP unreachable would end connections that silence does not. */
   | { readonly type: 'blackhole' };
 
@@ -57,7 +59,7 @@ export function entryValue(entry: KernelEntry): string {
   if (entry.type === 'neighbour') return entry.mac;
   if (entry.type === 'proxy') return '';
   const { to } = entry;
-  return to.type === 'blackhole' ? 'blackhole' : to.type === 'link' ? `dev ${to.ifindex}` : `via ${to.address} ${to.ifindex ?? ''}`;
+  return to.type === 'blackhole' ? 'blackhole' : to.type === 'link' ? `dev ${to.ifindex}` : to.type === 'straggler' ? `straggler ${to.endpoint}` : `via ${to.address} ${to.ifindex ?? ''}`;
 }
 
 /** A change of what is wanted. */

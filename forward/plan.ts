@@ -14,7 +14,7 @@ export type Whereabouts =
   /** Its frames leave by the gateway's interface to this MAC. */
   | { readonly at: 'here'; readonly mac: Mac }
   /** Another node's claim stands. */
-  | { readonly at: 'elsewhere'; readonly nextHop: IpAddress; readonly ifindex?: number }
+  | { readonly at: 'elsewhere'; readonly nextHop: IpAddress; readonly ifindex?: number; readonly straggler?: true }
   /** It left a moment ago, and nobody has told where to. */
   | { readonly at: 'unknown' }
   /** This node has nothing to say about it. */
@@ -27,11 +27,21 @@ export interface RivalRoute {
   readonly ifindex?: number;
 }
 
+/** What the node that claims an address told this one directly. */
+export interface Straggler {
+  readonly endpoint: IpAddress;
+  readonly sequence: number;
+}
+
 /**
  * Where the VM of an address is. A VM that is about to leave is served as long as its port lives and nobody else claims it; what comes for
  * it after that is dropped in silence for {@link silentForMs}.
  */
-export function whereabouts(h: Handover | undefined, rival: RivalRoute | undefined, portAlive: boolean, monotonicMs: number): Whereabouts {
+export function whereabouts(h: Handover | undefined, rival: RivalRoute | undefined, portAlive: boolean, monotonicMs: number, straggler?: Straggler): Whereabouts {
+  // Before the routers know of it, and until they all do: what still arrives goes on. A newer claim of ours ends that.
+  if (straggler !== undefined && h !== undefined && h.state !== 'manual' && h.state !== 'held' && h.sequence < straggler.sequence) {
+    return { at: 'elsewhere', nextHop: straggler.endpoint, straggler: true };
+  }
   const elsewhere: Whereabouts | undefined = rival === undefined ? undefined : { at: 'elsewhere', ...rival };
   if (h === undefined) return elsewhere ?? { at: 'nowhere' };
   const here: Whereabouts | undefined = h.endpoint === undefined ? undefined : { at: 'here', mac: h.endpoint.mac };
@@ -64,8 +74,12 @@ export interface GatewayInterface {
 
 /** What the kernel is to have for one address. */
 export function planAddress(mode: KernelRoutes, address: IpAddress, where: Whereabouts, gateway: GatewayInterface | undefined): KernelEntry[] {
-  if (mode === 'off' || gateway === undefined) return [];
   const prefix = hostPrefix(address);
+  if (where.at === 'elsewhere' && where.straggler === true) {
+    const route: KernelEntry = { type: 'route', prefix, to: { type: 'straggler', endpoint: where.nextHop } };
+    return mode === 'received' && gateway !== undefined ? [route, { type: 'proxy', ...gateway, address }] : [route];
+  }
+  if (mode === 'off' || gateway === undefined) return [];
   if (where.at === 'unknown') return [{ type: 'route', prefix, to: { type: 'blackhole' } }];
   if (where.at === 'here' && mode === 'host') {
     const { ifindex } = gateway;

@@ -8,6 +8,7 @@ import type { Config, PeerConfig } from '../config/config.ts';
 import { formatErrors } from '../config/errors.ts';
 import { readKernelFacts } from '../forward/io/facts.ts';
 import { openFib, type Fib } from '../forward/io/fib.ts';
+import { openMesh, type Mesh } from '../forward/io/mesh.ts';
 import { openKernel, type Kernel } from '../forward/io/kernel.ts';
 import { openCapture, type Capture } from '../garp/io/capture.ts';
 import { isIpv4, parseIp, type IpAddress } from '../net/ip.ts';
@@ -126,6 +127,7 @@ class Daemon {
   /** Open where `kernel` is configured. */
   private kernel: Kernel | undefined;
   private fib: Fib | undefined;
+  private mesh: Mesh | undefined;
   private readonly bgpListeners = new Map<IpAddress, Listener>();
   private state: State | undefined;
   private api: ApiServer | undefined;
@@ -220,6 +222,7 @@ class Daemon {
     }
     log.child({ room: 'garp' }).write('info', 'capture.opened', {});
     this.keepKernel();
+    this.openMesh();
     this.restore();
     await this.openMonitor();
     const backend = this.backend();
@@ -265,9 +268,9 @@ class Daemon {
   }
 
   private keepKernel(): void {
-    const { routes, refreshNeighbors } = this.config.kernel;
-    if (this.kernel !== undefined || this.options.dryRun || (routes === 'off' && !refreshNeighbors)) return;
-    this.kernel = openKernel((text) => this.log.child({ room: 'forward' }).write('warn', 'kernel.problem', { text }));
+    const { kernel: { routes, refreshNeighbors }, stragglers } = this.config;
+    if (this.kernel !== undefined || this.options.dryRun || (routes === 'off' && !refreshNeighbors && !stragglers.enabled)) return;
+    this.kernel = openKernel((text) => this.log.child({ room: 'forward' }).write('warn', 'kernel.problem', { text }), stragglers.mode);
   }
 
   private keepGates(): void {
@@ -453,6 +456,7 @@ class Daemon {
     for (const output of outputs) {
       if (output.type === 'session') this.performSession(output.peer, output.output);
       else if (output.type === 'sendFrame') this.sendFrame(output.ifindex, output.bytes);
+      else if (output.type === 'mesh') this.performMesh(output);
       else if (output.type === 'kernel') this.performKernel(output);
       else if (output.type === 'askGate') this.gateKeeper?.ask(output.ifindex, output.port);
       else if (output.type === 'history') this.unrecorded.add(output.migration);
@@ -464,6 +468,25 @@ class Daemon {
     this.kernel?.apply(changes);
     this.kernel?.refresh(refresh);
     if (leftovers === true) this.kernel?.removeLeftovers();
+  }
+
+  private performMesh({ endpoint, claims }: Extract<Output, { type: 'mesh' }>): void {
+    if (endpoint !== undefined) this.kernel?.prepareTunnel(endpoint);
+    for (const { claim, members } of claims) this.mesh?.tell(claim, members);
+  }
+
+  /** Without its key a node tells nothing and believes nothing. */
+  private openMesh(): void {
+    const { enabled, listen, key } = this.config.stragglers;
+    if (!enabled || this.options.dryRun || listen === undefined || key === undefined) return;
+    try {
+      this.mesh = openMesh({
+        key: readKey(key), port: listen.port, ...(listen.address === '0.0.0.0' || listen.address === '::' ? {} : { address: listen.address }),
+        onClaim: (claim) => this.pump({ type: 'mesh', claim }), onError: (text) => this.warn(text),
+      });
+    } catch (error) {
+      this.warn(`stragglers are not passed on: ${(error as Error).message}`);
+    }
   }
 
   private performSession(peer: string, output: Extract<Output, { type: 'session' }>['output']): void {
@@ -722,6 +745,7 @@ class Daemon {
     this.monitor?.close();
     this.kernel?.close(false);
     this.fib?.close();
+    this.mesh?.close();
     for (const listener of this.bgpListeners.values()) listener.close();
     for (const connection of this.connections.values()) connection.close();
     this.connections.clear();

@@ -1,6 +1,7 @@
 import type { KernelEntry } from '../forward/entries.ts';
-import type { Whereabouts } from '../forward/plan.ts';
+import type { Straggler, Whereabouts } from '../forward/plan.ts';
 import { Deadlines } from '../net/deadlines.ts';
+import type { IpAddress } from '../net/ip.ts';
 import type { AddressKey } from '../routes/loc-rib.ts';
 
 /** What this node's own data plane was told, address by address. */
@@ -12,6 +13,13 @@ export interface Forwarding {
   readonly planned: Map<AddressKey, { readonly where: Whereabouts; readonly entries: readonly KernelEntry[] }>;
   /** When late packets for a VM that left are dropped in silence no more. */
   readonly silence: Deadlines<AddressKey>;
+  /** What nodes that claim told this one directly. */
+  readonly stragglers: Map<AddressKey, Straggler>;
+  readonly stragglerEnds: Deadlines<AddressKey>;
+  /** Of them, those whose own route is withdrawn. */
+  readonly ending: Set<AddressKey>;
+  /** The address under which other nodes reach this one's tunnel; left out before the first session. */
+  endpoint?: IpAddress;
   /** The gateway interfaces that the plan was made for. */
   gateways: string;
   /** What a life before left behind is removed then, monotonic ms; left out: it was. */
@@ -21,7 +29,7 @@ export interface Forwarding {
 }
 
 export function newForwarding(on: boolean, leftoversMs: number | undefined): Forwarding {
-  return { on, dirty: new Set(), planned: new Map(), silence: new Deadlines(), gateways: '', ...(leftoversMs === undefined ? {} : { leftoversMs }), frames: { left: 0, atMs: -Infinity } };
+  return { on, dirty: new Set(), planned: new Map(), silence: new Deadlines(), stragglers: new Map(), stragglerEnds: new Deadlines(), ending: new Set(), gateways: '', ...(leftoversMs === undefined ? {} : { leftoversMs }), frames: { left: 0, atMs: -Infinity } };
 }
 
 /** The whereabouts of an address may have changed for a reason other than a handover's state. */

@@ -8,6 +8,7 @@ import type { Handover } from '../routes/handover.ts';
 import { keyPrefix, type AddressKey } from '../routes/loc-rib.ts';
 import { correctDeparted, correctNeighbours, welcome } from './neighbour-frames.ts';
 import { flushRoutes } from './peering.ts';
+import { endStragglers, prepareEndpoint, stragglerFor, tellOfClaim, type Telling } from './stragglers.ts';
 import { peersOf } from './peers.ts';
 import type { Watch } from './watch.ts';
 import { isPortAlive } from './watching.ts';
@@ -20,7 +21,7 @@ interface Refresh { readonly ifindex: number; readonly address: IpAddress; reado
 
 /** Whether anything of the node's own data plane is ours to do. */
 export function isForwarding(config: Config): boolean {
-  return config.kernel.routes !== 'off' || config.kernel.refreshNeighbors || config.watch.some(({ gateway }) => gateway?.refresh === 'auto');
+  return config.stragglers.enabled || config.kernel.routes !== 'off' || config.kernel.refreshNeighbors || config.watch.some(({ gateway }) => gateway?.refresh === 'auto');
 }
 
 /**
@@ -32,6 +33,8 @@ export function flush(world: World): void {
   const { forwarding, config } = world;
   for (const key of world.dirty) forwarding.dirty.add(key);
   takeSilence(world);
+  endStragglers(world);
+  prepareEndpoint(world);
   lookAtGateways(world);
   const host = config.kernel.routes === 'host';
   if (host) forwardAll(world);
@@ -42,8 +45,8 @@ export function flush(world: World): void {
 
 /** When `flush` has something to do by itself, monotonic ms. */
 export function forwardingDeadline(world: World): number {
-  const { leftoversMs, silence } = world.forwarding;
-  return Math.min(leftoversMs ?? Infinity, silence.next() ?? Infinity);
+  const { leftoversMs, silence, stragglerEnds } = world.forwarding;
+  return Math.min(leftoversMs ?? Infinity, silence.next() ?? Infinity, stragglerEnds.next() ?? Infinity);
 }
 
 function takeSilence({ forwarding, now }: World): void {
@@ -102,24 +105,27 @@ function forwardAll(world: World): void {
   if (forwarding.dirty.size === 0) return;
   const changes: KernelChange[] = [];
   const refresh: Refresh[] = [];
+  const tellings: Telling[] = [];
   const afterwards: (() => void)[] = [];
-  for (const key of forwarding.dirty) forwardOne(world, key, changes, refresh, afterwards);
+  for (const key of forwarding.dirty) forwardOne(world, key, changes, refresh, tellings, afterwards);
   forwarding.dirty.clear();
   if (changes.length > 0 || refresh.length > 0) {
     world.outputs.push({ type: 'kernel', changes, refresh: config.kernel.refreshNeighbors ? refresh : [] });
   }
+  if (tellings.length > 0) world.outputs.push({ type: 'mesh', claims: tellings });
   // A departure sets the route, then corrects neighbours; a claim the other way round.
   for (const run of afterwards) run();
 }
 
-function forwardOne(world: World, key: AddressKey, changes: KernelChange[], refresh: Refresh[], afterwards: (() => void)[]): void {
+function forwardOne(world: World, key: AddressKey, changes: KernelChange[], refresh: Refresh[], tellings: Telling[], afterwards: (() => void)[]): void {
   const { forwarding, config, now } = world;
   const vrf = key.slice(0, key.indexOf('|'));
   const address = prefixAddress(keyPrefix(key));
   const h = world.locRib.handovers.get(key);
   const watch = watchOf(world, vrf, address, h);
   if (watch === undefined) return;
-  const where = whereabouts(h, rivalRoute(world, vrf, address), h?.endpoint !== undefined && isPortAlive(world, h.endpoint.ifindex), now.monotonicMs);
+  const rival = rivalRoute(world, vrf, address);
+  const where = whereabouts(h, rival, h?.endpoint !== undefined && isPortAlive(world, h.endpoint.ifindex), now.monotonicMs, stragglerFor(world, key, h));
   const gateway = gatewayOf(world, watch);
   const entries = planAddress(config.kernel.routes, address, where, gateway);
   const before = forwarding.planned.get(key);
@@ -130,6 +136,7 @@ function forwardOne(world: World, key: AddressKey, changes: KernelChange[], refr
   if (h !== undefined && isNewClaim(world, h, where)) {
     if (gateway !== undefined && config.kernel.refreshNeighbors && config.kernel.routes !== 'host') refresh.push({ ifindex: gateway.ifindex, address, mac: where.mac });
     if (config.kernel.routes === 'received' && before?.where.at === 'elsewhere') correctNeighbours(world, watch, h, address, where.mac);
+    if (config.stragglers.enabled) tellOfClaim(world, h, rival?.nextHop, tellings);
     afterwards.push(() => welcome(world, watch, h, gateway, before?.where.at === 'elsewhere' && config.kernel.routes === 'received'));
   } else if (where.at === 'elsewhere' && before !== undefined && before.where.at !== 'elsewhere' && config.kernel.routes === 'received') {
     afterwards.push(() => correctDeparted(world, watch, h, address, gateway));

@@ -29,6 +29,7 @@ import { searchIfDue } from './probing.ts';
 import { applyReload } from './reload/apply.ts';
 import { farewellDeadline, farewellsIfDue, takeAcknowledged } from './reload/farewell.ts';
 import { takeMemory } from './restore.ts';
+import { takeMeshClaim } from './stragglers.ts';
 import { forgetStaleIfDue, staleDeadline } from './stale-routes.ts';
 import { livesHere } from './watching.ts';
 import { note, type Input, type Output, type Peer, type World } from './world.ts';
@@ -98,6 +99,9 @@ export class Speaker {
       }
       case 'written':
         takeWritten(world, input.at);
+        break;
+      case 'mesh':
+        takeMeshClaim(world, input.claim);
         break;
       case 'gate':
         takeGateAnswer(world, input);

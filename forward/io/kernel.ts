@@ -5,6 +5,7 @@ import { isIpv4, prefixAddress } from '../../net/ip.ts';
 import { entryText, ownProtocol, type EntryId, type KernelChange, type KernelEntry } from '../entries.ts';
 import { actionFor, type Action } from '../reconcile.ts';
 import { newKernelTable, takeTold, type KernelTable } from '../table.ts';
+import { openTunnel, type Tunnel } from './tunnel.ts';
 import {
   decodeTold, encodeLookup, encodeNeighbour, encodeNeighbourRefresh, encodeNeighbourRemoval, encodeProxy, encodeRoute, encodeRouteRemoval,
   encodeTableDump, groups, outText, tables, type NeighbourOut, type RouteOut, type Told,
@@ -30,6 +31,8 @@ export interface Kernel {
   apply(changes: readonly KernelChange[]): void;
   /** Entries of the kernel's own neighbour table, written as if they had just been heard. */
   refresh(neighbours: readonly NeighbourOut[]): void;
+  /** Stragglers: makes this node's end of the tunnel between nodes, at this address of its own. */
+  prepareTunnel(local: IpAddress): void;
   /** From now on what a life before left, and nobody wants, goes. */
   removeLeftovers(): void;
   /** What is wanted and somebody else has, and what the kernel refused, in words. */
@@ -42,7 +45,7 @@ export interface Kernel {
  * The only place that changes the host: keeps the kernel's tables as they are wanted. @throws SystemError if the socket can't be opened
  * @param onProblem said once for each kind of refusal, for the log
  */
-export function openKernel(onProblem: (text: string) => void): Kernel {
+export function openKernel(onProblem: (text: string) => void, stragglers: 'auto' | 'on-link' | 'vxlan' = 'on-link'): Kernel {
   const wanted = new Map<EntryId, KernelEntry>();
   let table = newKernelTable();
   /** The tables that are being read, and the requests that read them. */
@@ -60,6 +63,7 @@ export function openKernel(onProblem: (text: string) => void): Kernel {
   const broken = new Set<EntryId>();
   const repairs = new Map<EntryId, number>();
   let socket: NetlinkSocket | undefined;
+  let tunnel: Tunnel | undefined;
 
   const say = (text: string): void => {
     if (said.has(text) || said.size > 100) return;
@@ -94,7 +98,7 @@ export function openKernel(onProblem: (text: string) => void): Kernel {
       else takeTold(reading.table, told);
     } else if (ours) {
       if (told.type === 'error') acknowledge(number, told.errno);
-    } else if (told.type === 'link') {
+    } else if (told.type === 'interface') {
       readLater(readSoonMs); // IPv4 routes of an interface that goes down vanish without a word
     } else {
       if (told.type === 'route') gateways.clear();
@@ -142,8 +146,16 @@ export function openKernel(onProblem: (text: string) => void): Kernel {
     return hop;
   }
 
+  /** A plain next hop would loop through a router that has not converged, so it serves on the link alone. */
+  function onward(endpoint: IpAddress, ipv4: boolean): RouteOut | undefined {
+    const hop = stragglers === 'vxlan' || isIpv4(endpoint) !== ipv4 ? undefined : resolve(endpoint, undefined);
+    if (hop?.type === 'gateway' && hop.gateway === endpoint) return hop;
+    return tunnel?.to(endpoint);
+  }
+
   function outOf(entry: KernelEntry): RouteOut | undefined {
     if (entry.type !== 'route') return undefined;
+    if (entry.to.type === 'straggler') return onward(entry.to.endpoint, isIpv4(entry.prefix));
     return entry.to.type === 'nextHop' ? resolve(entry.to.address, entry.to.ifindex) : entry.to;
   }
 
@@ -154,7 +166,7 @@ export function openKernel(onProblem: (text: string) => void): Kernel {
   function needs(id: EntryId): Action {
     const entry = wanted.get(id);
     // A next hop is not asked for while messages are being read.
-    if (entry?.type === 'route' && entry.to.type === 'nextHop') return table.own.has(id) && !table.foreign.has(id) ? 'none' : 'add';
+    if (entry?.type === 'route' && (entry.to.type === 'nextHop' || entry.to.type === 'straggler')) return table.own.has(id) && !table.foreign.has(id) ? 'none' : 'add';
     return entry === undefined && leftoversStay ? 'none' : actionFor(id, entry, valueOf(entry, entry === undefined ? undefined : outOf(entry)), table);
   }
 
@@ -163,7 +175,7 @@ export function openKernel(onProblem: (text: string) => void): Kernel {
     const out = entry === undefined ? undefined : outOf(entry);
     if (entry?.type === 'route' && out === undefined) {
       refused.set(id, 'no route to its next hop');
-      say(`no route to next hop ${entry.to.type === 'nextHop' ? entry.to.address : ''}: VMs behind it are not reached by this node`);
+      say(`no route to next hop ${entry.to.type === 'nextHop' ? entry.to.address : entry.to.type === 'straggler' ? entry.to.endpoint : ''}: VMs behind it are not reached by this node`);
       return undefined;
     }
     const action = actionFor(id, entry, valueOf(entry, out), table);
@@ -294,6 +306,9 @@ export function openKernel(onProblem: (text: string) => void): Kernel {
         socket?.send(encodeNeighbourRefresh(number, neighbour));
       }
     },
+    prepareTunnel(local) {
+      if (stragglers !== 'on-link') tunnel ??= openTunnel(local, say);
+    },
     removeLeftovers() {
       leftoversStay = false;
       perform([...table.own.keys()].filter((id) => !wanted.has(id)));
@@ -313,6 +328,8 @@ export function openKernel(onProblem: (text: string) => void): Kernel {
         read();
         for (const [file, before] of proxyNdp) if (before !== '1') try { writeFileSync(file, before); } catch { /* the bridge is gone */ }
       }
+      if (remove) tunnel?.remove();
+      tunnel?.close();
       socket?.close();
       socket = undefined;
       broken.clear();
