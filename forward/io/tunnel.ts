@@ -1,8 +1,8 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { openNetlinkSocket } from '../../native/index.ts';
 import type { IpAddress } from '../../net/ip.ts';
 import { decodeTold, type RouteOut } from '../wire/requests.ts';
-import { encodeTunnel, encodeTunnelEnd, encodeTunnelRemoval, tunnelGateway, tunnelName } from '../wire/tunnel.ts';
+import { encodeTunnel, encodeTunnelEnd, encodeTunnelQuestion, encodeTunnelRemoval, encodeTunnelUp, tunnelGateway, tunnelName } from '../wire/tunnel.ts';
 
 export interface Tunnel {
   /** The way to another node's end, which is there when this returns; `undefined`: there is no tunnel, and `onProblem` has said why. */
@@ -20,11 +20,15 @@ const endsLimit = 4096;
 export function openTunnel(local: IpAddress, onProblem: (text: string) => void): Tunnel {
   let sequence = 1;
   let errno = 0;
+  let found: number | undefined;
   const ends = new Set<IpAddress>();
   const socket = openNetlinkSocket({
     groups: [], receiveBufferBytes: 65_536, onError: (error) => onProblem(`tunnel: ${error.message}`),
     onData: (datagram) => {
-      for (const { told } of decodeTold(datagram)) if (told.type === 'error' && told.errno !== 0) ({ errno } = told);
+      for (const { told } of decodeTold(datagram)) {
+        if (told.type === 'error' && told.errno !== 0) ({ errno } = told);
+        else if (told.type === 'interface') found = told.ifindex;
+      }
     },
   });
   const ask = (messages: readonly Uint8Array[]): number => {
@@ -38,9 +42,19 @@ export function openTunnel(local: IpAddress, onProblem: (text: string) => void):
   };
   const failed = ask([encodeTunnel(sequence, local)]);
   if (failed !== 0 && failed !== EEXIST) onProblem(`the tunnel ${tunnelName} can't be made: errno ${failed}${failed === 1 ? ' (CAP_NET_ADMIN is missing)' : ''}`);
-  const ifindex = interfaceIndex();
-  // What comes out of the tunnel has a client's address, to which this node has another way.
-  if (ifindex !== undefined) try { writeFileSync(`/proc/sys/net/ipv4/conf/${tunnelName}/rp_filter`, '2'); } catch (error) { onProblem(`rp_filter of ${tunnelName}: ${(error as Error).message}`); }
+  ask([encodeTunnelQuestion(sequence)]);
+  const ifindex = found;
+  if (ifindex !== undefined) {
+    try {
+      // What comes out of the tunnel has a client's address, to which this node has another way; and the tunnel itself speaks to nobody.
+      writeFileSync(`/proc/sys/net/ipv4/conf/${tunnelName}/rp_filter`, '2');
+      writeFileSync(`/proc/sys/net/ipv6/conf/${tunnelName}/addr_gen_mode`, '1');
+    } catch (error) {
+      onProblem(`switches of ${tunnelName}: ${(error as Error).message}`);
+    }
+    const refused = ask([encodeTunnelUp(sequence, ifindex)]);
+    if (refused !== 0) onProblem(`the tunnel ${tunnelName} can't be brought up: errno ${refused}`);
+  }
   return {
     to(endpoint) {
       if (ifindex === undefined || (ends.size >= endsLimit && !ends.has(endpoint))) return undefined;
@@ -59,12 +73,4 @@ export function openTunnel(local: IpAddress, onProblem: (text: string) => void):
     },
     close: () => socket.close(),
   };
-}
-
-function interfaceIndex(): number | undefined {
-  try {
-    return Number(readFileSync(`/sys/class/net/${tunnelName}/ifindex`, 'utf8').trim());
-  } catch {
-    return undefined;
-  }
 }

@@ -151,7 +151,7 @@ export type Told =
   /** `fixed`: somebody wrote it; else the kernel found it out. */
   | { readonly type: 'neighbour'; readonly present: boolean; readonly ifindex: number; readonly address: IpAddress; readonly mac?: Mac; readonly fixed: boolean; readonly proxy: boolean; readonly protocol: number }
   /** An interface or an address of this node: routes may have gone with it. */
-  | { readonly type: 'interface' }
+  | { readonly type: 'interface'; readonly ifindex: number }
   | { readonly type: 'done' }
   | { readonly type: 'error'; readonly errno: number }
   | { readonly type: 'other' };
@@ -170,10 +170,16 @@ export function decodeTold(datagram: Uint8Array): { readonly header: NetlinkHead
 function decodeOne(type: number, body: NetlinkReader): Told {
   if (type === RTM.newRoute || type === RTM.delRoute) return decodeRoute(body, type === RTM.newRoute);
   if (type === RTM.newNeigh || type === RTM.delNeigh) return decodeNeighbour(body, type === RTM.newNeigh);
-  if (type === RTM.newLink || type === RTM.delLink || type === RTM.newAddress || type === RTM.delAddress) return { type: 'interface' };
+  if (type === RTM.newLink || type === RTM.delLink) return decodeInterface(body);
+  if (type === RTM.newAddress || type === RTM.delAddress) return { type: 'interface', ifindex: 0 };
   if (type === 3) return { type: 'done' };
   if (type === 2) return { type: 'error', errno: Math.abs(body.i32()) };
   return { type: 'other' };
+}
+
+function decodeInterface(body: NetlinkReader): Told {
+  body.skip(4);
+  return { type: 'interface', ifindex: body.i32() };
 }
 
 function decodeRoute(body: NetlinkReader, present: boolean): Told {

@@ -15,14 +15,12 @@ export const tunnelPort = 17491;
  */
 const tunnelMtu = 1500;
 
-const RTM = { newLink: 16, delLink: 17, newNeigh: 28 } as const;
-const IFLA = { address: 1, ifname: 3, mtu: 4, linkInfo: 18, afSpec: 26 } as const;
+const RTM = { newLink: 16, delLink: 17, getLink: 18, newNeigh: 28 } as const;
+const IFLA = { address: 1, ifname: 3, mtu: 4, linkInfo: 18 } as const;
 const IFLA_INFO = { kind: 1, data: 2 } as const;
 const IFLA_VXLAN = { id: 1, local: 4, learning: 7, port: 15, local6: 17 } as const;
 const AF_INET6 = 10;
 const AF_BRIDGE = 7;
-const IFLA_INET6_ADDR_GEN_MODE = 8;
-const IN6_ADDR_GEN_MODE_NONE = 1;
 const NDA = { dst: 1, lladdr: 2, protocol: 12 } as const;
 const NUD_PERMANENT = 0x80;
 const NUD_NOARP = 0x40;
@@ -57,20 +55,27 @@ export function tunnelGateway(endpoint: IpAddress): IpAddress {
   return ipFromBytes(octets, 0, 16);
 }
 
-/** Makes the device, up, with this node's end at `local`. Answered with EEXIST where there is one of that name. */
+/** Makes the device, down, with this node's end at `local`. Answered with EEXIST where there is one of that name. */
 export function encodeTunnel(sequence: number, local: IpAddress): Uint8Array {
   const data = [
     ...attribute(IFLA_VXLAN.id, u32(tunnelVni)), ...attribute(isIpv4(local) ? IFLA_VXLAN.local : IFLA_VXLAN.local6, ipToBytes(local)),
     ...attribute(IFLA_VXLAN.learning, [0]), ...attribute(IFLA_VXLAN.port, [tunnelPort >>> 8, tunnelPort & 255]),
   ];
   const body = [
-    0, 0, ...u16(0), ...u32(0), ...u32(IFF_UP), ...u32(IFF_UP),
+    0, 0, ...u16(0), ...u32(0), ...u32(0), ...u32(0),
     ...attribute(IFLA.ifname, text(tunnelName)), ...attribute(IFLA.mtu, u32(tunnelMtu)), ...attribute(IFLA.address, macToBytes(tunnelMac(local))),
     ...attribute(IFLA.linkInfo, [...attribute(IFLA_INFO.kind, text('vxlan')), ...attribute(IFLA_INFO.data, data)]),
-    // No link-local address of its own: the tunnel speaks to nobody.
-    ...attribute(IFLA.afSpec, attribute(AF_INET6, attribute(IFLA_INET6_ADDR_GEN_MODE, [IN6_ADDR_GEN_MODE_NONE]))),
   ];
   return encodeMessage({ type: RTM.newLink, flags: NLM_F_REQUEST | flags.ack | flags.create | flags.exclusive, sequence, port: 0 }, Uint8Array.from(body));
+}
+
+/** Asks for the device by its name. */
+export function encodeTunnelQuestion(sequence: number): Uint8Array {
+  return encodeMessage({ type: RTM.getLink, flags: NLM_F_REQUEST, sequence, port: 0 }, Uint8Array.from([...u32(0), ...u32(0), ...u32(0), ...u32(0), ...attribute(IFLA.ifname, text(tunnelName))]));
+}
+
+export function encodeTunnelUp(sequence: number, ifindex: number): Uint8Array {
+  return encodeMessage({ type: RTM.newLink, flags: NLM_F_REQUEST | flags.ack, sequence, port: 0 }, Uint8Array.from([0, 0, 0, 0, ...u32(ifindex), ...u32(IFF_UP), ...u32(IFF_UP)]));
 }
 
 export function encodeTunnelRemoval(sequence: number, ifindex: number): Uint8Array {
