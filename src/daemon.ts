@@ -325,6 +325,9 @@ class Daemon {
     this.log.setFormat(config.log.format);
     if (gates) this.keepGates();
     this.keepKernel();
+    this.mesh?.close();
+    this.mesh = undefined;
+    this.openMesh();
     this.pump({ type: 'reload', config });
     if (watched !== JSON.stringify(bfdOrder(config))) {
       this.bfd?.close(bfdOrder(config) === undefined);

@@ -29,8 +29,10 @@ export function isForwarding(config: Config): boolean {
  * reachable at all.
  */
 export function flush(world: World): void {
-  if (!world.forwarding.on) return flushRoutes(world);
   const { forwarding, config } = world;
+  forwarding.on = !world.dryRun && isForwarding(config);
+  // What a reload switched off is taken away once more.
+  if (!forwarding.on && forwarding.planned.size === 0) return flushRoutes(world);
   for (const key of world.dirty) forwarding.dirty.add(key);
   takeSilence(world);
   endStragglers(world);
@@ -40,6 +42,7 @@ export function flush(world: World): void {
   if (host) forwardAll(world);
   flushRoutes(world);
   if (!host) forwardAll(world);
+  if (!forwarding.on) forwarding.planned.clear();
   removeLeftovers(world);
 }
 
@@ -53,13 +56,14 @@ function takeSilence({ forwarding, now }: World): void {
   for (let key = forwarding.silence.takeDue(now.monotonicMs); key !== undefined; key = forwarding.silence.takeDue(now.monotonicMs)) forwarding.dirty.add(key);
 }
 
-/** A bridge that is made anew, or whose gateway address moves, makes every plan void. */
+/** A reload, a bridge that is made anew, or one whose gateway address moves makes every plan void. */
 function lookAtGateways(world: World): void {
-  const signature = world.watches.map((watch) => gatewayOf(world, watch)?.ifindex ?? 0).join();
+  const signature = `${world.config.kernel.routes} ${world.watches.map((watch) => gatewayOf(world, watch)?.ifindex ?? 0).join()}`;
   if (signature === world.forwarding.gateways) return;
   world.forwarding.gateways = signature;
   for (const key of world.locRib.handovers.keys()) world.forwarding.dirty.add(key);
   for (const key of world.rivals.keys()) world.forwarding.dirty.add(key);
+  for (const key of world.forwarding.planned.keys()) world.forwarding.dirty.add(key);
 }
 
 /** The interface with the gateway address of a watch; the bridge itself where none is known. */

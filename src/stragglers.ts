@@ -5,7 +5,7 @@ import type { IpAddress } from '../net/ip.ts';
 import { isFuture } from '../routes/claim.ts';
 import type { Handover } from '../routes/handover.ts';
 import { addressKey, type AddressKey } from '../routes/loc-rib.ts';
-import { nextHopFor } from './peering.ts';
+import { nextHopFor } from './next-hop.ts';
 import type { World } from './world.ts';
 
 // Late packets: the node that claims tells the one that still gets them, and that one sends them on until the routers have moved.
@@ -61,7 +61,8 @@ export function takeMeshClaim(world: World, claim: MeshClaim): void {
   const key = addressKey(vrf, claim.address);
   const h = world.locRib.handovers.get(key);
   if (h === undefined || h.sequence === 0 || isFuture(claim.sequence, now) || !outbids(claim, { sequence: h.sequence, node: world.routerId })) return;
-  if (h.state !== 'elevated' && h.state !== 'normal' && h.state !== 'leaving') return;
+  // The routers may have told of it first, and the route here be withdrawn: what they have read they have not all put into their tables.
+  if (h.state === 'manual' || h.state === 'held' || (h.state === 'withdrawn' && now.monotonicMs - h.since.monotonicMs > config.stragglers.ceilingMs)) return;
   const known = forwarding.stragglers.get(key);
   if (known !== undefined && known.sequence >= claim.sequence) return;
   forwarding.stragglers.set(key, { endpoint: claim.nextHop, sequence: claim.sequence });
