@@ -765,7 +765,7 @@ function processFacts(stateFile: string | undefined): Pick<ProcessFacts, 'capabi
 
 function ownAddresses(): IpAddress[] {
   return Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
-    .filter((address) => !address.internal)
+    .filter((address) => !address.internal && !address.address.startsWith('169.254.'))
     .map((address) => parseIp(address.address))
     .filter((address) => address !== undefined);
 }

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { openNetlinkSocket } from '../../native/index.ts';
 import type { IpAddress } from '../../net/ip.ts';
 import { decodeTold, type RouteOut } from '../wire/requests.ts';
-import { encodeTunnel, encodeTunnelEnd, encodeTunnelQuestion, encodeTunnelRemoval, encodeTunnelUp, tunnelGateway, tunnelName } from '../wire/tunnel.ts';
+import { encodeTunnel, encodeTunnelAddress, encodeTunnelEnd, encodeTunnelQuestion, encodeTunnelRemoval, encodeTunnelUp, tunnelGateway, tunnelName } from '../wire/tunnel.ts';
 
 export interface Tunnel {
   /** The way to another node's end, which is there when this returns; `undefined`: there is no tunnel, and `onProblem` has said why. */
@@ -52,7 +52,7 @@ export function openTunnel(local: IpAddress, onProblem: (text: string) => void):
     } catch (error) {
       onProblem(`switches of ${tunnelName}: ${(error as Error).message}`);
     }
-    const refused = ask([encodeTunnelUp(sequence, ifindex)]);
+    const refused = ask([encodeTunnelUp(sequence, ifindex), encodeTunnelAddress(sequence + 1, ifindex)]);
     if (refused !== 0) onProblem(`the tunnel ${tunnelName} can't be brought up: errno ${refused}`);
   }
   return {

