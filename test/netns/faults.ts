@@ -18,10 +18,17 @@ export function residentMiB(pid: number): number {
 }
 
 /** Notes the most memory that a process has from now on, until it is asked. */
-export function watchMemory(pid: number): { peak(): number } {
+export function watchMemory(pid: number): { now(): number; peak(): number } {
   let peak = residentMiB(pid);
-  const timer = setInterval(() => { peak = Math.max(peak, residentMiB(pid)); }, 100);
+  const timer = setInterval(() => {
+    try {
+      peak = Math.max(peak, residentMiB(pid));
+    } catch {
+      clearInterval(timer); // it has ended
+    }
+  }, 100);
   return {
+    now: () => residentMiB(pid),
     peak() {
       clearInterval(timer);
       return Math.max(peak, residentMiB(pid));
