@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { NodeName } from '../../src/demo/addresses.ts';
-import { must, sleep, wallMs } from '../../src/demo/processes.ts';
+import { must, run, sleep, wallMs } from '../../src/demo/processes.ts';
 import { nodeNamespace } from '../../src/demo/topology.ts';
 import type { BindingItem } from '../../src/views/items.ts';
 import { followed, report, statusOf, timesEstablished, watchMemory } from './faults.ts';
 import { Lab, allOn, needs } from './lab.ts';
 
-// What a tenant can pour over one daemon, while a VM of somebody else moves.
+// What a tenant or a local user can pour over one daemon, while a VM of somebody else moves.
 
 describe('floods, frr', function () {
   this.timeout(120_000);
@@ -66,6 +68,48 @@ describe('floods, frr', function () {
     });
   });
 
+  it('a local user floods the API socket: refused in order, and a VM moves as before', async () => {
+    const to: NodeName = (await lab.nodes.a.prefixes()).some(({ state }) => state === 'normal' || state === 'elevated') ? 'b' : 'a';
+    const path = join(lab.nodes[to].folder, 'landfall.sock');
+    const sockets = new Set<Socket>();
+    let answers = 0;
+    let ended = 0;
+    const open = (): Socket => {
+      const socket = connect(path);
+      sockets.add(socket);
+      socket.on('error', () => undefined);
+      socket.on('data', () => { answers += 1; });
+      socket.on('close', () => { ended += 1; sockets.delete(socket); });
+      return socket;
+    };
+    try {
+      await moveDuring(to, async () => {
+        const line = open(); // 64 MiB that never become a line
+        const chunk = Buffer.alloc(1 << 20, 'x');
+        for (let i = 0; i < 64 && !line.destroyed; i++) if (!line.write(chunk)) await Promise.race([new Promise((resolve) => line.once('drain', resolve)), new Promise((resolve) => line.once('close', resolve))]);
+        assert.ok(line.writableEnded || line.destroyed || await gone(line), 'the endless line was hung up on');
+        const slow = open(); // one octet a second
+        const timer = setInterval(() => slow.write('G'), 1000);
+        for (let i = 0; i < 30; i++) open().write('POST /v1/withdraw HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"addr');
+        for (let i = 0; i < 1000; i++) {
+          open().write('GET /v1/status HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(3));
+          if (i % 50 === 0) await sleep(20);
+        }
+        await sleep(3000);
+        clearInterval(timer);
+        for (const socket of sockets) socket.destroy();
+        await sleep(300);
+        return `1,032 connections, ${answers} answers, ${ended} hung up on`;
+      });
+    } finally {
+      for (const socket of sockets) socket.destroy();
+    }
+    await sleep(200);
+    assert.equal((await lab.nodes[to].cli(['status'])).status, 0);
+    const nobody = await run(['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, '-e', `require('node:net').connect(${JSON.stringify(path)}).on('error', (e) => { console.log(e.code); process.exit(0); }).on('connect', () => { console.log('connected'); process.exit(0); })`]);
+    assert.equal(nobody.stdout.trim(), 'EACCES', nobody.stderr);
+  });
+
   it('a tenant floods a node that learns: the tables keep their bounds, no session falls, and the VM that lives there keeps its routes', async () => {
     const { pid } = lab.nodes.a;
     const sessions = timesEstablished(lab, 'a');
@@ -86,3 +130,8 @@ describe('floods, frr', function () {
     assert.deepEqual((lab.watches[0]?.events ?? []).filter((event) => event.at >= from && event.deleted && event.prefix.startsWith(lab.vm.ipv4)), []);
   });
 });
+
+async function gone(socket: Socket): Promise<boolean> {
+  for (let i = 0; i < 50 && !socket.destroyed; i++) await sleep(100);
+  return socket.destroyed;
+}
