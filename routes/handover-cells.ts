@@ -23,7 +23,11 @@ export const cannot = (h: Handover, event: HandoverEvent): StepResult => {
 export function claim(h: Handover, event: Of<'HeardLocal' | 'Answered'>, c: HandoverContext): StepResult {
   // What was captured before the sign that made us leave is older news than that sign: the probe that runs decides. A node that
   // never claimed has left nothing: `since` is then the moment at which the first frame was read, a little after it was captured.
-  if (h.sequence > 0 && event.capturedAtMs < h.since.monotonicMs && c.rivalStands) return { handover: h, verdict: 'repeat' };
+  if (h.sequence > 0 && event.capturedAtMs < h.since.monotonicMs && c.rivalStands) {
+    if (event.endpoint.ifindex === h.endpoint?.ifindex) return { handover: h, verdict: 'repeat' };
+    // It came back by another port in that very moment, perhaps, and may never speak again: it is asked there.
+    return { handover: { ...h, endpoint: event.endpoint, probe: { sent: 0, atMs: c.now.monotonicMs } }, verdict: 'repeat' };
+  }
   return take(h, { endpoint: event.endpoint, source: event.type === 'Answered' ? 'probe' : event.kind, capturedAtMs: event.capturedAtMs }, c);
 }
 

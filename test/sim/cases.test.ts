@@ -81,6 +81,18 @@ const cases: readonly { readonly name: string; readonly clean?: true; readonly s
       steps: [1, 0, 1].map((to) => ({ waitMs: 45_000, do: 'move', vm: 0, to, rarps: 1, preMs: 20, downMs: 0, lingerMs: 0, announces: false })),
     },
   },
+  {
+    name: 'a VM that comes back by a new port in the moment in which the other claim is read, and is silent then, is asked there',
+    clean: true,
+    scenario: {
+      lateMs: 50,
+      steps: [
+        { waitMs: 1000, do: 'move', vm: 0, to: 1, rarps: 1, preMs: 3000, downMs: 80, lingerMs: 0, announces: false },
+        { waitMs: 1000, do: 'move', vm: 0, to: 0, rarps: 1, preMs: 20, downMs: 0, lingerMs: 0, announces: false },
+        { waitMs: 2100, do: 'move', vm: 0, to: 0, rarps: 1, preMs: 20, downMs: 0, lingerMs: 0, announces: false },
+      ],
+    },
+  },
 ];
 
 describe('histories that once failed', () => {

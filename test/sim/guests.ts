@@ -27,8 +27,10 @@ export class Guests {
   readonly all: Guest[];
   /** `node|vm`: the speaker was given a frame from a local port that bears the VM's MAC. */
   readonly heardAt = new Set<string>();
-  /** VMs whose MAC somebody else has used. */
-  readonly forged = new Set<number>();
+  /** The same, of frames that were too early: they count when the node has seen the other claim leave. */
+  readonly heardEarlyAt = new Set<string>();
+  /** VMs whose MAC somebody else has used: how often. */
+  readonly forged = new Map<number, number>();
   private readonly stage: Stage;
   private readonly clean: boolean;
 
@@ -146,7 +148,7 @@ export class Guests {
   }
 
   forge(node: Node, vm: Vm, mac: 'own' | 'victim', frame: 'garp' | 'rarp' | 'na'): void {
-    if (mac === 'victim') this.forged.add(vm.index);
+    if (mac === 'victim') this.forged.set(vm.index, (this.forged.get(vm.index) ?? 0) + 1);
     const source = mac === 'own' ? strangerMac : vm.mac;
     const bytes = frame === 'rarp' ? rarpFrame(source) : frame === 'garp' ? garpFrame(source, vm.addresses[0]) : naFrame(source, vm.addresses[1]);
     this.emit(node, strangerIfindex, source, bytes);
@@ -224,7 +226,9 @@ export class Guests {
         stage.clock.later(stage.delay(), () => {
           if (node.life !== life || node.speaker === undefined) return;
           const vm = stage.vms.find((one) => one.mac === mac);
-          if (vm !== undefined && ifindex !== uplinkIfindex && (!early || this.mayCount(node.speaker, vm, ifindex))) this.heardAt.add(`${node.name}|${vm.index}`);
+          if (vm !== undefined && ifindex !== uplinkIfindex) {
+            (!early || this.mayCount(node.speaker, vm, ifindex) ? this.heardAt : this.heardEarlyAt).add(`${node.name}|${vm.index}`);
+          }
           stage.give(node, { type: 'frame', frame: { bytes, ifindex, capturedAtMs } });
         });
       });

@@ -61,6 +61,7 @@ export class Invariants implements RouterObserver {
   took(node: Node, outputs: readonly Output[]): void {
     if (!this.promises.clean && !this.stage.calm) return;
     for (const output of outputs) {
+      if (output.type === 'note' && output.note.event === 'handover.transition' && output.note.fields['cause'] === 'RivalGone') this.leftTo(node, output.note.fields['prefix'] as Prefix);
       if (output.type !== 'note' || output.note.event !== 'route.withdrawn') continue;
       const prefix = output.note.fields['prefix'] as Prefix;
       const guest = this.guestOf(prefix);
@@ -70,6 +71,12 @@ export class Invariants implements RouterObserver {
       if (h?.endpoint?.ifindex !== guest.ifindex || h?.source === 'remote-claim') continue;
       throw new Broken(`7: ${node.name} withdraws ${prefix} from ${output.note.peer}, where its VM runs and no claim is newer`);
     }
+  }
+
+  /** The other claim left: what was heard too early counts from now on. */
+  private leftTo(node: Node, prefix: Prefix): void {
+    const place = `${node.name}|${this.guestOf(prefix)?.vm.index}`;
+    if (this.guests.heardEarlyAt.has(place)) this.guests.heardAt.add(place);
   }
 
   decided(router: ToyRouter, prefix: Prefix, candidates: readonly RouterCandidate[], best: RouterCandidate | undefined): void {
@@ -119,10 +126,13 @@ export class Invariants implements RouterObserver {
     }
   }
 
-  /** Who forges in the very moment in which the VM speaks elsewhere gets the same sequence; eBGP has no room for a second order. */
+  /**
+   * Who forges in the very moment in which the VM speaks elsewhere gets the same sequence; eBGP has no room for a second order. A VM that
+   * answers takes two more, and so do two who forge one after the other.
+   */
   private isTied(vm: Vm): boolean {
     return vm.addresses.some((address) => {
-      const standing = this.stage.nodes.map(({ name }) => this.handover(name, hostPrefix(address))).filter((h) => (h?.state === 'elevated' || h?.state === 'normal') && h.source !== 'probe');
+      const standing = this.stage.nodes.map(({ name }) => this.handover(name, hostPrefix(address))).filter((h) => (h?.state === 'elevated' || h?.state === 'normal') && (h.source !== 'probe' || (this.guests.forged.get(vm.index) ?? 0) > 1));
       return new Set(standing.map((h) => h?.sequence)).size < standing.length;
     });
   }
