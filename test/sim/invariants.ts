@@ -29,6 +29,7 @@ const settledMs = 8000;
 export class Invariants implements RouterObserver {
   private readonly promises: Promises;
   private readonly routed = new Set<string>();
+  private calmSinceMs: number | undefined;
   private stage!: Stage;
   private guests!: Guests;
 
@@ -59,13 +60,16 @@ export class Invariants implements RouterObserver {
 
   /** 7: a VM that has run here for a while, and answers, loses its route to nothing but a newer claim. */
   took(node: Node, outputs: readonly Output[]): void {
-    if (!this.promises.clean && !this.stage.calm) return;
+    const { nowMs } = this.stage.clock;
+    if (this.stage.calm) this.calmSinceMs ??= nowMs;
+    // Answers to probes may have been lost as long as it was not calm, and a withdrawal is up to `withdrawAfter` younger than they.
+    if (!this.promises.clean && (this.calmSinceMs === undefined || nowMs - this.calmSinceMs < node.config.migration.withdrawAfterMs)) return;
     for (const output of outputs) {
       if (output.type === 'note' && output.note.event === 'handover.transition' && output.note.fields['cause'] === 'RivalGone') this.leftTo(node, output.note.fields['prefix'] as Prefix);
       if (output.type !== 'note' || output.note.event !== 'route.withdrawn') continue;
       const prefix = output.note.fields['prefix'] as Prefix;
       const guest = this.guestOf(prefix);
-      if (guest?.node !== node || !guest.running || guest.busy || this.stage.clock.nowMs - guest.sinceMs < settledMs) continue;
+      if (guest?.node !== node || !guest.running || guest.busy || nowMs - guest.sinceMs < settledMs) continue;
       const h = this.handover(node.name, prefix);
       // Behind a port that the node does not know of it could not be asked; and news of a newer claim may be old news by now.
       if (h?.endpoint?.ifindex !== guest.ifindex || h?.source === 'remote-claim') continue;
