@@ -73,7 +73,7 @@ function takeFromUplink(world: World, heard: Heard, bytes: Uint8Array): void {
 function takeFromLocal(world: World, heard: Heard, bytes: Uint8Array): void {
   const { said, watch, endpoint, capturedAtMs } = heard;
   if (said.address !== undefined && (said.kind === 'arp' || said.kind === 'answer')) {
-    if (wasAsked(world, addressKey(watch.vrf, said.address))) {
+    if (wasAsked(world, addressKey(watch.vrf, said.address), capturedAtMs)) {
       forEachAdmitted(world, heard, 'answer', (address) =>
         // The answer is for one address; the others of this VM are asked by themselves.
         address !== said.address ? 'accepted'

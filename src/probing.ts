@@ -9,6 +9,8 @@ import type { World } from './world.ts';
 
 /** How long after a probe a frame with the address counts as its answer, in milliseconds. */
 const answerWithinMs = 1000;
+/** An answer may be read so much later than it came, where much else waits. */
+const readLateMs = 10_000;
 /** How long the search for VMs that are already here takes, and when it asks, in milliseconds after the first look at the bridges. */
 export const searchForMs = 1000;
 const searchEveryMs = 300;
@@ -21,17 +23,22 @@ export function sendProbe(world: World, key: AddressKey, address: IpAddress, end
   const link = world.bridges.links.get(endpoint.ifindex);
   const from = (link?.master === undefined ? undefined : world.bridges.links.get(link.master)?.mac) ?? link?.mac;
   if (from === undefined) return;
-  world.asked.set(key, world.now.monotonicMs + answerWithinMs);
+  const nowMs = world.now.monotonicMs;
+  const before = world.asked.get(key);
+  const sinceMs = before !== undefined && before.untilMs + readLateMs >= nowMs ? before.sinceMs : nowMs;
+  world.asked.set(key, { sinceMs, untilMs: nowMs + answerWithinMs });
   world.outputs.push({ type: 'sendFrame', ifindex: endpoint.ifindex, bytes: buildProbe(from, endpoint.mac, endpoint.tagged ? endpoint.vlan : 0, address) });
 }
 
-/** True if a frame with this address may be the answer to a probe of ours. */
-export function wasAsked(world: World, key: AddressKey): boolean {
-  const until = world.asked.get(key);
-  if (until === undefined) return false;
-  if (until >= world.now.monotonicMs) return true;
-  world.asked.delete(key);
-  return false;
+/** True if a frame with this address may be the answer to a probe of ours: by when it came, for it may be read late. */
+export function wasAsked(world: World, key: AddressKey, capturedAtMs: number): boolean {
+  const asked = world.asked.get(key);
+  return asked !== undefined && capturedAtMs >= asked.sinceMs && capturedAtMs <= asked.untilMs;
+}
+
+/** Questions whose answers can't come any more. */
+export function forgetQuestions(world: World): void {
+  for (const [key, { untilMs }] of world.asked) if (untilMs + readLateMs < world.now.monotonicMs) world.asked.delete(key);
 }
 
 /**

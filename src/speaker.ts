@@ -25,7 +25,7 @@ import { runLookups } from './lookups.ts';
 import { newPeer } from './new-peer.ts';
 import { stepPeer } from './peering.ts';
 import { portGone, takeBridgeChange } from './ports.ts';
-import { searchIfDue } from './probing.ts';
+import { forgetQuestions, searchIfDue } from './probing.ts';
 import { applyReload } from './reload/apply.ts';
 import { farewellDeadline, farewellsIfDue, takeAcknowledged } from './reload/farewell.ts';
 import { takeMemory } from './restore.ts';
@@ -221,7 +221,7 @@ export class Speaker {
       world.unsaved = true; // the times at which pairs were heard
       expirePairs(world.bindings.learned, monotonicMs, world.config.identity.learnedForMs, (pair) => livesHere(world, pair));
       lookAtIdle(world);
-      for (const [key, until] of world.asked) if (until < monotonicMs) world.asked.delete(key);
+      forgetQuestions(world);
     }
   }
 

@@ -154,8 +154,8 @@ export interface World {
   readonly gates: Map<number, Gate>;
   /** `ifindex|mac` that a RARP was heard from: QEMU spoke there, so its other frames count. */
   readonly rarpHeard: Set<string>;
-  /** Addresses that were asked, with the time until which an answer counts as one. */
-  readonly asked: Map<AddressKey, number>;
+  /** Addresses that were asked, and when an answer must have come to count as one, monotonic ms. */
+  readonly asked: Map<AddressKey, { readonly sinceMs: number; readonly untilMs: number }>;
   /** Addresses that are asked for where the bridge has just seen their MAC, and when next. */
   readonly lookups: { readonly pending: Map<AddressKey, Lookup>; readonly deadlines: Deadlines<AddressKey> };
   /** Learned addresses that were not heard for long, with the number of questions that went unanswered. */
