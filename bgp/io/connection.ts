@@ -26,6 +26,8 @@ export interface Connection {
 
 /** What may wait for a peer that reads slowly, in octets; more than a full table of VM routes. */
 const backlogLimit = 8 * 1024 * 1024;
+/** A peer that says so much at once is heard once in a turn of the event loop. */
+const muchOctets = 16 * 1024;
 /** After `close`: how long what was written may take to go out. */
 const lingerMs = 2000;
 
@@ -42,7 +44,13 @@ export function connectionOf(socket: Socket, events: ConnectionEvents): Connecti
     setTimeout(() => socket.destroy(), lingerMs).unref();
   };
   socket.on('data', (bytes) => {
-    if (!over) events.data(bytes);
+    if (over) return;
+    // Left to itself the socket gives two megabytes in one turn of the loop, and frames and other peers wait meanwhile.
+    if (bytes.length >= muchOctets) {
+      socket.pause();
+      setImmediate(() => socket.resume());
+    }
+    events.data(bytes);
   });
   socket.on('end', () => {
     finish('closed by peer');
