@@ -36,15 +36,22 @@ export function isEarly(world: World, { said, watch, endpoint }: Spoken, address
   });
 }
 
-/** A frame that waited for longer than this in the kernel was true once: this process stood still, or had no processor. */
-const lateMs = 500;
+/** A pause of this length between two inputs, with frames that waited in it, is a standstill: the process was stopped, or had no processor. */
+const standstillMs = 500;
+
+/** Notes a standstill; to be called with the time of each input, before it is looked at. */
+export function noteStandstill(world: World, nowMs: number): void {
+  if (nowMs - world.lastInputMs > standstillMs) world.stoodStillUntilMs = nowMs;
+  world.lastInputMs = nowMs;
+}
 
 /**
- * While another claim stands, a late frame is no evidence of where the VM is *now*: it may have gone back meanwhile, and the news of that
- * waits in a socket. The VM is asked, and its answer claims.
+ * While another claim stands, a frame from a standstill is no evidence of where the VM is *now*: it may have gone back meanwhile, and the
+ * news of that waits in a socket. The VM is asked, and its answer claims. (A frame that waits behind a thousand others is no such case:
+ * the sockets are read in between.)
  */
 export function isLate(world: World, { watch, capturedAtMs }: Pick<Spoken, 'watch'> & { readonly capturedAtMs: number }, address: IpAddress): boolean {
-  if (world.now.monotonicMs - capturedAtMs <= lateMs || isShared(world.bindings, watch.vrf, address)) return false;
+  if (capturedAtMs + standstillMs >= world.stoodStillUntilMs || isShared(world.bindings, watch.vrf, address)) return false;
   const key = addressKey(watch.vrf, address);
   const state = world.locRib.handovers.get(key)?.state ?? 'withdrawn';
   return (state === 'withdrawn' || state === 'leaving') && world.rivals.has(key);

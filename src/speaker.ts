@@ -25,6 +25,7 @@ import { runLookups } from './lookups.ts';
 import { newPeer } from './new-peer.ts';
 import { stepPeer } from './peering.ts';
 import { portGone, takeBridgeChange } from './ports.ts';
+import { noteStandstill } from './early.ts';
 import { forgetQuestions, searchIfDue } from './probing.ts';
 import { applyReload } from './reload/apply.ts';
 import { farewellDeadline, farewellsIfDue, takeAcknowledged } from './reload/farewell.ts';
@@ -69,13 +70,14 @@ export class Speaker {
       forwarding: newForwarding(!options.dryRun && isForwarding(config), config.kernel.routes === 'off' || options.dryRun ? undefined : now.monotonicMs + 1000 * config.bgp.gracefulRestart.restartTimeSeconds),
       restart: { claims: [], unconfirmed: new Set(), endsMs: Infinity, sameBoot: false }, unsaved: false,
       counters: { frames: 0, framesHeard: new Map(), announcements: new Map(), unresolvedRoutes: 0, reflections: 0, futures: 0, unordered: 0 },
-      startedAt: now, now, dirty: new Set(), writing: new Set(), outputs: [],
+      startedAt: now, lastInputMs: now.monotonicMs, stoodStillUntilMs: -Infinity, now, dirty: new Set(), writing: new Set(), outputs: [],
     };
   }
 
   /** Takes one input and gives all that follows from it, in order. */
   dispatch(input: Input, now: Now): Output[] {
     const { world } = this;
+    noteStandstill(world, now.monotonicMs);
     world.now = now;
     world.outputs = [];
     switch (input.type) {

@@ -184,6 +184,11 @@ export interface World {
   readonly counters: Counters;
   readonly startedAt: Now;
 
+  /** When the input before this one came, monotonic ms. */
+  lastInputMs: number;
+  /** When the last standstill ended, monotonic ms: see `early.ts`. */
+  stoodStillUntilMs: number;
+
   // ---- of the dispatch that runs ----
   now: Now;
   /** Addresses whose wanted routes may have changed. */
