@@ -244,9 +244,9 @@ export class Clos {
     return this.#items(node, ['show', 'received']);
   }
 
-  /** What `status` warns of, but for the clock of this machine. */
+  /** What `status` warns of, but for the clock of this machine and for what `kernel.routes: off` does not cover. */
   async warnings(node: NodeName): Promise<readonly string[]> {
-    return ((await this.#items<StatusItem>(node, ['status']))[0]?.warnings ?? []).filter((text) => !text.startsWith('the clock '));
+    return ((await this.#items<StatusItem>(node, ['status']))[0]?.warnings ?? []).filter((text) => !/^(the clock |br-vlan: )/.test(text));
   }
 
   /** What each router's kernel does with the VM's two addresses: `spine 203.0.113.11/32 via t1`. */
