@@ -74,7 +74,7 @@ export interface PacketFrame {
 
 export interface PacketSocket {
   send(ifindex: number, frame: Uint8Array): void;
-  /** Since it was opened. `dropped`: the ring was full. */
+  /** Since it was opened. `dropped`: the ring was full, or the interface sent more than one may. */
   statistics(): { received: number; dropped: number };
   close(): void;
 }

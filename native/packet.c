@@ -27,6 +27,20 @@
 #define PACKET_IGNORE_OUTGOING 23
 #endif
 
+/*
+ * What one interface may take of the reader's time: so many frames at once, and so many a second from then on. Who sends more (a guest
+ * that floods) loses its own frames, and those of all others are read in time; a thousand VMs that announce themselves behind one port
+ * are well below.
+ */
+#define BUDGET_FRAMES 8192
+#define BUDGET_PER_SECOND 2000
+#define BUDGETS 1024 /* by the low bits of the ifindex */
+
+struct budget {
+  int ifindex;
+  double frames, at_ms;
+};
+
 struct capture {
   struct watch watch;
   uint8_t *slab;  /* BATCH * FRAME_SNAP octets, memory of a JavaScript Uint8Array */
@@ -36,7 +50,8 @@ struct capture {
   size_t ring_bytes;
   uint32_t slots, next;
   double empty_at_ms; /* monotonic; when the ring was last seen empty */
-  uint64_t received, dropped;
+  uint64_t received, dropped, limited;
+  struct budget budgets[BUDGETS];
 };
 
 static double clock_ms(clockid_t clock) {
@@ -67,12 +82,26 @@ static void describe(struct capture *capture, int index, const struct tpacket2_h
   fields[5] = tagged ? slot->tp_vlan_tci : 0;
 }
 
+/* Takes one frame out of the budget of its interface; false if there is none left. */
+static bool within_budget(struct capture *capture, const struct tpacket2_hdr *slot, double now) {
+  const struct sockaddr_ll *from = (const struct sockaddr_ll *)((const uint8_t *)slot + TPACKET_ALIGN(sizeof *slot));
+  struct budget *budget = &capture->budgets[(unsigned)from->sll_ifindex % BUDGETS];
+  if (budget->ifindex != from->sll_ifindex) *budget = (struct budget){from->sll_ifindex, BUDGET_FRAMES, now};
+  budget->frames += (now - budget->at_ms) * BUDGET_PER_SECOND / 1e3;
+  if (budget->frames > BUDGET_FRAMES) budget->frames = BUDGET_FRAMES;
+  budget->at_ms = now;
+  if (budget->frames < 1) return false;
+  budget->frames -= 1;
+  return true;
+}
+
 static void drain(struct watch *watch, int status) {
   struct capture *capture = (struct capture *)watch;
   napi_value argument;
   const double now = clock_ms(CLOCK_MONOTONIC);
   const double wall = clock_ms(CLOCK_REALTIME);
   int count = 0;
+  uint32_t looked_at = 0;
   if (status < 0) {
     int error = 0;
     socklen_t length = sizeof error;
@@ -81,14 +110,17 @@ static void drain(struct watch *watch, int status) {
     if (argument != NULL) watch_call(watch, 1, &argument);
     if (!watch->open) return;
   }
-  while (count < BATCH) {
+  while (count < BATCH && looked_at++ < capture->slots) {
     struct tpacket2_hdr *slot = next_slot(capture);
-    if (!(__atomic_load_n(&slot->tp_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER)) break;
-    describe(capture, count++, slot, wall, now - capture->empty_at_ms);
+    if (!(__atomic_load_n(&slot->tp_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER)) {
+      capture->empty_at_ms = now;
+      break;
+    }
+    if (within_budget(capture, slot, now)) describe(capture, count++, slot, wall, now - capture->empty_at_ms);
+    else capture->limited++;
     __atomic_store_n(&slot->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
     capture->next = capture->next + 1 == capture->slots ? 0 : capture->next + 1;
   }
-  if (count < BATCH) capture->empty_at_ms = now;
   if (count > 0 && napi_create_int32(watch->env, count, &argument) == napi_ok) watch_call(watch, 1, &argument);
 }
 
@@ -193,7 +225,7 @@ napi_value packet_send(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* packetStatistics(capture): [received, dropped] since it was opened. The kernel starts again at zero with each answer. */
+/* packetStatistics(capture): [received, dropped] since it was opened; what was over its interface's budget counts as dropped. The kernel starts again at zero with each answer. */
 napi_value packet_statistics(napi_env env, napi_callback_info info) {
   napi_value argv[1], result, number;
   struct tpacket_stats statistics;
@@ -208,9 +240,9 @@ napi_value packet_statistics(napi_env env, napi_callback_info info) {
   capture->received += statistics.tp_packets - statistics.tp_drops;
   capture->dropped += statistics.tp_drops;
   if (napi_create_array_with_length(env, 2, &result) != napi_ok) return NULL;
-  napi_create_double(env, (double)capture->received, &number);
+  napi_create_double(env, (double)(capture->received - capture->limited), &number);
   napi_set_element(env, result, 0, number);
-  napi_create_double(env, (double)capture->dropped, &number);
+  napi_create_double(env, (double)(capture->dropped + capture->limited), &number);
   napi_set_element(env, result, 1, number);
   return result;
 }

@@ -18,7 +18,7 @@ export interface CaptureOptions {
 
 export interface Capture {
   close(): void;
-  /** Since it was opened. `dropped`: frames lost because nobody read them in time. */
+  /** Since it was opened. `dropped`: frames lost because nobody read them in time, or because their interface floods (native/packet.c). */
   statistics(): { received: number; dropped: number };
   /** Sends a whole Ethernet frame; the capture does not see it. @throws an Error with `code`, for example ENETDOWN or ENXIO. */
   send(ifindex: number, frame: Uint8Array): void;
