@@ -84,7 +84,11 @@ export function applyChange(state: BridgeState, change: BridgeChange): BridgeSta
       const fresh = emptyBridgeState() as Writable;
       fresh.entriesDropped = state.entriesDropped;
       for (const link of change.links) setLink(fresh, link);
-      for (const entry of change.fdb) addEntry(fresh, entry);
+      // A dump has no oldest: of a port that is full the rest is not kept, which also costs nothing when a guest has filled the bridge.
+      for (const entry of change.fdb) {
+        if ((fresh.entriesOf.get(entry.ifindex)?.size ?? 0) < maxEntriesPerPort) addEntry(fresh, entry);
+        else fresh.entriesDropped++;
+      }
       for (const { address, ifindex } of change.ownAddresses) addAddress(fresh, address, ifindex);
       return fresh;
     }
