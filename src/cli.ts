@@ -139,7 +139,7 @@ verb(program, 'tor-config <peer>', 'the router\'s side of a peering, from the co
   .option('--fabric <address@asn>', 'a session of the ToR towards the fabric; may be repeated', repeated)
   .action(does(async (options, own: TorConfigOptions, peer) => (await import('./commands/tor-config.ts')).torConfig(options, peer as string, own)));
 verb(program, 'demo', 'a VM moves between two nodes under a TCP connection, with a router in between')
-  .addOption(new Option('--vm <kind>', 'what moves: programs in a namespace, or a real VM').choices(['namespace', 'qemu']))
+  .addOption(new Option('--vm <kind>', 'what moves: programs in a namespace, or a real VM').choices(['netns', 'qemu']))
   .addOption(new Option('--vms <n>', 'VMs that move together').argParser(count))
   .addOption(new Option('--migrations <n>', 'moves').argParser(count))
   .addOption(new Option('--tor <router>', 'the router').choices(['frr', 'bird', 'embedded']))

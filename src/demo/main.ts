@@ -18,7 +18,7 @@ import { demonstrateVm, refuseVm } from './vm/demonstrate.ts';
 
 export interface DemoOptions extends VmOptions {
   /** What moves: programs in a namespace (the default), or a real VM under QEMU. */
-  readonly vm?: 'namespace' | 'qemu';
+  readonly vm?: 'netns' | 'qemu';
   /** How many VMs move together, 1…32; the first one bears the TCP connections and probes. Default 1. */
   readonly vms?: number;
   /** 1…100, default 3; with a real VM 2, there and back again. */
