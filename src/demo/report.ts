@@ -100,7 +100,7 @@ export function landfallLines({ incoming, outgoing, from, to, times }: Pick<Move
     // Times of day come in whole milliseconds. The first RARP is the one that was sent at 0, so what follows it can be told finer.
     const start = node === to && item.seenBy === 'rarp' && Math.abs(told) < 3 ? 0 : told;
     for (const entry of item.timeline) {
-      lines.push({ atMs: start + entry.atSeconds * 1000, event: entry.event, text: `node ${node}, ${prefix}: ${entry.text}${entry.peer === undefined ? '' : ` (${entry.peer})`}` });
+      lines.push({ atMs: start + entry.atSeconds * 1000, event: entry.event, text: `node ${node}, ${prefix}: ${entry.text}` });
     }
   }
   return lines;
