@@ -91,9 +91,10 @@ export async function must(command: readonly string[], options: { input?: string
   throw new Error(`${command.join(' ').slice(0, 300)}: status ${done.status}: ${(done.stderr || done.stdout).trim().slice(0, 2000)}`);
 }
 
-/** True when `program` can be found in PATH or in the places where Debian keeps administrators' programs. */
+/** Where `program` is: in PATH or in the places where Debian keeps administrators' programs; FRR's own before others of its names. */
 export function findProgram(program: string): string | undefined {
-  const folders = [...(process.env['PATH'] ?? '').split(':'), '/usr/sbin', '/sbin', '/usr/lib/frr'];
+  // OpenBGPD's bgpd is in PATH and takes other options.
+  const folders = ['/usr/lib/frr', ...(process.env['PATH'] ?? '').split(':'), '/usr/sbin', '/sbin'];
   return folders.map((folder) => `${folder}/${program}`).find((path) => existsSync(path));
 }
 
