@@ -158,7 +158,7 @@ const watch = z.strictObject({
     local: z.array(portPattern).min(1, { error: 'needs at least one pattern: without local ports nothing is ever announced' }).max(64).describe('Patterns (`vnet*`). A frame from here: the VM runs on this node.'),
     uplink: z.array(portPattern).max(64).prefault([]).describe('A frame from here: the VM runs elsewhere. A port in neither list is ignored and warned of.'),
   }).describe('Which port is which.'),
-  announcements: z.array(z.enum(['garp', 'rarp', 'na', 'any-arp'])).min(1, { error: 'lists no kind, so nothing would ever be heard' }).prefault(['garp', 'rarp', 'na']).describe('What counts. `any-arp`: any ARP that a known VM sends, for guests that never send a GARP.'),
+  announcements: z.array(z.enum(['garp', 'rarp', 'na', 'any-arp'])).min(1, { error: 'lists no kind, so nothing would ever be heard' }).prefault(['garp', 'rarp', 'na']).describe('What counts. `any-arp`: any ARP or Neighbor Solicitation that a known VM sends from its own address, for guests that never announce themselves.'),
   prefixes: z.array(prefix).min(1, { error: 'needs at least one prefix: nothing outside them is ever announced' }).max(1024).describe('Nothing outside these is ever announced.'),
   exclude: z.array(parsed<IpAddress>('address', parseAddress)).max(4096).prefault([]).describe('Gateways and other addresses that no VM may claim. The node\'s own are always excluded.'),
   gateway: z.strictObject({

@@ -3,7 +3,7 @@ import { type Mac, macFromBytes } from '../net/mac.ts';
 import { arpAt, arpOperation, arpProblem } from './wire/arp.ts';
 import { type EthernetProblem, etherType, readEthernet, sameOctets, sourceAt, u16 } from './wire/ethernet.ts';
 import {
-  type UpperLayer, icmpv6Type, ipv6At, isMld, isSolicited, naProblem, ndAt, nextHeader, targetMacAgrees, upperLayer,
+  type UpperLayer, icmpv6Type, ipv6At, isMld, isSolicited, linkLayerAgrees, ndAt, ndProblem, nextHeader, upperLayer,
 } from './wire/ndisc.ts';
 
 /** One frame as the capture hands it on. */
@@ -19,10 +19,15 @@ export interface CapturedFrame {
 }
 
 /**
- * `arp` is ordinary ARP of a VM that is no announcement: evidence only where `any-arp` is configured and the MAC is known. `answer` is a
- * solicited NA: evidence only when this node has asked.
+ * `arp` is ordinary ARP of a VM that is no announcement, and `ns` is the same of IPv6, a Neighbor Solicitation from the VM's own address:
+ * evidence only where `any-arp` is configured and the MAC is known. `answer` is a solicited NA: evidence only when this node has asked.
  */
-export type AnnouncementKind = 'garp' | 'rarp' | 'na' | 'arp' | 'answer';
+export type AnnouncementKind = 'garp' | 'rarp' | 'na' | 'arp' | 'ns' | 'answer';
+
+/** True for what a VM says in passing, about its neighbours and not of itself. */
+export function isOrdinary(kind: AnnouncementKind): kind is 'arp' | 'ns' {
+  return kind === 'arp' || kind === 'ns';
+}
 
 /** What a VM said on the wire. `vlan` is 0 when untagged or priority-tagged. A RARP carries no address. */
 export interface Announcement {
@@ -128,7 +133,7 @@ function parseIpv6(bytes: Uint8Array, at: number, vlan: number): Announcement | 
 
 /** RFC 4861 sections 4.4, 7.1.2 and 7.2.6. */
 function parseNa(bytes: Uint8Array, ipAt: number, upper: UpperLayer, vlan: number): Announcement | NoAnnouncement {
-  const problem = naProblem(bytes, ipAt, upper);
+  const problem = ndProblem(bytes, ipAt, upper, 'NA');
   if (problem !== undefined) return ignored(bytes, vlan, 'na', 'malformed', problem);
   const targetAt = upper.at + ndAt.target;
   const address = ipFromBytes(bytes, targetAt, 16);
@@ -139,7 +144,7 @@ function parseNa(bytes: Uint8Array, ipAt: number, upper: UpperLayer, vlan: numbe
   if (isUnusable(address) || isIpv4MappedAt(bytes, targetAt)) {
     return ignored(bytes, vlan, 'na', 'not_evidence', 'NA target is no host address', address);
   }
-  if (!targetMacAgrees(bytes, upper)) {
+  if (!linkLayerAgrees(bytes, upper, 'NA')) {
     return ignored(bytes, vlan, 'na', 'source_mismatch', 'NA link-layer address is not the Ethernet source', address);
   }
   // Linux sends it from the address itself, others from the link-local one; anybody else speaks for another host.
@@ -150,12 +155,19 @@ function parseNa(bytes: Uint8Array, ipAt: number, upper: UpperLayer, vlan: numbe
   return { type: 'announcement', kind, mac: macFromBytes(bytes, sourceAt), vlan, address };
 }
 
-/** A solicitation asks; only why it asks differs (RFC 4862 section 5.4). */
-function parseNs(bytes: Uint8Array, ipAt: number, upper: UpperLayer, vlan: number): NoAnnouncement {
+/** Who asks from an address of its own has it (RFC 4861 section 7.2.2), as with ARP; who asks from none wants it (RFC 4862 section 5.4). */
+function parseNs(bytes: Uint8Array, ipAt: number, upper: UpperLayer, vlan: number): Announcement | NoAnnouncement {
   if (upper.end - upper.at < ndAt.options) return ignored(bytes, vlan, 'ns', 'malformed', 'NS is cut short');
   const wanted = ipFromBytes(bytes, upper.at + ndAt.target, 16);
-  const detects = isZero(bytes, ipAt + ipv6At.source, 16);
-  return ignored(bytes, vlan, 'ns', 'not_evidence', detects ? 'duplicate address detection (NS from ::)' : 'neighbor solicitation', wanted);
+  const sender = ipAt + ipv6At.source;
+  if (isZero(bytes, sender, 16)) return ignored(bytes, vlan, 'ns', 'not_evidence', 'duplicate address detection (NS from ::)', wanted);
+  const problem = ndProblem(bytes, ipAt, upper, 'NS');
+  if (problem !== undefined) return ignored(bytes, vlan, 'ns', 'malformed', problem);
+  if (isLinkLocalAt(bytes, sender)) return ignored(bytes, vlan, 'ns', 'not_evidence', 'NS from a link-local address', wanted);
+  const address = ipFromBytes(bytes, sender, 16);
+  if (isUnusable(address) || isIpv4MappedAt(bytes, sender)) return ignored(bytes, vlan, 'ns', 'not_evidence', 'NS source is no host address', address);
+  if (!linkLayerAgrees(bytes, upper, 'NS')) return ignored(bytes, vlan, 'ns', 'source_mismatch', 'NS link-layer address is not the Ethernet source', address);
+  return { type: 'announcement', kind: 'ns', mac: macFromBytes(bytes, sourceAt), vlan, address };
 }
 
 /** IPv4 packets are no announcement; the kind is told because people look for DHCP and IGMP in `show ignored`. */

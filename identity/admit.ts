@@ -1,4 +1,4 @@
-import type { AnnouncementKind } from '../garp/announcement.ts';
+import { type AnnouncementKind, isOrdinary } from '../garp/announcement.ts';
 import type { PortRole } from '../bridge/ports.ts';
 import { type IpAddress, isUnusable } from '../net/ip.ts';
 import type { Mac } from '../net/mac.ts';
@@ -68,7 +68,7 @@ export function admit(rules: AdmitRules, claim: Claim, address: IpAddress | unde
   if (port.standing === 'wrong') return refuse('wrong_port', port.reason);
   if (!isWatchedVlan(watch, claim.vlan)) return refuse('wrong_vlan', `VLAN ${claim.vlan} is not watched on this bridge`);
   if (!watch.kinds.has(claim.kind)) {
-    return refuse('not_evidence', `${claim.kind === 'arp' ? 'any-arp' : claim.kind} is not in watch.announcements`);
+    return refuse('not_evidence', `${isOrdinary(claim.kind) ? 'any-arp' : claim.kind} is not in watch.announcements`);
   }
   if (address === undefined) return admitNothing(rules, claim);
   const excluded = exclusion(rules, address);
@@ -116,8 +116,8 @@ function admitLearned(rules: AdmitRules, claim: Claim, address: IpAddress, insid
   if (owner !== undefined && owner.mac === claim.mac && owner.vlan === claim.vlan) return accept(`learned pair; ${inside}`);
   const route = routePairOf(bindings.routes, claim.vrf, address);
   const told = route !== undefined && route.mac === claim.mac;
-  // Ordinary ARP is evidence for pairs that are known, it makes none.
-  if (claim.kind === 'arp' && !told) return refuse('no_binding', 'ordinary ARP of a pair that is not known');
+  // Ordinary ARP, or an NS, is evidence for pairs that are known, it makes none.
+  if (isOrdinary(claim.kind) && !told) return refuse('no_binding', `ordinary ${claim.kind.toUpperCase()} of a pair that is not known`);
   // Of a shared address the newest claim always is the right one.
   const keeps = identity.onConflict === 'keep' && !isShared(bindings, claim.vrf, address);
   if (owner !== undefined && keeps && (rules.livesHere(owner) || (!told && rules.livesElsewhere(owner.mac)))) {

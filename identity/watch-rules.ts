@@ -16,7 +16,7 @@ export interface WatchRules {
   readonly bridge: string;
   readonly vrf: string;
   readonly vlans: readonly (readonly [number, number])[] | undefined;
-  /** The kinds of announcement that count; ordinary ARP is `arp`. */
+  /** The kinds of announcement that count; ordinary ARP is `arp`, its IPv6 counterpart `ns`. */
   readonly kinds: ReadonlySet<string>;
   readonly exclude: ReadonlySet<IpAddress>;
   /** Longest first, so that the first that matches is the most specific. */
@@ -40,7 +40,7 @@ export function compileWatch(options: WatchOptions): WatchRules {
     vrf: options.vrf,
     vlans: options.vlans,
     // An answer to a probe of ours always counts; whether there was a probe is the speaker's to know.
-    kinds: new Set(['answer', ...options.announcements.map((kind) => (kind === 'any-arp' ? 'arp' : kind))]),
+    kinds: new Set(['answer', ...options.announcements.flatMap((kind) => (kind === 'any-arp' ? ['arp', 'ns'] : [kind]))]),
     exclude: new Set(options.exclude),
     ipv4: compiled.filter(({ prefix }) => isIpv4(prefix)),
     ipv6: compiled.filter(({ prefix }) => !isIpv4(prefix)),

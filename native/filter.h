@@ -5,7 +5,8 @@
  *   passes                           because
  *   ARP 0x0806, RARP 0x8035          a VM's announcement, or ordinary ARP (any-arp)
  *   ICMPv6 136 NA                    a VM's announcement
- *   ICMPv6 133 RS, 135 NS            no evidence, but names who speaks too early (a pod's kernel, DAD)
+ *   ICMPv6 135 NS                    of a VM's own address: as ordinary ARP; from :: it names who speaks too early (DAD)
+ *   ICMPv6 133 RS                    no evidence, but names who speaks too early (a pod's kernel)
  *   MLD 131, 132, 143 (hop-by-hop)   likewise
  *
  * each untagged or behind one more tag: a frame with two tags is refused later, by name, instead of vanishing here.

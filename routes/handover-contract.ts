@@ -10,7 +10,7 @@ import type { Episode, FlapOptions } from './flap.ts';
 export type State = 'withdrawn' | 'held' | 'elevated' | 'normal' | 'leaving' | 'manual';
 
 /** What brought a handover into its present state, in the words of `show prefixes` (SOURCE). */
-export type Source = 'garp' | 'rarp' | 'na' | 'arp' | 'probe' | 'uplink' | 'remote-claim' | 'port-gone' | 'manual' | 'none';
+export type Source = 'garp' | 'rarp' | 'na' | 'arp' | 'ns' | 'probe' | 'uplink' | 'remote-claim' | 'port-gone' | 'manual' | 'none';
 
 /** Where the VM was heard: (VLAN, MAC) behind a local port. */
 export interface Endpoint {
@@ -56,7 +56,7 @@ export interface Handover {
   readonly reclaimedAtMs?: number;
 }
 
-export type EvidenceKind = 'garp' | 'rarp' | 'na' | 'arp';
+export type EvidenceKind = 'garp' | 'rarp' | 'na' | 'arp' | 'ns';
 
 /** Evidence of the VM's life here that may not become a claim yet. */
 export interface Evidence {

@@ -167,7 +167,7 @@ export function parseMemory(text: string): ParsedMemory {
   return { memory: { node, bootId, writtenMs, ...(drained === true ? { drained } : {}), addresses: read, learned: readPairs, refused } };
 }
 
-const sources: readonly string[] = ['garp', 'rarp', 'na', 'arp', 'probe', 'uplink', 'remote-claim', 'port-gone', 'manual', 'none'] satisfies Source[];
+const sources: readonly string[] = ['garp', 'rarp', 'na', 'arp', 'ns', 'probe', 'uplink', 'remote-claim', 'port-gone', 'manual', 'none'] satisfies Source[];
 const states: readonly unknown[] = ['claimed', 'leaving', 'manual', 'held', 'none'] satisfies RememberedAddress['state'][];
 
 function readAddress(raw: unknown): RememberedAddress | undefined {

@@ -1,7 +1,7 @@
 import { locate, type Place } from '../bridge/locate.ts';
 import { isOwnAddress } from '../bridge/fdb.ts';
 import { letsIn } from '../bridge/ports.ts';
-import { parseAnnouncement, type Announcement, type CapturedFrame } from '../garp/announcement.ts';
+import { isOrdinary, parseAnnouncement, type Announcement, type CapturedFrame } from '../garp/announcement.ts';
 import { admit, type AdmitRules, type Verdict } from '../identity/admit.ts';
 import { identify, isKnownMac, isShared, learnedOwner } from '../identity/bindings.ts';
 import { learn } from '../identity/learned.ts';
@@ -72,7 +72,7 @@ function takeFromUplink(world: World, heard: Heard, bytes: Uint8Array): void {
 
 function takeFromLocal(world: World, heard: Heard, bytes: Uint8Array): void {
   const { said, watch, endpoint, capturedAtMs } = heard;
-  if (said.address !== undefined && (said.kind === 'arp' || said.kind === 'answer')) {
+  if (said.address !== undefined && (isOrdinary(said.kind) || said.kind === 'answer')) {
     if (wasAsked(world, addressKey(watch.vrf, said.address), capturedAtMs)) {
       forEachAdmitted(world, heard, 'answer', (address) =>
         // The answer is for one address; the others of this VM are asked by themselves.
@@ -81,9 +81,9 @@ function takeFromLocal(world: World, heard: Heard, bytes: Uint8Array): void {
           : handle(world, watch.vrf, address, { type: 'Answered', endpoint, capturedAtMs }));
       return;
     }
-    if (said.kind === 'answer' || !watch.rules.kinds.has('arp')) {
-      if (said.kind === 'arp') ask(world, heard, said.address);
-      return refuseHeard(world, heard, 'not_evidence', said.kind === 'answer' ? 'solicited NA' : 'ordinary ARP (watch.announcements has no any-arp)');
+    if (!watch.rules.kinds.has(said.kind) || said.kind === 'answer') {
+      if (said.kind !== 'answer') ask(world, heard, said.address);
+      return refuseHeard(world, heard, 'not_evidence', said.kind === 'answer' ? 'solicited NA' : `ordinary ${said.kind.toUpperCase()} (watch.announcements has no any-arp)`);
     }
   }
   if (!isKnownMac(world.bindings, watch.vrf, said.mac, heard.vlan)

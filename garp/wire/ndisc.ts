@@ -4,7 +4,7 @@ import { type Mac, macToBytes } from '../../net/mac.ts';
 import { sourceAt, u16 } from './ethernet.ts';
 
 /*
- *  Neighbor Advertisement (RFC 4861 section 4.4) in IPv6 (RFC 8200 section 3):
+ *  Neighbor Advertisement (RFC 4861 section 4.4) in IPv6 (RFC 8200 section 3); a Solicitation (section 4.3) is 135 and has no flags:
  *
  *   0                 4           6     7    8          24            40
  *  +-----------------+-----------+-----+----+----------+-------------+------------------
@@ -30,6 +30,7 @@ export const icmpv6Type = { rs: 133, ra: 134, ns: 135, na: 136, redirect: 137 } 
 export const ndAt = { code: 1, checksum: 2, flags: 4, target: 8, options: 24 } as const;
 
 const solicitedFlag = 0x40;
+const sourceLinkLayerAddress = 1;
 const targetLinkLayerAddress = 2;
 
 /** MLD queries, reports and dones of both versions (RFC 2710, RFC 3810). */
@@ -66,40 +67,42 @@ export function upperLayer(bytes: Uint8Array, at: number): UpperLayer | string {
 }
 
 /**
- * Checks a Neighbor Advertisement as RFC 4861 section 7.1.2 demands of a receiver.
+ * Checks a Neighbor Advertisement as RFC 4861 section 7.1.2 demands of a receiver, or a Solicitation as section 7.1.1 does.
  * @returns a reason in words if the RFC says that it be discarded, else `undefined`
  */
-export function naProblem(bytes: Uint8Array, ipAt: number, upper: UpperLayer): string | undefined {
+export function ndProblem(bytes: Uint8Array, ipAt: number, upper: UpperLayer, what: 'NA' | 'NS'): string | undefined {
   const { at, end } = upper;
-  if (end - at < ndAt.options) return 'NA is cut short';
-  if (bytes[ipAt + ipv6At.hopLimit] !== 255) return 'NA hop limit is not 255';
-  if (bytes[at + ndAt.code] !== 0) return 'NA code is not 0';
-  if (icmpv6Sum(bytes, ipAt, at, end) !== 0xffff) return 'NA checksum is wrong';
-  if (bytes[at + ndAt.target] === 0xff) return 'NA target is multicast';
-  if (bytes[ipAt + ipv6At.destination] === 0xff && isSolicited(bytes, at)) return 'NA is solicited and multicast';
+  if (end - at < ndAt.options) return `${what} is cut short`;
+  if (bytes[ipAt + ipv6At.hopLimit] !== 255) return `${what} hop limit is not 255`;
+  if (bytes[at + ndAt.code] !== 0) return `${what} code is not 0`;
+  if (icmpv6Sum(bytes, ipAt, at, end) !== 0xffff) return `${what} checksum is wrong`;
+  if (bytes[at + ndAt.target] === 0xff) return `${what} target is multicast`;
+  if (what === 'NA' && bytes[ipAt + ipv6At.destination] === 0xff && isSolicited(bytes, at)) return 'NA is solicited and multicast';
   for (let option = at + ndAt.options; option < end; ) {
-    if (end - option < 2) return 'NA option is cut short';
+    if (end - option < 2) return `${what} option is cut short`;
     const length = 8 * (bytes[option + 1] as number);
-    if (length === 0) return 'NA option has length 0';
-    if (length > end - option) return 'NA option is cut short';
-    if (bytes[option] === targetLinkLayerAddress && length !== 8) return 'NA link-layer address is not a MAC';
+    if (length === 0) return `${what} option has length 0`;
+    if (length > end - option) return `${what} option is cut short`;
+    if (bytes[option] === linkLayerOption[what] && length !== 8) return `${what} link-layer address is not a MAC`;
     option += length;
   }
   return undefined;
 }
 
-/** The S flag of a Neighbor Advertisement that {@link naProblem} found nothing wrong with. */
+const linkLayerOption = { NA: targetLinkLayerAddress, NS: sourceLinkLayerAddress } as const;
+
+/** The S flag of a Neighbor Advertisement that {@link ndProblem} found nothing wrong with. */
 export function isSolicited(bytes: Uint8Array, at: number): boolean {
   return ((bytes[at + ndAt.flags] as number) & solicitedFlag) !== 0;
 }
 
 /**
- * False if a Target Link-Layer Address option names another MAC than the Ethernet source. An NA without the option says nothing else
- * than its Ethernet source does. For an NA that {@link naProblem} found nothing wrong with.
+ * False if the Target (NS: Source) Link-Layer Address option names another MAC than the Ethernet source. A message without the option says
+ * nothing else than its Ethernet source does. For one that {@link ndProblem} found nothing wrong with.
  */
-export function targetMacAgrees(bytes: Uint8Array, upper: UpperLayer): boolean {
+export function linkLayerAgrees(bytes: Uint8Array, upper: UpperLayer, what: 'NA' | 'NS'): boolean {
   for (let option = upper.at + ndAt.options; option < upper.end; option += 8 * (bytes[option + 1] as number)) {
-    if (bytes[option] !== targetLinkLayerAddress) continue;
+    if (bytes[option] !== linkLayerOption[what]) continue;
     for (let i = 0; i < 6; i++) if (bytes[option + 2 + i] !== bytes[sourceAt + i]) return false;
   }
   return true;

@@ -28,6 +28,7 @@ export function showFrame(packet: CapturedPacket, link: Network | string): Line 
   if (said.type === 'ignored') return { ...placed, verdict: said.verdict, reason: said.reason };
   switch (said.kind) {
     case 'arp': return { ...placed, verdict: 'not_evidence', reason: 'ordinary ARP (evidence with any-arp)' };
+    case 'ns': return { ...placed, verdict: 'not_evidence', reason: 'ordinary NS (evidence with any-arp)' };
     case 'answer': return { ...placed, verdict: 'not_evidence', reason: 'solicited NA' };
     default: return { ...placed, verdict: 'accepted' };
   }

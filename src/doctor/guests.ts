@@ -32,7 +32,7 @@ export function checkSilentGuests(landings: readonly Landing[], ignored: readonl
   for (const { mac, kind } of ignored) if (mac !== undefined && kind !== 'rarp') speaking.add(mac);
   for (const { mac, seenBy, vm } of landings) {
     if (mac === undefined) continue;
-    if (['garp', 'na', 'arp'].includes(seenBy)) speaking.add(mac);
+    if (['garp', 'na', 'arp', 'ns'].includes(seenBy)) speaking.add(mac);
     else if (seenBy === 'rarp') count.set(mac, { vm: vm ?? mac, times: (count.get(mac)?.times ?? 0) + 1 });
   }
   const silent = [...count].filter(([mac, { times }]) => times >= landingsThatTell && !speaking.has(mac)).map(([, { vm, times }]) => `${vm} (${times})`);

@@ -78,7 +78,7 @@ export interface PrefixItem {
   mac?: string;
   vlan?: number;
   port?: string;
-  /** The evidence that led here: garp, rarp, na, arp, uplink, remote-claim, port-gone, probe, manual, fdb… */
+  /** The evidence that led here: garp, rarp, na, arp, ns, uplink, remote-claim, port-gone, probe, manual, fdb… */
   source: string;
   sequence?: number;
   /** While held: gate, flap or conflict; whether the routers have the route meanwhile; and in words why. */

@@ -40,6 +40,7 @@ describe('admit, whatever the mode', () => {
         ['kind that is not configured', { mode, watch: { announcements: ['rarp'] } }, {}, '203.0.113.11', 'not_evidence: garp is not in watch.announcements'],
         ['ordinary ARP, not configured', { mode }, { kind: 'arp' }, '203.0.113.11', 'not_evidence: any-arp is not in watch.announcements'],
         ['ordinary ARP, configured', { mode, watch: { announcements: ['any-arp'] } }, { kind: 'arp' }, '203.0.113.11', 'accepted: binding shop/web-1; inside 203.0.113.0/24'],
+        ['a Neighbor Solicitation, configured', { mode, watch: { announcements: ['any-arp'] } }, { kind: 'ns' }, '203.0.113.11', 'accepted: binding shop/web-1; inside 203.0.113.0/24'],
         ['the gateway', { mode }, {}, '203.0.113.1', 'excluded: in watch.exclude'],
         ['the gateway, IPv6', { mode }, {}, '2001:db8:100::1', 'excluded: in watch.exclude'],
         ['this node', { mode }, {}, ownAddress, 'excluded: an address of this node'],

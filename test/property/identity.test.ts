@@ -28,7 +28,7 @@ const binding: fc.Arbitrary<BindingOptions> = fc
   .record({ mac, vrf, ips: fc.array(address, { maxLength: 3 }), vlan: fc.option(vlan, { nil: undefined }) })
   .map(({ vlan: inVlan, ...rest }) => ({ vm: 'vm', ...rest, ...(inVlan === undefined ? {} : { vlan: inVlan }) }));
 const claim: fc.Arbitrary<Claim> = fc.record({
-  kind: fc.constantFrom('garp' as const, 'rarp' as const, 'na' as const, 'arp' as const),
+  kind: fc.constantFrom('garp' as const, 'rarp' as const, 'na' as const, 'arp' as const, 'ns' as const),
   mac, vlan, vrf,
   role: fc.constantFrom('local' as const, 'uplink' as const, 'unlisted' as const),
   port: fc.integer({ min: 1, max: 3 }).map((ifindex) => ({ ifindex, name: `vnet${ifindex}` })),

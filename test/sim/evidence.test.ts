@@ -5,6 +5,7 @@ import { garpFrame, naFrame, rarpFrame } from '../../garp/wire/frames.ts';
 import { ip, type IpAddress } from '../../net/ip.ts';
 import { macFromBytes, parseMac, type Mac } from '../../net/mac.ts';
 import { answerProbe, answerTo } from './probe-answer.ts';
+import { ordinaryNs } from './ordinary.ts';
 import { Fabric, vm4, vm6, vmMac, type SimNode } from './fabric.ts';
 
 const tap = { ifindex: 7, name: 'tap0', master: 2, kind: 'tun', up: true, carrier: true } as const;
@@ -85,6 +86,62 @@ describe('ordinary ARP', () => {
     fabric.run(3000);
     fabric.frame(node, 7, ordinaryArp(vmMac, vm4));
     assert.deepEqual(verdicts(node), ['not_evidence']);
+  });
+});
+
+describe('a Neighbor Solicitation of a guest that has IPv6 alone, from its own address', () => {
+  const ipv6Only = (c: Config): Config => ({ ...c, identity: { ...c.identity, bindings: c.identity.bindings.map((b) => ({ ...b, ips: [vm6] })) } });
+  const anyArp = (c: Config): Config => ({ ...c, watch: c.watch.map((w) => ({ ...w, announcements: ['garp', 'rarp', 'na', 'any-arp'] as const })) });
+  const ns = ordinaryNs({ index: 0, mac: vmMac, addresses: [vm4, vm6] });
+
+  it('makes the speaker ask, and the answer claims', () => {
+    const fabric = new Fabric();
+    const node: SimNode = fabric.addNode(1, ipv6Only, { links: [tap] });
+    fabric.run(3000);
+    node.onProbe = (ifindex, frame) => { answerProbe(fabric, node, ifindex, frame); };
+    fabric.frame(node, 7, ns);
+    assert.equal(state(node, vm6), undefined);
+    fabric.run(10);
+    assert.equal(state(node, vm6), 'elevated');
+    assert.equal(fabric.best(vm6), 'hv-1');
+  });
+
+  it('claims by itself where any-arp is configured, and says by what', () => {
+    const fabric = new Fabric();
+    const node = fabric.addNode(1, (c) => anyArp(ipv6Only(c)), { links: [tap] });
+    fabric.run(3000);
+    fabric.frame(node, 7, ns);
+    assert.equal(state(node, vm6), 'elevated');
+    assert.equal(node.speaker.world.locRib.handovers.get(`default|${vm6}/128` as never)?.source, 'ns');
+  });
+
+  it('answers a question of ours as well as an NA does: the VM is there', () => {
+    const fabric = new Fabric();
+    const node = fabric.addNode(1, ipv6Only, { links: [tap], fdb: [{ ifindex: 7, mac: vmMac, vlan: 0, permanent: false }] });
+    fabric.run(500);
+    fabric.frame(node, 7, ns);
+    assert.equal(state(node, vm6), 'elevated');
+  });
+
+  it('through an uplink shows, with any-arp, that the VM runs elsewhere', () => {
+    const fabric = new Fabric();
+    const node = fabric.addNode(1, (c) => anyArp(ipv6Only(c)), { links: [tap] });
+    fabric.run(3000);
+    fabric.frame(node, 7, ns);
+    fabric.run(6000);
+    fabric.frame(node, node.uplink, ns);
+    assert.equal(state(node, vm6), 'leaving');
+  });
+
+  it('of another MAC is refused, and one for a pair that nobody knows makes none in mode learn', () => {
+    const fabric = new Fabric();
+    const node = fabric.addNode(1, (c) => anyArp(ipv6Only(c)), { links: [tap] });
+    const learning = fabric.addNode(2, (c) => anyArp({ ...c, identity: { ...c.identity, mode: 'learn', bindings: [] } }), { links: [tap] });
+    fabric.run(3000);
+    fabric.frame(node, 7, ordinaryNs({ index: 1, mac: parseMac('52:54:00:bb:00:01') as Mac, addresses: [vm4, vm6] }));
+    fabric.frame(learning, 7, ns);
+    assert.deepEqual([state(node, vm6), state(learning, vm6)], [undefined, undefined]);
+    assert.deepEqual([verdicts(node), verdicts(learning)], [['conflict'], ['no_binding']]);
   });
 });
 

@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline';
 import { openMonitor } from '../../../bridge/io/monitor.ts';
-import { parseAnnouncement } from '../../../garp/announcement.ts';
+import { isOrdinary, parseAnnouncement } from '../../../garp/announcement.ts';
 import { openCapture } from '../../../garp/io/capture.ts';
 import { wallMs } from '../processes.ts';
 
@@ -49,7 +49,7 @@ openCapture({
   onFrame(frame) {
     const port = ports.get(frame.ifindex);
     const heard = parseAnnouncement(frame);
-    if (port === undefined || heard.type !== 'announcement' || heard.kind === 'arp' || heard.kind === 'answer') return;
+    if (port === undefined || heard.type !== 'announcement' || isOrdinary(heard.kind) || heard.kind === 'answer') return;
     const at = wallMs() - (performance.now() - frame.capturedAtMs);
     tell({ event: 'frame', at, port: port.name, kind: heard.kind, mac: heard.mac, ...(heard.address === undefined ? {} : { address: heard.address }) });
   },
