@@ -1,0 +1,246 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import type { NetlinkSocket } from '../../native/index.ts';
+import { isIpv4, prefixAddress, type IpAddress } from '../../net/ip.ts';
+import { entryText, type EntryId, type KernelEntry } from '../entries.ts';
+import { actionFor, type Action } from '../reconcile.ts';
+import type { KernelTable } from '../table.ts';
+import {
+  encodeLookup, encodeNeighbour, encodeNeighbourRefresh, encodeNeighbourRemoval, encodeProxy, encodeRoute, encodeRouteRemoval, outText,
+  type NeighbourOut, type RouteOut, type Told,
+} from '../wire/requests.ts';
+import { openTunnel, type Tunnel } from './tunnel.ts';
+
+/** Requests share a system call up to this size. */
+const chunkOctets = 16 * 1024;
+
+const EPERM = 1;
+const ENOENT = 2;
+const ESRCH = 3;
+
+/** What the kernel is to have, what it has as last told, and what it refused. */
+export interface Holdings {
+  readonly wanted: Map<EntryId, KernelEntry>;
+  table: KernelTable;
+  /** What a life before left, and nobody wants, is not touched yet. */
+  leftoversStay: boolean;
+  /** Why an entry is not there. */
+  readonly refused: Map<EntryId, string>;
+}
+
+/** Turns what is wanted into requests, many to a system call. */
+export interface Writer {
+  /** Puts right what differs under these ids. */
+  perform(ids: Iterable<EntryId>): void;
+  /** What an entry needs, as far as that can be told without asking the kernel. */
+  needs(id: EntryId): Action;
+  refresh(neighbours: readonly NeighbourOut[]): void;
+  /** The answer to a request of ours. */
+  take(request: number, told: Told): void;
+  /** Routes have changed: next hops are looked up anew. */
+  forgetNextHops(): void;
+  /** The tables were read: what was asked for before is in them. */
+  forgetRequests(): void;
+  prepareTunnel(local: IpAddress): void;
+  close(remove: boolean): void;
+}
+
+/**
+ * @param nextRequest a number for a request
+ * @param say words for the log, once each
+ * @param onFailure a request could not be sent
+ */
+export function openWriter(options: {
+  readonly holdings: Holdings;
+  readonly socket: () => NetlinkSocket | undefined;
+  readonly nextRequest: () => number;
+  readonly stragglers: 'auto' | 'on-link' | 'vxlan';
+  readonly say: (text: string) => void;
+  readonly onFailure: () => void;
+}): Writer {
+  const { holdings, socket, nextRequest, stragglers, say } = options;
+  const { wanted, refused } = holdings;
+  const sent = new Map<number, { readonly id: EntryId; readonly action: Action }>();
+  const gateways = new Map<string, RouteOut | undefined>();
+  const proxyNdp = new Map<string, string>();
+  let asked = 0;
+  let answered: Told | undefined;
+  let tunnel: Tunnel | undefined;
+
+  function take(request: number, told: Told): void {
+    if (request === asked && asked !== 0) answered = told;
+    else if (told.type === 'error') acknowledge(request, told.errno);
+  }
+
+  function acknowledge(request: number, errno: number): void {
+    const known = sent.get(request);
+    sent.delete(request);
+    if (known === undefined) return;
+    const { id, action } = known;
+    if (errno === 0 || (action === 'remove' && (errno === ENOENT || errno === ESRCH))) {
+      refused.delete(id);
+      return;
+    }
+    if (action !== 'remove') holdings.table.own.delete(id);
+    refused.set(id, `errno ${errno}`);
+    say(errno === EPERM ? 'the kernel refuses routes and neighbours: CAP_NET_ADMIN is missing' : `the kernel refuses ${action} of ${id.split(' ')[0]} entries: errno ${errno}`);
+  }
+
+  /** By which gateway the kernel reaches a next hop; `undefined` when it does not. */
+  function resolve(address: IpAddress, ifindex: number | undefined): RouteOut | undefined {
+    if (ifindex !== undefined) return { type: 'gateway', gateway: address, ifindex };
+    if (gateways.has(address)) return gateways.get(address);
+    asked = nextRequest();
+    answered = undefined;
+    socket()?.send(encodeLookup(asked, address));
+    socket()?.drain();
+    asked = 0;
+    const told = answered as Told | undefined;
+    const out = told?.type === 'route' ? told.route.out : undefined;
+    const hop: RouteOut | undefined = out?.type === 'link' ? { type: 'gateway', gateway: address, ifindex: out.ifindex } : out;
+    gateways.set(address, hop);
+    return hop;
+  }
+
+  /** A plain next hop would loop through a router that has not converged, so it serves on the link alone. */
+  function onward(endpoint: IpAddress, ipv4: boolean): RouteOut | undefined {
+    const hop = stragglers === 'vxlan' || isIpv4(endpoint) !== ipv4 ? undefined : resolve(endpoint, undefined);
+    if (hop?.type === 'gateway' && hop.gateway === endpoint) return hop;
+    return tunnel?.to(endpoint);
+  }
+
+  function outOf(entry: KernelEntry): RouteOut | undefined {
+    if (entry.type !== 'route') return undefined;
+    if (entry.to.type === 'straggler') return onward(entry.to.endpoint, isIpv4(entry.prefix));
+    return entry.to.type === 'nextHop' ? resolve(entry.to.address, entry.to.ifindex) : entry.to;
+  }
+
+  function valueOf(entry: KernelEntry | undefined, out: RouteOut | undefined): string | undefined {
+    return entry?.type === 'route' ? (out === undefined ? undefined : outText(out)) : undefined;
+  }
+
+  function needs(id: EntryId): Action {
+    const entry = wanted.get(id);
+    const { table } = holdings;
+    // A next hop is not asked for while messages are being read.
+    if (entry?.type === 'route' && (entry.to.type === 'nextHop' || entry.to.type === 'straggler')) return table.own.has(id) && !table.foreign.has(id) ? 'none' : 'add';
+    return entry === undefined && holdings.leftoversStay ? 'none' : actionFor(id, entry, valueOf(entry, entry === undefined ? undefined : outOf(entry)), table);
+  }
+
+  function requestFor(id: EntryId): Uint8Array | undefined {
+    const entry = wanted.get(id);
+    const { table } = holdings;
+    const out = entry === undefined ? undefined : outOf(entry);
+    if (entry?.type === 'route' && out === undefined) {
+      refused.set(id, 'no route to its next hop');
+      say(`no route to next hop ${entry.to.type === 'nextHop' ? entry.to.address : entry.to.type === 'straggler' ? entry.to.endpoint : ''}: VMs behind it are not reached by this node`);
+      return undefined;
+    }
+    const action = actionFor(id, entry, valueOf(entry, out), table);
+    if (action === 'none') return undefined;
+    if (action === 'conflict') {
+      if (entry !== undefined) say(`${entryText(entry)} is somebody else's (protocol ${table.foreign.get(id)}): left alone`);
+      return undefined;
+    }
+    const request = nextRequest();
+    sent.set(request, { id, action });
+    if (action === 'remove') return removal(request, id);
+    return addition(request, id, entry as KernelEntry, out);
+  }
+
+  function addition(request: number, id: EntryId, entry: KernelEntry, out: RouteOut | undefined): Uint8Array {
+    const { own, addresses } = holdings.table;
+    refused.delete(id);
+    own.set(id, entry.type === 'route' ? outText(out as RouteOut) : entry.type === 'neighbour' ? entry.mac : '');
+    if (entry.type === 'route') {
+      addresses.set(id, { address: prefixAddress(entry.prefix), ifindex: 0 });
+      return encodeRoute(request, entry.prefix, out as RouteOut);
+    }
+    addresses.set(id, { address: entry.address, ifindex: entry.ifindex });
+    if (entry.type === 'neighbour') return encodeNeighbour(request, entry);
+    if (!isIpv4(entry.address)) enableProxyNdp(entry.ifname);
+    return encodeProxy(request, entry.address, entry.ifindex, true);
+  }
+
+  function removal(request: number, id: EntryId): Uint8Array | undefined {
+    const { own, addresses } = holdings.table;
+    const where = addresses.get(id);
+    own.delete(id);
+    addresses.delete(id);
+    if (where === undefined) return undefined;
+    if (id.startsWith('route ')) return encodeRouteRemoval(request, id.slice(6) as never);
+    return id.startsWith('proxy ') ? encodeProxy(request, where.address, where.ifindex, false) : encodeNeighbourRemoval(request, where.address, where.ifindex);
+  }
+
+  /** Without it the kernel keeps IPv6 proxy entries and answers nobody. What it was comes back at a stop for good. */
+  function enableProxyNdp(ifname: string): void {
+    const file = `/proc/sys/net/ipv6/conf/${ifname}/proxy_ndp`;
+    if (proxyNdp.has(file) || ifname.includes('/')) return;
+    try {
+      const before = readFileSync(file, 'utf8').trim();
+      proxyNdp.set(file, before);
+      if (before !== '1') writeFileSync(file, '1');
+    } catch (error) {
+      proxyNdp.set(file, '1');
+      say(`${file} can't be set to 1 (${(error as Error).message}): VMs here don't find IPv6 neighbours that moved away`);
+    }
+  }
+
+  function send(chunk: readonly Uint8Array[]): void {
+    const bytes = new Uint8Array(chunk.reduce((sum, message) => sum + message.length, 0));
+    let at = 0;
+    for (const message of chunk) {
+      bytes.set(message, at);
+      at += message.length;
+    }
+    try {
+      socket()?.send(bytes);
+    } catch (error) {
+      say(`kernel tables: ${(error as Error).message}`);
+      options.onFailure();
+    }
+    if (sent.size > 64) socket()?.drain();
+  }
+
+  /** Everything is with the kernel when this returns. */
+  function sendAll<T>(items: Iterable<T>, encode: (item: T) => Uint8Array | undefined): void {
+    let chunk: Uint8Array[] = [];
+    let octets = 0;
+    for (const item of items) {
+      const message = encode(item);
+      if (message === undefined) continue;
+      chunk.push(message);
+      octets += message.length;
+      if (octets <= chunkOctets) continue;
+      send(chunk);
+      chunk = [];
+      octets = 0;
+    }
+    if (chunk.length > 0) send(chunk);
+  }
+
+  return {
+    needs, take,
+    perform(ids) {
+      sendAll(ids, requestFor);
+    },
+    refresh(neighbours) {
+      sendAll(neighbours, (neighbour) => {
+        const id = `neighbour ${neighbour.ifindex} ${neighbour.address}` as EntryId;
+        if (holdings.table.foreign.has(id) || holdings.table.own.has(id)) return undefined;
+        const request = nextRequest();
+        sent.set(request, { id, action: 'replace' });
+        return encodeNeighbourRefresh(request, neighbour);
+      });
+    },
+    forgetNextHops: () => gateways.clear(),
+    forgetRequests: () => sent.clear(),
+    prepareTunnel(local) {
+      if (stragglers !== 'on-link') tunnel ??= openTunnel(local, say);
+    },
+    close(remove) {
+      if (remove) for (const [file, before] of proxyNdp) if (before !== '1') try { writeFileSync(file, before); } catch { /* the bridge is gone */ }
+      if (remove) tunnel?.remove();
+      tunnel?.close();
+    },
+  };
+}
