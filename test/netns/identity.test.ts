@@ -6,6 +6,7 @@ import { must, sleep, waitFor, wallMs } from '../../src/demo/processes.ts';
 import type { TorKind } from '../../src/demo/tor.ts';
 import { cableOf, nodeNamespace, plug, unplug } from '../../src/demo/topology.ts';
 import type { BindingItem, IgnoredItem } from '../../src/views/items.ts';
+import { logOf } from './faults.ts';
 import { announcementFrame, garpFrame, naFrame, rarpFrame } from './frames.ts';
 import { Lab, allOn, needs } from './lab.ts';
 
@@ -120,9 +121,18 @@ describe('a shared address, frr', function () {
     await lab.sendFrames('hv', 'vrrp-b', [rarpFrame(two.mac)]);
     const vms = (node: NodeName): Map<Vm, NodeName> => new Map([[one, 'a'], [two, 'b'], [vip, node]]);
     await lab.agree(new Map([[one, 'a'], [two, 'b']]));
-    for (const [node, vm] of [['a', one], ['b', two], ['a', one]] as const) {
+    // Claims of one second that have not seen each other are equals: the next speaks when its node has heard of the last, as a VRRP backup
+    // waits for the silence of its master.
+    const known = async (from: NodeName, to: NodeName): Promise<void> => {
+      const claims = (await lab.nodes[from].prefixes()).filter(({ prefix }) => [vip.ipv4, vip.ipv6].map(hostPrefix).includes(prefix));
+      assert.equal(claims.length, 2);
+      const lines = claims.map(({ prefix, sequence }) => `"prefix":"${prefix}","kind":"rival","sequence":${sequence}`);
+      await waitFor(`node ${to} to hear of the claims of node ${from}`, 20_000, () => lines.every((line) => logOf(lab, to).includes(line)));
+    };
+    for (const [node, vm, next] of [['a', one, 'b'], ['b', two, 'a'], ['a', one, 'b']] as const) {
       await speak(node, vm, vip);
       await lab.agree(vms(node));
+      await known(node, next);
     }
     for (const node of ['a', 'b'] as const) assert.deepEqual((await items<IgnoredItem>(lab, node, 'ignored')).filter((item) => item.verdict === 'conflict'), []);
   });
