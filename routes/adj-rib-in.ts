@@ -33,9 +33,13 @@ export function newAdjRibIn(): AdjRibIn {
   return { routes: new Map(), refused: 0 };
 }
 
-/** Reads a route as a claim. `routerId` is ours: a route that names us, or that a reflector says was ours, is `own`. */
-export function classify(route: Route, globalAdmin: number, routerId: IpAddress, now: Now): ReceivedRoute {
+/**
+ * Reads a route as a claim. `routerId` is ours: a route that names us, or that a reflector says was ours, is `own`. `like`: another route of
+ * the same UPDATE; what both have in common is then read and kept once, however many prefixes a peer puts into it.
+ */
+export function classify(route: Route, globalAdmin: number, routerId: IpAddress, now: Now, like?: ReceivedRoute): ReceivedRoute {
   const { attributes } = route;
+  if (like?.route.attributes === attributes) return { route, marks: like.marks, leaving: like.leaving, since: like.since, kind: like.kind };
   const marks = decodeClaimMarks(globalAdmin, attributes.largeCommunities);
   const node = marks.node ?? attributes.originatorId;
   const read = { route, marks: node === undefined ? marks : { ...marks, node }, leaving: isLeaving(attributes.communities), since: now };

@@ -115,31 +115,33 @@ function receive(world: World, peer: Peer, update: UpdateMessage): void {
   hearEndOfRib(peer, update);
   hearAgain(world, peer, update);
   if (world.config.bgp.receive === 'none') return;
+  let like: ReceivedRoute | undefined;
   for (const change of routesOf(update)) {
     const prefix = change.type === 'announce' ? change.route.prefix : change.prefix;
-    if (isHostPrefix(prefix) && insidePrefixes(world, peer.config.vrf, prefixAddress(prefix))) receiveChange(world, peer, change);
+    if (isHostPrefix(prefix) && insidePrefixes(world, peer.config.vrf, prefixAddress(prefix))) like = receiveChange(world, peer, change, like) ?? like;
   }
 }
 
-/** One route that a peer announces or withdraws, or that is looked at anew. */
-export function receiveChange(world: World, peer: Peer, change: RouteChange): void {
+/** One route that a peer announces or withdraws, or that is looked at anew. `like`: another of the same UPDATE. @returns what is kept of it */
+export function receiveChange(world: World, peer: Peer, change: RouteChange, like?: ReceivedRoute): ReceivedRoute | undefined {
   const prefix = change.type === 'announce' ? change.route.prefix : change.prefix;
   const before = peer.adjIn.routes.get(prefix);
   if (change.type === 'withdraw') {
-    if (before === undefined) return;
+    if (before === undefined) return undefined;
     peer.adjIn.routes.delete(prefix);
     countMac(world, peer, before, -1);
     rebind(world, peer.config.vrf, prefix);
     weigh(world, peer, prefix, before, undefined);
-  } else {
-    const received = classify(change.route, world.config.routes.globalAdmin, world.routerId, world.now);
-    if (!keepReceived(peer.adjIn, received)) return;
-    confirmRoute(peer.refreshes, prefix);
-    if (before !== undefined) countMac(world, peer, before, -1);
-    countMac(world, peer, received, 1);
-    rebind(world, peer.config.vrf, prefix);
-    weigh(world, peer, prefix, before, received);
+    return undefined;
   }
+  const received = classify(change.route, world.config.routes.globalAdmin, world.routerId, world.now, like);
+  if (!keepReceived(peer.adjIn, received)) return undefined;
+  confirmRoute(peer.refreshes, prefix);
+  if (before !== undefined) countMac(world, peer, before, -1);
+  countMac(world, peer, received, 1);
+  rebind(world, peer.config.vrf, prefix);
+  weigh(world, peer, prefix, before, received);
+  return received;
 }
 
 /** Keeps count of the MACs that live elsewhere. */

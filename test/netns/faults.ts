@@ -36,6 +36,13 @@ export function watchMemory(pid: number): { now(): number; peak(): number } {
   };
 }
 
+/** The least of many readings over so long: what a process holds, without what its collector has not got to. */
+export async function leastMemory(pid: number, forMs: number): Promise<number> {
+  let least = residentMiB(pid);
+  for (const until = performance.now() + forMs; performance.now() < until; await sleep(100)) least = Math.min(least, residentMiB(pid));
+  return least;
+}
+
 /** Stops the daemon for so long; `during` begins with the standstill, and may end after it. */
 export async function standStill(node: LandfallNode, forMs: number, during: () => Promise<unknown> = async () => undefined): Promise<number> {
   node.signal('SIGSTOP');

@@ -44,6 +44,16 @@ describe('a received route', () => {
     });
   }
 
+  it('routes of one UPDATE share what was read of their attributes', () => {
+    const one = classify(route(today, rival), 65010, us, now);
+    const other = { prefix: '198.51.100.9/32' as Prefix, attributes: one.route.attributes };
+    const together = classify(other, 65010, us, now, one);
+    assert.equal(together.marks, one.marks);
+    assert.deepEqual(together, classify(other, 65010, us, now));
+    const apart = route(today - 5, rival);
+    assert.deepEqual(classify(apart, 65010, us, now, one), classify(apart, 65010, us, now));
+  });
+
   it('beyond the limit is counted and not kept, and one that is held can change', () => {
     const rib = newAdjRibIn();
     for (let i = 0; i < adjRibInLimit; i++) keepReceived(rib, classify(route(5, rival, {}, `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}/32`), 65010, us, now));
