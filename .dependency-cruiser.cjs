@@ -21,7 +21,7 @@ const allRooms = `^(${[...Object.keys(rooms), 'native', 'src', 'test', 'bench', 
 const product = `^(${[...Object.keys(rooms), 'native', 'src'].join('|')})/`;
 
 /** The files that may touch the world: io/ folders and the doors. */
-const shell = '(/io/|^native/|^src/(cli|daemon|log)\\.ts$|^src/(commands|demo|probe)/)';
+const shell = '(/io/|^native/|^src/(cli|daemon|log)\\.ts$|^src/(commands|daemon|demo|probe)/)';
 
 /** The one file that imports each third-party package, so that swapping a package is a change to one file. */
 const importers = {

@@ -7,6 +7,7 @@ const shell = [
   'src/cli.ts',
   'src/commands/**',
   'src/daemon.ts',
+  'src/daemon/**',
   'src/log.ts',
   'src/demo/**',
   'src/probe/**',

@@ -1,0 +1,154 @@
+import { dial, listen, type Connection, type Listener } from '../../bgp/io/tcp.ts';
+import { readKey } from '../../bgp/io/tcp-auth.ts';
+import type { ConnectionId } from '../../bgp/session-contract.ts';
+import type { Config, PeerConfig } from '../../config/config.ts';
+import { isIpv4, type IpAddress } from '../../net/ip.ts';
+import { explainMissing } from '../io/capabilities.ts';
+import type { Input, Output } from '../world.ts';
+import { StartFailed } from './start-failed.ts';
+
+export interface BgpSocketsOptions {
+  readonly config: () => Config;
+  /** The peer as the speaker has it now; undefined: it was taken away. */
+  readonly peer: (name: string) => PeerConfig | undefined;
+  readonly pump: (input: Input) => void;
+  readonly warn: (text: string) => void;
+}
+
+const everyAddress = ['0.0.0.0', '::'] as IpAddress[];
+
+/** The TCP connections of the sessions, and the listeners that accept some of them. */
+export class BgpSockets {
+  private readonly options: BgpSocketsOptions;
+  private readonly connections = new Map<ConnectionId, Connection>();
+  private readonly listeners = new Map<IpAddress, Listener>();
+  private lastConnection = 0;
+
+  constructor(options: BgpSocketsOptions) {
+    this.options = options;
+  }
+
+  newConnection(): ConnectionId {
+    return ++this.lastConnection;
+  }
+
+  perform(peer: string, output: Extract<Output, { type: 'session' }>['output']): void {
+    switch (output.type) {
+      case 'dial':
+        this.dial(peer, output.connection);
+        return;
+      case 'write':
+        this.connections.get(output.connection)?.write(output.bytes);
+        return;
+      case 'close':
+        this.connections.get(output.connection)?.close();
+        this.connections.delete(output.connection);
+        return;
+    }
+  }
+
+  /** From now on what is written waits, until `release`. */
+  hold(): void {
+    for (const connection of this.connections.values()) connection.hold();
+  }
+
+  release(): void {
+    for (const connection of this.connections.values()) connection.release();
+  }
+
+  /** Octets that TCP has not yet acknowledged: of one connection, or of all. A connection that is gone has none. */
+  unacknowledged(connection?: ConnectionId): number {
+    if (connection !== undefined) return this.connections.get(connection)?.unacknowledged() ?? 0;
+    let octets = 0;
+    for (const each of this.connections.values()) octets += each.unacknowledged();
+    return octets;
+  }
+
+  private dial(name: string, connection: ConnectionId): void {
+    const peer = this.options.peer(name);
+    if (peer === undefined) return;
+    let key: Uint8Array | undefined;
+    try {
+      key = peer.password === undefined ? undefined : readKey(peer.password);
+    } catch (error) {
+      // Without its key a keyed peer has no session at all.
+      setImmediate(() => this.tell(name, { type: 'closed', connection, error: (error as Error).message }));
+      return;
+    }
+    this.connections.set(connection, dial({
+      address: peer.address, port: peer.port, ibgp: peer.asn === this.options.config().bgp.asn, ttlSecurity: peer.ttlSecurity,
+      ...(peer.sourceAddress === undefined ? {} : { sourceAddress: peer.sourceAddress }), ...(peer.multihop === undefined ? {} : { multihop: peer.multihop }),
+      ...(key === undefined ? {} : { md5: key }), ...(peer.interface === undefined ? {} : { interface: peer.interface }),
+      // The kernel gives up on a peer that acknowledges nothing a little after we would have told it so (RFC 9687), and not after a quarter of an hour.
+      userTimeoutMs: ((peer.timers.sendHoldSeconds ?? Math.max(480, 2 * peer.timers.holdSeconds)) + 5) * 1000,
+    }, {
+      connected: ({ localAddress }) => this.tell(name, { type: 'connected', connection, localAddress }),
+      data: (bytes) => this.tell(name, { type: 'data', connection, bytes }),
+      written: (unsent) => this.tell(name, { type: 'written', connection, unsent }),
+      closed: (error) => this.closed(name, connection, error),
+    }));
+  }
+
+  /** One listener per family that has peers; it answers nobody else, and has every key before it listens. @throws StartFailed */
+  listen(): void {
+    for (const address of everyAddress) {
+      try {
+        this.listenOn(address);
+      } catch (error) {
+        const { code, message } = error as NodeJS.ErrnoException;
+        const { port } = this.options.config().bgp.listen;
+        throw new StartFailed(`cannot listen for BGP on port ${port}: ${code === 'EACCES' ? explainMissing('CAP_NET_BIND_SERVICE') : message}`, 1);
+      }
+    }
+  }
+
+  /** A reload has changed peers: those that are there now are answered, with their keys. */
+  renewListeners(): void {
+    for (const address of everyAddress) {
+      try {
+        this.listenOn(address);
+      } catch (error) {
+        this.options.warn(`the BGP listener does not know the peers of the last reload: ${(error as Error).message}`);
+      }
+    }
+  }
+
+  private listenOn(address: IpAddress): void {
+    const { bgp } = this.options.config();
+    const ofFamily = (): readonly PeerConfig[] => this.options.config().bgp.peers.filter((peer) => isIpv4(peer.address) === isIpv4(address));
+    const peers = ofFamily().map((peer) => ({
+      address: peer.address, ibgp: peer.asn === bgp.asn, ttlSecurity: peer.ttlSecurity, ...(peer.interface === undefined ? {} : { interface: peer.interface }),
+      ...(peer.multihop === undefined ? {} : { multihop: peer.multihop }), ...(peer.password === undefined ? {} : { md5: readKey(peer.password) }),
+    }));
+    const there = this.listeners.get(address);
+    if (there !== undefined) return there.setPeers(peers);
+    if (peers.length === 0) return;
+    this.listeners.set(address, listen({ address, port: bgp.listen.port, peers }, (accepted) => {
+      const peer = ofFamily().find((candidate) => candidate.address === accepted.remoteAddress
+        && (candidate.interface === undefined || accepted.interface === undefined || candidate.interface === accepted.interface));
+      if (peer === undefined) return;
+      const connection = this.newConnection();
+      this.connections.set(connection, accepted.take({
+        data: (bytes) => this.tell(peer.name, { type: 'data', connection, bytes }),
+        written: (unsent) => this.tell(peer.name, { type: 'written', connection, unsent }),
+        closed: (error) => this.closed(peer.name, connection, error),
+      }));
+      this.tell(peer.name, { type: 'accepted', connection, localAddress: accepted.localAddress });
+    }, (error) => this.options.warn(`the BGP listener failed: ${error.message}`)));
+  }
+
+  private closed(peer: string, connection: ConnectionId, error?: string): void {
+    if (!this.connections.delete(connection)) return; // we closed it
+    this.tell(peer, error === undefined ? { type: 'closed', connection } : { type: 'closed', connection, error });
+  }
+
+  private tell(peer: string, input: Extract<Input, { type: 'session' }>['input']): void {
+    this.options.pump({ type: 'session', peer, input });
+  }
+
+  close(): void {
+    for (const listener of this.listeners.values()) listener.close();
+    for (const connection of this.connections.values()) connection.close();
+    this.connections.clear();
+  }
+}

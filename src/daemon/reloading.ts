@@ -1,0 +1,126 @@
+import type { Config } from '../../config/config.ts';
+import type { Now } from '../../net/time.ts';
+import type { ConfigSource, Read } from '../io/config-source.ts';
+import { notifySupervisor } from '../io/supervisor.ts';
+import { bfdOrder } from '../liveness.ts';
+import type { Log } from '../log.ts';
+import { planReload } from '../reload/plan.ts';
+import { reportReload } from '../reload/report.ts';
+import type { Speaker } from '../speaker.ts';
+import type { ReloadItem } from '../views/items.ts';
+import type { Output } from '../world.ts';
+import type { BgpSockets } from './bgp-sockets.ts';
+import type { DataPlane } from './data-plane.ts';
+import type { Sources } from './sources.ts';
+import type { Turn } from './turn.ts';
+
+export interface ReloadingOptions {
+  readonly config: Config;
+  readonly source: ConfigSource;
+  readonly dryRun: boolean;
+  /** Of the API, where the command line says so: it wins over the configuration. */
+  readonly socket: string | undefined;
+  readonly now: () => Now;
+  readonly log: Log;
+  readonly speaker: Speaker;
+  readonly turn: Turn;
+  readonly sockets: BgpSockets;
+  readonly sources: Sources;
+  readonly dataPlane: DataPlane;
+}
+
+/** The configuration that runs, and how another comes to take its place. */
+export class Reloading {
+  private readonly options: ReloadingOptions;
+  private running: Config;
+  /** Why what is on disk does not run, after a reload that was refused. */
+  private readonly refused = new Map<'configuration' | 'bindings', string>();
+
+  constructor(options: ReloadingOptions) {
+    this.options = options;
+    this.running = options.config;
+  }
+
+  get config(): Config {
+    return this.running;
+  }
+
+  /** What `landfall status` warns of. */
+  get warnings(): Iterable<string> {
+    return this.refused.values();
+  }
+
+  /**
+   * Reads the files again, and applies what differs from what runs: all of it or, where anything is wrong, nothing. The sessions of peers
+   * that it takes away end a little later. @param bindingsOnly the bindings file alone is read again
+   */
+  reload({ dryRun, bindingsOnly = false }: { readonly dryRun: boolean; readonly bindingsOnly?: boolean }): ReloadItem {
+    const { source, speaker, now } = this.options;
+    if (!dryRun) notifySupervisor(`RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
+    const read = bindingsOnly ? source.readBindings() : source.read();
+    const plan = read.config === undefined ? undefined : planReload(this.running, read.config);
+    const item = reportReload(dryRun, plan, read.errors, read.warnings);
+    if (dryRun) return item;
+    const log = this.options.log.child({ room: 'config' });
+    if (read.config === undefined || item.result === 'refused') {
+      this.refuse(read.config === undefined ? item.errors : [`only a restart can change ${plan?.refused.map(({ key }) => key).join(', ')}`], bindingsOnly);
+      speaker.world.lastReload = { wallMs: now().wallMs, successful: false };
+    } else {
+      this.refused.delete('bindings');
+      if (!bindingsOnly) this.refused.delete('configuration');
+      for (const text of item.warnings) log.write('warn', 'config.warning', { text });
+      this.apply(read.config, item);
+      this.watch(read);
+      if (this.refused.size > 0) speaker.world.lastReload = { wallMs: now().wallMs, successful: false };
+    }
+    notifySupervisor('READY=1');
+    return item;
+  }
+
+  /** This is what runs: its files are watched from now on. */
+  watch(read: Read): void {
+    this.options.source.take(read, {
+      bindings: () => void this.reload({ dryRun: false, bindingsOnly: true }),
+      configuration: () => void this.reload({ dryRun: false }),
+    });
+  }
+
+  private refuse(problems: readonly string[], bindingsOnly: boolean): void {
+    this.options.turn.carryOut(problems.map((text): Output => ({ type: 'note', note: { level: 'warn', room: 'config', event: 'config.refused', publish: 'config', fields: { text } } })));
+    const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : '';
+    this.refused.set(bindingsOnly ? 'bindings' : 'configuration', `what is on disk is not what runs: ${problems[0]}${more}; mend it${bindingsOnly ? '' : ', then landfall reload'}`);
+  }
+
+  private apply(config: Config, item: ReloadItem): void {
+    const { log, turn, sources, dataPlane, sockets, dryRun, socket } = this.options;
+    const watched = JSON.stringify(bfdOrder(this.running));
+    this.running = config;
+    log.setLevel(config.log.level);
+    log.setFormat(config.log.format);
+    if (item.changes.some(({ key }) => key.startsWith('gate.'))) sources.keepGates(config);
+    dataPlane.keepKernel(config);
+    dataPlane.keepMesh(config);
+    turn.pump({ type: 'reload', config });
+    if (watched !== JSON.stringify(bfdOrder(config))) {
+      sources.closeBfd(bfdOrder(config) === undefined);
+      if (!dryRun) sources.openBfd(config, socket ?? config.api.socket);
+    }
+    if (item.peers.length > 0) {
+      if (config.bgp.listen.enabled && !dryRun) sockets.renewListeners();
+      void this.seeOff();
+    }
+  }
+
+  /** Peers that are taken away have their withdraws now: when TCP says so, their sessions end. */
+  private async seeOff(): Promise<void> {
+    const { speaker, turn, sockets } = this.options;
+    for (;;) {
+      const leaving = [...speaker.world.peers.values()].filter((peer) => peer.farewell !== undefined);
+      if (leaving.length === 0) return;
+      for (const { config, session } of leaving) {
+        if (session.negotiated === undefined || sockets.unacknowledged(session.negotiated.connection) === 0) turn.pump({ type: 'acknowledged', peer: config.name });
+      }
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+}
