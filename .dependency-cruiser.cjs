@@ -31,7 +31,7 @@ const importers = {
   pino: '^src/log\\.ts$',
   'raw-socket': '^src/probe/icmp-socket\\.ts$',
   yaml: '^config/yaml-text\\.ts$',
-  zod: '^config/schema\\.ts$',
+  zod: '^config/schema(\\.ts$|/)',
 };
 
 const doors = {

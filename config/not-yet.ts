@@ -1,5 +1,5 @@
 /**
- * Keys whose feature this version does not have. Whoever builds a feature takes its line out here and puts its keys into `schema.ts`.
+ * Keys whose feature this version does not have. Whoever builds a feature takes its line out here and puts its keys into `schema/`.
  * `when: 'off'` values are accepted, for they ask for what happens anyway.
  */
 export interface NotYet {

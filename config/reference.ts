@@ -19,7 +19,7 @@ interface Node {
 
 const intro = `# Configuration
 
-<!-- Written by \`npm run docs\` from config/schema.ts. Change it there. -->
+<!-- Written by \`npm run docs\` from config/schema.ts and config/schema/. Change it there. -->
 
 One YAML file, \`/etc/landfall/landfall.yaml\` unless \`--config\` or \`LANDFALL_CONFIG\` says otherwise. The shortest one that works:
 
