@@ -23,6 +23,8 @@ const needs = [
   { package: 'bird2', command: 'bird', purposes: ['demo', 'qemu', 'netns', 'bench'], without: 'no BIRD: use --tor frr or --tor embedded' },
   { package: 'qemu-system-x86', command: 'qemu-system-x86_64', purposes: ['qemu', 'netns'], without: 'no demo with a real VM' },
   { package: 'gobgpd', command: 'gobgpd', purposes: ['netns'], without: 'tests against GoBGP are skipped' },
+  { package: 'exabgp', command: 'exabgp', purposes: ['netns'], without: 'tests against ExaBGP are skipped' },
+  { package: 'openbgpd', command: 'bgpctl', purposes: ['netns'], without: 'tests against OpenBGPD are skipped' },
   { package: 'tcpdump', command: 'tcpdump', purposes: ['netns'], without: 'tests that look at the wire are skipped' },
   { package: 'iptables', command: 'iptables', purposes: ['netns'], without: 'tests of lost packets are skipped' },
   { package: 'nftables', command: 'nft', purposes: ['netns'], without: 'tests of lost packets are skipped' },
@@ -32,7 +34,7 @@ const needs = [
 ];
 
 /** Services that a package would start: the node's own routers are no business of ours. */
-const services = { frr: ['frr'], bird2: ['bird'], gobgpd: ['gobgpd'], prometheus: ['prometheus'] };
+const services = { frr: ['frr'], bird2: ['bird'], gobgpd: ['gobgpd'], exabgp: ['exabgp'], openbgpd: ['openbgpd'], prometheus: ['prometheus'] };
 
 /** @param {string} purpose what the set-up is for */
 export function missingPackages(purpose) {

@@ -134,7 +134,7 @@ function parse(text: string): unknown {
 }
 
 /** FRR gives up root for its own user, which then must be able to write here. */
-function chownToFrr(path: string): void {
+export function chownToFrr(path: string): void {
   const line = readFileSync('/etc/passwd', 'utf8').split('\n').find((entry) => entry.startsWith('frr:'));
   if (line === undefined) return;
   const [, , uid, gid] = line.split(':');
