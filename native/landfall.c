@@ -253,6 +253,7 @@ static const struct {
     {"tcpListen", tcp_listen},
     {"tcpSetMd5", tcp_set_md5},
     {"tcpSetTtl", tcp_set_ttl},
+    {"tcpSend", tcp_send},
     {"tcpUnacknowledged", tcp_unacknowledged},
     {"udpOpen", udp_open},
     {"udpSend", udp_send},

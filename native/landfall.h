@@ -78,6 +78,7 @@ napi_value tcp_connect(napi_env env, napi_callback_info info);
 napi_value tcp_listen(napi_env env, napi_callback_info info);
 napi_value tcp_set_md5(napi_env env, napi_callback_info info);
 napi_value tcp_set_ttl(napi_env env, napi_callback_info info);
+napi_value tcp_send(napi_env env, napi_callback_info info);
 napi_value tcp_unacknowledged(napi_env env, napi_callback_info info);
 napi_value udp_open(napi_env env, napi_callback_info info);
 napi_value udp_send(napi_env env, napi_callback_info info);

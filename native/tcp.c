@@ -256,6 +256,26 @@ napi_value tcp_set_ttl(napi_env env, napi_callback_info info) {
   return failed == NULL ? NULL : throw_error(env, failed, errno);
 }
 
+/* tcpSend(fd, bytes): octets that the kernel took, 0 if it has no room now; a negative errno if the connection has failed */
+napi_value tcp_send(napi_env env, napi_callback_info info) {
+  napi_value argv[2], result;
+  napi_typedarray_type type;
+  int fd = -1;
+  size_t length = 0;
+  void *bytes = NULL;
+  ssize_t sent;
+  if (!read_arguments(env, info, 2, argv)) return NULL;
+  if (napi_get_value_int32(env, argv[0], &fd) != napi_ok ||
+      napi_get_typedarray_info(env, argv[1], &type, &length, &bytes, NULL, NULL) != napi_ok || type != napi_uint8_array) {
+    return throw_error(env, "send", EINVAL);
+  }
+  do {
+    sent = send(fd, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  if (sent < 0) sent = errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ? 0 : -errno;
+  return napi_create_int64(env, sent, &result) == napi_ok ? result : NULL;
+}
+
 /* tcpUnacknowledged(fd): octets written that the peer's TCP has not acknowledged */
 napi_value tcp_unacknowledged(napi_env env, napi_callback_info info) {
   napi_value argv[1], result;

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { unacknowledgedBytes } from '../../native/index.ts';
+import { sendNow, unacknowledgedBytes } from '../../native/index.ts';
 import { parseIp, type IpAddress } from '../../net/ip.ts';
 
 export interface ConnectionEvents {
@@ -70,24 +70,40 @@ export function connectionOf(socket: Socket, events: ConnectionEvents): Connecti
     unsent = true;
     events.written?.(true);
   };
+  /** To the kernel first, past the stream; what it does not take waits in the stream, and then all that follows does. */
+  const put = (bytes: Uint8Array): void => {
+    if (over || socket.destroyed) return;
+    const fd = socket.writableLength === 0 ? descriptorOf(socket) : undefined;
+    const taken = fd === undefined ? 0 : sendNow(fd, bytes);
+    if (taken === bytes.length) return;
+    const rest = taken === 0 ? bytes : bytes.subarray(taken);
+    if (socket.writableLength + rest.length > backlogLimit) {
+      socket.destroy();
+      return finish(`slow reader: more than ${backlogLimit / 1024 / 1024} MiB wait for the peer to read`);
+    }
+    socket.write(rest, progress);
+    stalled();
+  };
+  let held: Uint8Array[] | undefined;
+  const release = (): void => {
+    const parts = held;
+    held = undefined;
+    if (parts !== undefined && parts.length > 0) put(parts.length === 1 ? parts[0] as Uint8Array : Buffer.concat(parts));
+  };
   socket.resume();
   return {
     write(bytes) {
-      if (over || socket.destroyed) return;
-      if (socket.writableLength + bytes.length > backlogLimit) {
-        socket.destroy();
-        return finish(`slow reader: more than ${backlogLimit / 1024 / 1024} MiB wait for the peer to read`);
-      }
-      socket.write(bytes, progress);
-      if (socket.writableCorked === 0) stalled();
+      if (held === undefined) put(bytes);
+      else held.push(bytes);
     },
-    hold: () => socket.cork(),
-    release() {
-      socket.uncork();
-      stalled();
+    hold() {
+      held ??= [];
     },
+    release,
     close() {
       if (closing) return;
+      release();
+      if (over) return; // a peer that reads nothing
       closing = true;
       // The socket goes on reading into nothing: unread data at the close would make the kernel reset, and lose our NOTIFICATION.
       socket.end();
