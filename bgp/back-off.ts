@@ -30,6 +30,6 @@ export function damp(draft: Draft): void {
 }
 
 /** RFC 4271 section 10: timers run 0.75 to 1.0 of their value, so that speakers don't march in step. */
-export function jitter(draft: Draft, seconds: number): number {
+export function jitter(draft: Pick<Draft, 'random'>, seconds: number): number {
   return seconds * (0.75 + 0.25 * draft.random());
 }

@@ -7,6 +7,7 @@ import type { ConnectionId, SessionInput, SessionOptions, SessionOutput } from '
 import { encodeCounted, notify, run, sendHoldSeconds, startKeepaliveTimer } from './steps.ts';
 import { errorCodes, errorSubcodes } from './wire/iana.ts';
 import type { Message, UpdateMessage } from './wire/messages.ts';
+import { encodeMessage } from './wire/message.ts';
 import { afiSafiOf } from './wire/mp-nlri.ts';
 
 export type { SessionState } from './machine.ts';
@@ -40,6 +41,7 @@ export function stepSession(
   state: SessionState, input: SessionInput, now: Now, random: () => number, newConnection: () => ConnectionId,
 ): { state: SessionState; outputs: SessionOutput[] } {
   if (input.type === 'tick' && !((sessionDeadline(state) ?? Infinity) <= now.monotonicMs)) return { state, outputs: [] };
+  if (input.type === 'send') return sendUpdates(state, input.updates, input.refreshing ?? [], now, random);
   const { first, second, ...rest } = state;
   const draft: Draft = {
     state: { ...rest, first: { ...first }, ...(second === undefined ? {} : { second: { ...second } }) }, outputs: [], now, random, newConnection,
@@ -81,9 +83,6 @@ export function stepSession(
       else delete machine.sendHoldAtMs;
       break;
     }
-    case 'send':
-      sendUpdates(draft, input.updates, input.refreshing ?? []);
-      break;
     case 'refresh':
       if (draft.state.negotiated?.routeRefresh === true && draft.state.negotiated.families.includes(input.family)) {
         const bytes = encodeCounted(draft, draft.state.first, { type: 'ROUTE-REFRESH', ...afiSafiOf(input.family), subtype: 0 });
@@ -152,30 +151,38 @@ function accept(draft: Draft, connection: ConnectionId, localAddress: IpAddress)
   run(draft, state.second, 'TcpConnectionConfirmed');
 }
 
-function sendUpdates(draft: Draft, updates: readonly UpdateMessage[], refreshing: readonly Family[]): void {
-  const { first, negotiated } = draft.state;
-  if (negotiated === undefined) return;
+/** What is sent most takes a short way: nothing of the session changes but its counters and the Keepalive Timer. */
+function sendUpdates(
+  state: SessionState, updates: readonly UpdateMessage[], refreshing: readonly Family[], now: Now, random: () => number,
+): { state: SessionState; outputs: SessionOutput[] } {
+  const { negotiated } = state;
+  const outputs: SessionOutput[] = [];
+  if (negotiated === undefined) return { state, outputs };
   // RFC 7313 section 4: where all routes begin and end, for a peer that knows the markers.
   const marked = negotiated.enhancedRouteRefresh ? refreshing.filter((family) => negotiated.families.includes(family)) : [];
   const markers = (subtype: number): Message[] => marked.map((family) => ({ type: 'ROUTE-REFRESH', ...afiSafiOf(family), subtype }));
   const messages: readonly Message[] = marked.length === 0 ? updates : [...markers(1), ...updates, ...markers(2)];
-  if (messages.length === 0) return;
+  if (messages.length === 0) return { state, outputs };
+  const sent = { ...state.messages.sent };
   let waiting: Uint8Array[] = [];
   let octets = 0;
   const flush = (): void => {
     if (octets === 0) return;
-    draft.outputs.push({ type: 'write', connection: negotiated.connection, bytes: joined(waiting, octets) });
+    outputs.push({ type: 'write', connection: negotiated.connection, bytes: joined(waiting, octets) });
     waiting = [];
     octets = 0;
   };
   for (const message of messages) {
-    const bytes = encodeCounted(draft, first, message);
+    sent[message.type] = (sent[message.type] ?? 0) + 1;
+    const bytes = encodeMessage(message, negotiated.context);
     if (octets + bytes.length > writeOctets) flush();
     waiting.push(bytes);
     octets += bytes.length;
   }
   flush();
-  startKeepaliveTimer(draft, first);
+  const first = { ...state.first };
+  startKeepaliveTimer({ now, random }, first);
+  return { state: { ...state, first, messages: { ...state.messages, sent } }, outputs };
 }
 
 function joined(parts: readonly Uint8Array[], octets: number): Uint8Array {

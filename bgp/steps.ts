@@ -188,7 +188,7 @@ function establish(draft: Draft, machine: MachineDraft): void {
 }
 
 /** Restarted by each KEEPALIVE and UPDATE that is sent (section 8.2.2, Established). */
-export function startKeepaliveTimer(draft: Draft, machine: MachineDraft): void {
+export function startKeepaliveTimer(draft: Pick<Draft, 'now' | 'random'>, machine: MachineDraft): void {
   const { keepaliveSeconds } = agreed(machine);
   if (keepaliveSeconds > 0) machine.keepaliveAtMs = draft.now.monotonicMs + Math.max(fastestKeepaliveSeconds, jitter(draft, keepaliveSeconds)) * 1000;
   else delete machine.keepaliveAtMs;

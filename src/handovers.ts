@@ -4,12 +4,12 @@ import { isNewer } from '../routes/adj-rib-in.ts';
 import { stepHandover, type Endpoint, type Handover, type HandoverEvent, type HandoverVerdict } from '../routes/handover.ts';
 import { confirmByEvidence } from './graceful-restart.ts';
 import { addressKey, findOrAdd, store, type AddressKey } from '../routes/loc-rib.ts';
-import { chronicle } from './chronicle.ts';
 import { isGateOpen } from './gate.ts';
 import { rankClaim } from './ladder.ts';
 import { peersOf } from './peers.ts';
 import { isPortAlive } from './watching.ts';
 import { sendProbe } from './probing.ts';
+import { tellStep } from './untold.ts';
 import type { Peer, World } from './world.ts';
 
 export { peersOf } from './peers.ts';
@@ -46,7 +46,7 @@ export function handle(world: World, vrf: string, address: IpAddress, event: Han
       || after.hold?.level !== before.hold?.level || after.hold?.untilMs !== before.hold?.untilMs) {
       world.dirty.add(key);
       rankClaim(world, key, before, after, peers);
-      chronicle(world, key, before, after, event);
+      tellStep(world, key, before, after, event);
     }
   }
   if (ask && after.endpoint !== undefined) sendProbe(world, key, address, after.endpoint);

@@ -32,7 +32,7 @@ interface Heard {
 /** One frame: parsed, placed, identified, admitted, and what it says about each address given to its handover. */
 export function takeFrame(world: World, frame: CapturedFrame): void {
   const link = world.bridges.links.get(frame.ifindex);
-  if (link?.master === undefined) return; // the bridge's own copy of the frame, or an interface that is nobody's port
+  if (link === undefined) return;
   const parsed = parseAnnouncement(frame);
   const onWire = parsed.vlan ?? 0;
   const vlan = onWire === 0 ? link.pvid ?? 0 : onWire;

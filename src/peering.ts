@@ -12,7 +12,7 @@ import type { Handover } from '../routes/handover.ts';
 import { addressKey, keyPrefix } from '../routes/loc-rib.ts';
 import { preferenceOf, settlesSilently, type Level } from '../routes/preference.ts';
 import { newFabricEvidence } from '../routes/fabric.ts';
-import { chronicleReceived, chronicleSent } from './chronicle.ts';
+import { chronicleReceived } from './chronicle.ts';
 import { drainedLevel } from './drain.ts';
 import { observeRoute } from './fabric.ts';
 import { takeRivalGone } from './early.ts';
@@ -24,6 +24,7 @@ import { keepAbove } from './ladder.ts';
 import { beginRefresh, confirmRoute, endRefresh } from './refresh.ts';
 import { hearAgain, isStale, keepStale, noteRestartTime } from './stale-routes.ts';
 import { nextHopFor } from './next-hop.ts';
+import { tellAll, tellSent } from './untold.ts';
 import { insidePrefixes } from './watching.ts';
 import { note, type Peer, type World } from './world.ts';
 
@@ -178,6 +179,7 @@ function weigh(world: World, peer: Peer, prefix: Prefix, before: ReceivedRoute |
   observeRoute(world, peer, prefix, before, after);
   const h = world.locRib.handovers.get(key);
   if (h === undefined) return;
+  tellAll(world);
   chronicleReceived(world, key, peer, h, before, after);
   if (peer.config.profile === 'ladder') keepAbove(world, key, h, after, peersOf(world, vrf));
   if (showsNewer(world, peer, h) && world.config.migration.withdrawOn.includes('remote-claim')) {
@@ -237,7 +239,7 @@ function noteChanges(world: World, peer: Peer, changes: readonly RouteChange[]):
         ...(attributes === undefined ? {} : { nextHop: attributes.nextHop, ...(peer.ibgp ? { localPref: attributes.localPref } : {}), med: attributes.med }),
       },
     });
-    chronicleSent(world, peer, change);
+    tellSent(world, peer, change);
   }
 }
 

@@ -32,6 +32,7 @@ import { farewellDeadline, farewellsIfDue, takeAcknowledged } from './reload/far
 import { takeMemory } from './restore.ts';
 import { takeMeshClaim } from './stragglers.ts';
 import { forgetStaleIfDue, staleDeadline } from './stale-routes.ts';
+import { tellAll } from './untold.ts';
 import { livesHere } from './watching.ts';
 import { note, type Input, type Output, type Peer, type World } from './world.ts';
 
@@ -70,16 +71,20 @@ export class Speaker {
       forwarding: newForwarding(!options.dryRun && isForwarding(config), config.kernel.routes === 'off' || options.dryRun ? undefined : now.monotonicMs + 1000 * config.bgp.gracefulRestart.restartTimeSeconds),
       restart: { claims: [], unconfirmed: new Set(), endsMs: Infinity, sameBoot: false }, unsaved: false,
       counters: { frames: 0, framesHeard: new Map(), announcements: new Map(), unresolvedRoutes: 0, reflections: 0, futures: 0, unordered: 0 },
-      startedAt: now, lastInputMs: now.monotonicMs, stoodStillUntilMs: -Infinity, now, dirty: new Set(), writing: new Set(), outputs: [],
+      startedAt: now, lastInputMs: now.monotonicMs, stoodStillUntilMs: -Infinity, now, dirty: new Set(), writing: new Set(), later: false, untold: [], outputs: [],
     };
   }
 
   /** Takes one input and gives all that follows from it, in order. */
   dispatch(input: Input, now: Now): Output[] {
     const { world } = this;
+    // The bridge's own copy of a frame, or one of an interface that is nobody's port.
+    if (input.type === 'frame' && world.bridges.links.get(input.frame.ifindex)?.master === undefined) return [];
     noteStandstill(world, now.monotonicMs);
     world.now = now;
     world.outputs = [];
+    world.later = input.type === 'frame';
+    if (!world.later) tellAll(world);
     switch (input.type) {
       case 'start':
         if (!world.dryRun) for (const peer of world.peers.values()) stepPeer(world, peer, { type: 'start' });
@@ -128,6 +133,15 @@ export class Speaker {
     }
     this.runDue();
     flush(world);
+    world.later = false;
+    return world.outputs;
+  }
+
+  /** The words about a frame that wait for its bytes to be out (untold.ts), for who wants them beside what they are about. */
+  tell(): Output[] {
+    const { world } = this;
+    world.outputs = [];
+    tellAll(world);
     return world.outputs;
   }
 
@@ -149,6 +163,7 @@ export class Speaker {
     const { world } = this;
     world.now = now;
     world.outputs = [];
+    tellAll(world);
     const hold = world.locRib.handovers.get(addressKey(vrf, address))?.hold;
     const lifted = hold !== undefined && hold.why !== 'gate';
     handle(world, vrf, address, { type: 'OperatorClears' });
@@ -163,6 +178,7 @@ export class Speaker {
     const { world } = this;
     world.now = now;
     world.outputs = [];
+    tellAll(world);
     handle(world, vrf, address, what === 'announce' ? { type: 'OperatorAnnounces' }
       : what === 'auto' ? { type: 'OperatorReleases' }
       : forSeconds === undefined ? { type: 'OperatorWithdraws' } : { type: 'OperatorWithdraws', untilMs: now.monotonicMs + forSeconds * 1000 });
@@ -189,6 +205,7 @@ export class Speaker {
     const { world } = this;
     world.now = now;
     world.outputs = [];
+    tellAll(world);
     work(world);
     this.runDue();
     flush(world);
@@ -235,6 +252,7 @@ export class Speaker {
     const { world } = this;
     world.now = now;
     world.outputs = [];
+    tellAll(world);
     for (const peer of world.peers.values()) if (peer.session.negotiated !== undefined) withdrawAll(world, peer);
     flush(world);
     return world.outputs;

@@ -12,6 +12,7 @@ import { parseMac, type Mac } from '../net/mac.ts';
 import type { Now } from '../net/time.ts';
 import { encodeClaimMarks } from '../routes/claim-communities.ts';
 import { Speaker, type SpeakerOptions } from './speaker.ts';
+import { isTellingDue } from './untold.ts';
 import type { Input } from './world.ts';
 
 /** So many claims are made: enough for the optimising compiler to have taken up the whole path, in a few tenths of a second. */
@@ -46,7 +47,7 @@ export function warmUp(options: Omit<SpeakerOptions, 'dryRun' | 'random' | 'newC
     monotonicMs += 1.001;
     const at: Now = { monotonicMs, wallMs: now.wallMs, wallTrusted: now.wallTrusted, wallSynchronised: now.wallSynchronised ?? true };
     speaker.dispatch(input, at);
-    if (speaker.world.writing.size > 0) speaker.dispatch({ type: 'written', at: writtenAt }, at);
+    if (isTellingDue(speaker.world)) speaker.dispatch({ type: 'written', at: writtenAt }, at);
   };
   give({ type: 'bridge', change: bridgesOf(config) });
   config.watch.forEach(({ ports }, i) => give({ type: 'gate', ifindex: portOf(i), port: nameFor(ports.local[0] ?? 'tap*'), open: true, text: 'warm-up' }));

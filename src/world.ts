@@ -27,6 +27,7 @@ import type { Forwarding } from './forwarding-state.ts';
 import type { IgnoredLog } from './ignored.ts';
 import type { Counts } from './metrics/counts.ts';
 import type { Refreshes } from './refresh.ts';
+import type { Untold } from './untold.ts';
 
 /** What comes from outside into the one deterministic object. */
 export type Input =
@@ -195,6 +196,9 @@ export interface World {
   readonly dirty: Set<AddressKey>;
   /** Handovers whose UPDATEs are being written. */
   readonly writing: Set<Migration>;
+  /** A frame is being worked on: words wait in `untold` (untold.ts). */
+  later: boolean;
+  readonly untold: Untold[];
   outputs: Output[];
 }
 

@@ -24,6 +24,8 @@ export interface AttributeContext extends CodecContext {
 
 export interface AttributeCodec {
   readonly name: keyof typeof codes;
+  /** Without it there is nothing to write. */
+  readonly field: keyof PathAttributes;
   /** Optional and Transitive, as the RFC of the attribute fixes them. */
   readonly flags: number;
   /** What becomes of an UPDATE in which the value is malformed (RFC 7606 section 7). */
@@ -41,6 +43,7 @@ const optionalTransitive = attributeFlags.optional | attributeFlags.transitive;
 export const attributeTable: readonly AttributeCodec[] = [
   {
     name: 'ORIGIN',
+    field: 'origin',
     flags: wellKnown,
     malformed: 'treat-as-withdraw',
     encode: (writer, { origin }) => origin !== undefined && !!writer.u8(originNames.indexOf(origin)),
@@ -54,6 +57,7 @@ export const attributeTable: readonly AttributeCodec[] = [
   },
   {
     name: 'AS_PATH',
+    field: 'asPath',
     flags: wellKnown,
     malformed: 'treat-as-withdraw',
     encode: (writer, { asPath }, { fourOctetAs }) => {
@@ -74,6 +78,7 @@ export const attributeTable: readonly AttributeCodec[] = [
   },
   {
     name: 'NEXT_HOP',
+    field: 'nextHop',
     flags: wellKnown,
     malformed: 'treat-as-withdraw',
     encode: (writer, { nextHop }) => encodeIpv4(writer, nextHop),
@@ -85,6 +90,7 @@ export const attributeTable: readonly AttributeCodec[] = [
   },
   {
     name: 'MULTI_EXIT_DISC',
+    field: 'med',
     flags: optionalNonTransitive,
     malformed: 'treat-as-withdraw',
     encode: (writer, { med }) => med !== undefined && !!writer.u32(med),
@@ -92,6 +98,7 @@ export const attributeTable: readonly AttributeCodec[] = [
   },
   {
     name: 'LOCAL_PREF',
+    field: 'localPref',
     flags: wellKnown,
     malformed: 'treat-as-withdraw',
     // RFC 4271 section 5.1.5: never to an external peer, and ignored from one.
@@ -102,6 +109,7 @@ export const attributeTable: readonly AttributeCodec[] = [
   },
   {
     name: 'ATOMIC_AGGREGATE',
+    field: 'atomicAggregate',
     flags: wellKnown,
     malformed: 'attribute-discard',
     encode: (_writer, { atomicAggregate }) => atomicAggregate === true,
@@ -112,6 +120,7 @@ export const attributeTable: readonly AttributeCodec[] = [
   },
   {
     name: 'AGGREGATOR',
+    field: 'aggregator',
     flags: optionalTransitive,
     malformed: 'attribute-discard',
     encode: (writer, { aggregator }, { fourOctetAs }) => {
@@ -127,6 +136,7 @@ export const attributeTable: readonly AttributeCodec[] = [
   },
   {
     name: 'COMMUNITIES',
+    field: 'communities',
     flags: optionalTransitive, // RFC 1997
     malformed: 'treat-as-withdraw',
     encode: (writer, { communities }) => {
@@ -138,6 +148,7 @@ export const attributeTable: readonly AttributeCodec[] = [
   },
   {
     name: 'ORIGINATOR_ID',
+    field: 'originatorId',
     flags: optionalNonTransitive, // RFC 4456 section 8
     malformed: 'treat-as-withdraw',
     encode: (writer, { originatorId }, { ibgp }) => ibgp && encodeIpv4(writer, originatorId),
@@ -147,6 +158,7 @@ export const attributeTable: readonly AttributeCodec[] = [
   },
   {
     name: 'CLUSTER_LIST',
+    field: 'clusterList',
     flags: optionalNonTransitive, // RFC 4456 section 8
     malformed: 'treat-as-withdraw',
     encode: (writer, { clusterList }, { ibgp }) => {
@@ -160,6 +172,7 @@ export const attributeTable: readonly AttributeCodec[] = [
   },
   {
     name: 'MP_REACH_NLRI',
+    field: 'mpReach',
     flags: optionalNonTransitive, // RFC 4760 section 3
     malformed: 'session-reset',
     encode: (writer, { mpReach }) => {
@@ -171,6 +184,7 @@ export const attributeTable: readonly AttributeCodec[] = [
   },
   {
     name: 'MP_UNREACH_NLRI',
+    field: 'mpUnreach',
     flags: optionalNonTransitive, // RFC 4760 section 4
     malformed: 'session-reset',
     encode: (writer, { mpUnreach }) => {
@@ -182,6 +196,7 @@ export const attributeTable: readonly AttributeCodec[] = [
   },
   {
     name: 'EXTENDED_COMMUNITIES',
+    field: 'extendedCommunities',
     flags: optionalTransitive, // RFC 4360 section 2
     malformed: 'treat-as-withdraw',
     encode: (writer, { extendedCommunities }) => extendedCommunities !== undefined && !!writer.append(extendedCommunities),
@@ -193,6 +208,7 @@ export const attributeTable: readonly AttributeCodec[] = [
   },
   {
     name: 'AS4_PATH',
+    field: 'asPath',
     flags: optionalTransitive, // RFC 6793 section 3
     malformed: 'attribute-discard',
     encode: (writer, { asPath }, { fourOctetAs }) => {
@@ -208,6 +224,7 @@ export const attributeTable: readonly AttributeCodec[] = [
   },
   {
     name: 'AS4_AGGREGATOR',
+    field: 'aggregator',
     flags: optionalTransitive, // RFC 6793 section 3
     malformed: 'attribute-discard',
     encode: (writer, { aggregator }, { fourOctetAs }) =>
@@ -220,6 +237,7 @@ export const attributeTable: readonly AttributeCodec[] = [
   },
   {
     name: 'LARGE_COMMUNITY',
+    field: 'largeCommunities',
     flags: optionalTransitive, // RFC 8092 section 3
     malformed: 'treat-as-withdraw',
     encode: (writer, { largeCommunities }) => {
@@ -233,6 +251,7 @@ export const attributeTable: readonly AttributeCodec[] = [
   },
   {
     name: 'OTC',
+    field: 'onlyToCustomer',
     flags: optionalTransitive, // RFC 9234 section 5
     malformed: 'treat-as-withdraw',
     encode: (writer, { onlyToCustomer }) => onlyToCustomer !== undefined && !!writer.u32(onlyToCustomer),

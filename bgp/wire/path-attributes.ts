@@ -19,6 +19,7 @@ for (const codec of attributeTable) codecs[attributeCodes[codec.name]] = codec;
 /** Writes the attributes in ascending order of their type codes, those that we don't know behind them. */
 export function encodeAttributes(writer: ByteWriter, attributes: PathAttributes, context: CodecContext): void {
   for (const codec of attributeTable) {
+    if (attributes[codec.field] === undefined) continue;
     const start = writer.length;
     writer.u8(codec.flags).u8(attributeCodes[codec.name]).u8(0);
     if (codec.encode(writer, attributes, context)) finishAttribute(writer, start);

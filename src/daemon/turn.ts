@@ -1,6 +1,7 @@
 import type { CapturedFrame } from '../../garp/announcement.ts';
 import type { Clock } from '../io/clock.ts';
 import type { Speaker } from '../speaker.ts';
+import { isTellingDue } from '../untold.ts';
 import type { Input, Output } from '../world.ts';
 import type { BgpSockets } from './bgp-sockets.ts';
 import type { DataPlane } from './data-plane.ts';
@@ -105,12 +106,12 @@ export class Turn {
 
   private performSession(peer: string, output: Extract<Output, { type: 'session' }>['output'], sockets: BgpSockets): void {
     sockets.perform(peer, output);
-    if (output.type === 'write' && this.speaker.world.writing.size > 0) this.writtenAt.set(peer, this.clock.now().monotonicMs);
+    if (output.type === 'write' && isTellingDue(this.speaker.world)) this.writtenAt.set(peer, this.clock.now().monotonicMs);
   }
 
   /** The bytes are with the kernel: the handovers they were for learn when. */
   private tellWritten(): void {
-    if (this.speaker.world.writing.size === 0) return;
+    if (!isTellingDue(this.speaker.world)) return;
     this.perform(this.speaker.dispatch({ type: 'written', at: this.writtenAt }, this.clock.now()));
     this.writtenAt.clear();
   }

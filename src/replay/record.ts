@@ -11,10 +11,11 @@ export function recorded(speaker: Speaker, write: (line: RecordingLine) => void)
   return new Proxy(speaker, {
     get(target, name) {
       const value = Reflect.get(target, name) as unknown;
-      if (typeof value !== 'function' || typeof name !== 'string' || name === 'nextDeadline') return value;
+      if (typeof value !== 'function' || typeof name !== 'string' || name === 'nextDeadline' || name === 'tell') return value;
       return (...args: unknown[]): unknown => {
         write({ call: name, args });
         const outputs = (value as (...args: unknown[]) => unknown).apply(target, args);
+        if (Array.isArray(outputs)) outputs.push(...target.tell());
         for (const decided of decisionsOf(outputs)) write({ decided });
         return outputs;
       };

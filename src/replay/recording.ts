@@ -57,6 +57,7 @@ export class RecordingReplay {
     const input = args[0] as Input | undefined;
     this.followConnections(input);
     const outputs = (method as (...args: readonly unknown[]) => unknown).apply(this.speaker, [...args]);
+    if (Array.isArray(outputs)) outputs.push(...this.speaker.tell());
     this.replayed.push(...decisionsOf(outputs));
     if (Array.isArray(outputs)) this.account(call, input, args, outputs as Output[]);
   }

@@ -3,6 +3,7 @@ import type { Now } from '../../net/time.ts';
 import { parseMemory } from '../../routes/memory.ts';
 import { memoryText } from '../../src/restore.ts';
 import { Speaker } from '../../src/speaker.ts';
+import { isTellingDue } from '../../src/untold.ts';
 import type { Input, Output } from '../../src/world.ts';
 import { seeded, VirtualClock } from './clock.ts';
 import { newNode, vmOf, type Line, type Node, type Pipe, type Vm } from './node.ts';
@@ -91,7 +92,7 @@ export class Stage {
     const outputs = speaker.dispatch(input, this.now(node));
     if (input.type === 'frame' && outputs.length > outputLimit) throw new Error(`a frame caused ${outputs.length} outputs at ${node.name}`);
     this.perform(node, outputs);
-    if (speaker.world.writing.size > 0) this.perform(node, speaker.dispatch({ type: 'written' }, this.now(node)));
+    if (isTellingDue(speaker.world)) this.perform(node, speaker.dispatch({ type: 'written' }, this.now(node)));
     if (node.speaker === speaker) node.deadlineMs = speaker.nextDeadline();
     this.save(node, outputs);
     this.after(node, outputs);

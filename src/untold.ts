@@ -1,0 +1,44 @@
+import type { RouteChange } from '../bgp/route.ts';
+import type { Now } from '../net/time.ts';
+import type { Handover, HandoverEvent } from '../routes/handover.ts';
+import type { AddressKey } from '../routes/loc-rib.ts';
+import { chronicle, chronicleSent } from './chronicle.ts';
+import type { Peer, World } from './world.ts';
+
+/** What a frame brought about, before anybody has written it down. */
+export type Untold = { readonly at: Now } & (
+  | { readonly type: 'step'; readonly key: AddressKey; readonly before: Handover; readonly after: Handover; readonly event: HandoverEvent }
+  | { readonly type: 'sent'; readonly peer: Peer; readonly change: RouteChange }
+);
+
+// UPDATEs first: while a frame is worked on, timelines wait until its bytes are with the kernel. Whatever comes next finds them written.
+
+/** A step of a handover, for log, events and timeline. */
+export function tellStep(world: World, key: AddressKey, before: Handover, after: Handover, event: HandoverEvent): void {
+  if (world.later) world.untold.push({ type: 'step', at: world.now, key, before, after, event });
+  else chronicle(world, key, before, after, event);
+}
+
+/** A route that a peer is sent. */
+export function tellSent(world: World, peer: Peer, change: RouteChange): void {
+  if (world.later) world.untold.push({ type: 'sent', at: world.now, peer, change });
+  else chronicleSent(world, peer, change);
+}
+
+/** Writes down all that waits, as of when it happened. */
+export function tellAll(world: World): void {
+  if (world.untold.length === 0) return;
+  const { now } = world;
+  for (const one of world.untold) {
+    world.now = one.at;
+    if (one.type === 'step') chronicle(world, one.key, one.before, one.after, one.event);
+    else chronicleSent(world, one.peer, one.change);
+  }
+  world.untold.length = 0;
+  world.now = now;
+}
+
+/** Handovers wait to be told that the bytes of this pass are with the kernel: a `written` is due. */
+export function isTellingDue(world: World): boolean {
+  return world.untold.length > 0 || world.writing.size > 0;
+}
