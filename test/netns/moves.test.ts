@@ -105,12 +105,14 @@ for (const { kind, mode } of rooms) {
       await sleep(300);
       await plug(lab.topology, lab.vm, 'a');
       await lab.stage.attach(lab.vm, 'a');
+      // Beside the looks, which may take their time: the grace does not wait for them.
+      const spoken = sleep(300).then(() => lab.sendFrames('hv', cableOf(lab.vm, 'a'), resumeFrames(lab.vm)));
       for (let look = 0; look < 30; look++) {
         const routes = (await lab.tor.routes()).filter((route) => route.best).map((route) => route.prefix);
         for (const address of [lab.vm.ipv4, lab.vm.ipv6]) assert.ok(routes.includes(hostPrefix(address)), `look ${look}: no route to ${address}`);
         await sleep(100);
-        if (look === 3) await lab.sendFrames('hv', cableOf(lab.vm, 'a'), resumeFrames(lab.vm));
       }
+      await spoken;
       await on('a');
     });
 
