@@ -5,6 +5,8 @@ import { countHops } from './wire/as-path.ts';
 /** One route for a prefix, and from whom it came. */
 export interface Candidate {
   readonly route: Route;
+  /** What a policy on import has made of it; counts whatever the peer is. */
+  readonly localPref?: number;
   readonly peer: {
     readonly asn: number;
     readonly ibgp: boolean;
@@ -89,8 +91,9 @@ function attributes(candidate: Candidate): RouteAttributes {
   return candidate.route.attributes;
 }
 
-/** RFC 4271 section 5.1.5: LOCAL_PREF counts only from our own AS. */
-function localPref({ peer, route }: Candidate): number {
+/** RFC 4271 section 5.1.5: LOCAL_PREF counts only from our own AS; of another's routes our own policy says it. */
+function localPref({ peer, route, localPref: set }: Candidate): number {
+  if (set !== undefined) return set;
   return peer.ibgp ? (route.attributes.localPref ?? defaultLocalPref) : defaultLocalPref;
 }
 

@@ -57,7 +57,7 @@ export function takeFrame(world: World, frame: CapturedFrame): void {
 }
 
 function takeFromUplink(world: World, heard: Heard, bytes: Uint8Array): void {
-  if (isReflection(world, fingerprint(bytes))) {
+  if (isReflection(world, printOf(heard, bytes))) {
     world.counters.reflections += 1;
     refuseHeard(world, heard, 'reflection', 'the same bytes as a frame heard from a local port in the last 5 s');
     return;
@@ -68,6 +68,11 @@ function takeFromUplink(world: World, heard: Heard, bytes: Uint8Array): void {
     if (isEarlyElsewhere(world, heard, address)) return 'early';
     return handle(world, heard.watch.vrf, address, { type: 'HeardUplink', kind: heard.said.kind as EvidenceKind, capturedAtMs: heard.capturedAtMs });
   });
+}
+
+/** The same bytes in another VLAN, or in another VRF, are another VM's. */
+function printOf({ watch, vlan }: Heard, bytes: Uint8Array): string {
+  return `${watch.vrf}|${vlan}|${fingerprint(bytes)}`;
 }
 
 function takeFromLocal(world: World, heard: Heard, bytes: Uint8Array): void {
@@ -95,7 +100,7 @@ function takeFromLocal(world: World, heard: Heard, bytes: Uint8Array): void {
   forEachAdmitted(world, heard, said.kind, (address) => {
     if (!admitted) {
       admitted = true;
-      rememberLocal(world, fingerprint(bytes));
+      rememberLocal(world, printOf(heard, bytes));
       if (kind === 'rarp') world.rarpHeard.add(`${endpoint.ifindex}|${said.mac}`);
     }
     const late = isLate(world, heard, address);

@@ -92,7 +92,7 @@ describe('ordinary ARP', () => {
 describe('a Neighbor Solicitation of a guest that has IPv6 alone, from its own address', () => {
   const ipv6Only = (c: Config): Config => ({ ...c, identity: { ...c.identity, bindings: c.identity.bindings.map((b) => ({ ...b, ips: [vm6] })) } });
   const anyArp = (c: Config): Config => ({ ...c, watch: c.watch.map((w) => ({ ...w, announcements: ['garp', 'rarp', 'na', 'any-arp'] as const })) });
-  const ns = ordinaryNs({ index: 0, mac: vmMac, addresses: [vm4, vm6] });
+  const ns = ordinaryNs({ index: 0, vrf: 'default', mac: vmMac, addresses: [vm4, vm6] });
 
   it('makes the speaker ask, and the answer claims', () => {
     const fabric = new Fabric();
@@ -138,7 +138,7 @@ describe('a Neighbor Solicitation of a guest that has IPv6 alone, from its own a
     const node = fabric.addNode(1, (c) => anyArp(ipv6Only(c)), { links: [tap] });
     const learning = fabric.addNode(2, (c) => anyArp({ ...c, identity: { ...c.identity, mode: 'learn', bindings: [] } }), { links: [tap] });
     fabric.run(3000);
-    fabric.frame(node, 7, ordinaryNs({ index: 1, mac: parseMac('52:54:00:bb:00:01') as Mac, addresses: [vm4, vm6] }));
+    fabric.frame(node, 7, ordinaryNs({ index: 1, vrf: 'default', mac: parseMac('52:54:00:bb:00:01') as Mac, addresses: [vm4, vm6] }));
     fabric.frame(learning, 7, ns);
     assert.deepEqual([state(node, vm6), state(learning, vm6)], [undefined, undefined]);
     assert.deepEqual([verdicts(node), verdicts(learning)], [['conflict'], ['no_binding']]);
@@ -247,6 +247,27 @@ describe('VLANs', () => {
     fabric.frame(node, 7, rarpFrame(vmMac));
     assert.equal(state(node), 'elevated');
   });
+});
+
+describe('a frame that an uplink brings back', () => {
+  const twoVlans = (c: Config): Config => ({ ...c, watch: c.watch.map((w) => ({ ...w, vlans: [[0, 4094]] as const })) });
+  for (const [what, afterMs, tag, expected] of [
+    ['within five seconds is a reflection, and says nothing', 4900, {}, 'elevated'],
+    ['later shows that the VM runs elsewhere', 5100, {}, 'leaving'],
+    ['in another VLAN is another VM\'s, and no reflection', 100, { tag: { tpid: 0x8100, tci: 7 } }, 'leaving'],
+  ] as const) {
+    it(what, () => {
+      const fabric = new Fabric();
+      const node = fabric.addNode(1, twoVlans, { links: [tap] });
+      fabric.run(3000);
+      fabric.frame(node, 7, garpFrame(vmMac, vm4));
+      assert.equal(state(node), 'elevated');
+      fabric.run(afterMs);
+      fabric.frame(node, node.uplink, garpFrame(vmMac, vm4), tag);
+      assert.equal(state(node), expected);
+      assert.equal(verdicts(node).includes('reflection'), expected === 'elevated');
+    });
+  }
 });
 
 describe('a port', () => {

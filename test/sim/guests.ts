@@ -3,7 +3,7 @@ import { macFromBytes, macToBytes, type Mac } from '../../net/mac.ts';
 import { addressKey } from '../../routes/loc-rib.ts';
 import type { Speaker } from '../../src/speaker.ts';
 import { answerTo } from './probe-answer.ts';
-import { bridgeIfindex, strangerIfindex, strangerMac, uplinkIfindex, type Node, type Vm } from './node.ts';
+import { placesOf, strangerMac, type Node, type Vm } from './node.ts';
 import type { Stage } from './stage.ts';
 import { ordinaryArp, ordinaryNs } from './ordinary.ts';
 
@@ -47,8 +47,10 @@ export class Guests {
     this.stage.clock.later(everyMs * (0.5 + this.stage.random()), () => {
       if (this.stage.calm !== atRest) return;
       if (guest.running && guest.node !== undefined) {
-        this.emit(guest.node, guest.ifindex as number, guest.vm.mac, ordinaryArp(guest.vm));
-        this.emit(guest.node, guest.ifindex as number, guest.vm.mac, ordinaryNs(guest.vm));
+        // Where nothing is bound, what is ordinary makes no pair: at rest each VM names its addresses.
+        const [arp, ns] = atRest && this.stage.scenario.mode === 'learn' ? announcements(guest.vm) : [ordinaryArp(guest.vm), ordinaryNs(guest.vm)];
+        this.emit(guest.node, guest.ifindex as number, guest.vm.mac, arp);
+        this.emit(guest.node, guest.ifindex as number, guest.vm.mac, ns);
       }
       this.live(guest, everyMs, atRest);
     });
@@ -148,10 +150,12 @@ export class Guests {
   }
 
   forge(node: Node, vm: Vm, mac: 'own' | 'victim', frame: 'garp' | 'rarp' | 'na'): void {
+    // Where nothing is bound, who names first an address that nobody has is its owner: that is no forger.
+    if (mac === 'own' && this.stage.scenario.mode === 'learn') return;
     if (mac === 'victim') this.forged.set(vm.index, (this.forged.get(vm.index) ?? 0) + 1);
     const source = mac === 'own' ? strangerMac : vm.mac;
     const bytes = frame === 'rarp' ? rarpFrame(source) : frame === 'garp' ? garpFrame(source, vm.addresses[0]) : naFrame(source, vm.addresses[1]);
-    this.emit(node, strangerIfindex, source, bytes);
+    this.emit(node, placesOf[vm.vrf].strangerIfindex, source, bytes);
   }
 
   private arrive(guest: Guest, node: Node, ifindex: number): void {
@@ -179,8 +183,9 @@ export class Guests {
   private addPort(node: Node, vm: Vm, before: boolean): number {
     const { stage } = this;
     const ifindex = node.nextIfindex++;
-    const link = { ifindex, name: `${stage.scenario.pods ? 'veth' : 'tap'}${ifindex}`, mac: macFromBytes(Uint8Array.of(2, 1, node.id, 0, ifindex >> 8, ifindex)), master: bridgeIfindex, kind: stage.scenario.pods ? 'veth' : 'tun', up: true, carrier: true };
+    const link = { ifindex, name: `${stage.scenario.pods ? 'veth' : 'tap'}${ifindex}`, mac: macFromBytes(Uint8Array.of(2, 1, node.id, 0, ifindex >> 8, ifindex)), master: placesOf[vm.vrf].bridgeIfindex, kind: stage.scenario.pods ? 'veth' : 'tun', up: true, carrier: true };
     node.links.set(ifindex, link);
+    node.portSinceMs.set(ifindex, stage.clock.nowMs);
     const { life } = node;
     stage.clock.later(stage.calm ? 0 : stage.random() * 3, () => {
       if (node.life === life && node.links.has(ifindex)) stage.give(node, { type: 'bridge', change: { type: 'link', link } });
@@ -196,7 +201,7 @@ export class Guests {
 
   private removePort(node: Node, ifindex: number): void {
     if (!node.links.delete(ifindex)) return;
-    for (const [mac, entry] of node.fdb) if (entry.ifindex === ifindex) node.fdb.delete(mac);
+    for (const [key, entry] of node.fdb) if (entry.ifindex === ifindex) node.fdb.delete(key);
     const { life } = node;
     this.stage.clock.later(this.stage.calm ? 0 : 3 + this.stage.random() * 3, () => {
       if (node.life === life) this.stage.give(node, { type: 'bridge', change: { type: 'linkGone', ifindex } });
@@ -208,7 +213,7 @@ export class Guests {
     if (!node.links.has(ifindex)) return;
     this.capture(node, ifindex, mac, bytes, 0, early);
     if (!this.stage.scenario.stretched) return;
-    for (const other of this.stage.nodes) if (other !== node) this.capture(other, uplinkIfindex, mac, bytes, this.stage.delay(), early);
+    for (const other of this.stage.nodes) if (other !== node) this.capture(other, placesOf[this.stage.vrfAt(node, ifindex)].uplinkIfindex, mac, bytes, this.stage.delay(), early);
   }
 
   private capture(node: Node, ifindex: number, mac: Mac, bytes: Uint8Array, underWayMs: number, early: boolean): void {
@@ -221,12 +226,13 @@ export class Guests {
       stage.clock.later(underWayMs + i * stage.delay(), () => {
         if (!node.links.has(ifindex)) return;
         const capturedAtMs = stage.clock.nowMs;
-        node.fdb.set(mac, { ifindex, mac, vlan: 0, permanent: false });
+        const vrf = stage.vrfAt(node, ifindex);
+        node.fdb.set(`${vrf}|${mac}`, { ifindex, mac, vlan: 0, permanent: false });
         const { life } = node;
         stage.clock.later(stage.delay(), () => {
           if (node.life !== life || node.speaker === undefined) return;
-          const vm = stage.vms.find((one) => one.mac === mac);
-          if (vm !== undefined && ifindex !== uplinkIfindex) {
+          const vm = stage.vms.find((one) => one.mac === mac && one.vrf === vrf);
+          if (vm !== undefined && ifindex !== placesOf[vrf].uplinkIfindex) {
             (!early || this.mayCount(node.speaker, vm, ifindex) ? this.heardAt : this.heardEarlyAt).add(`${node.name}|${vm.index}`);
           }
           stage.give(node, { type: 'frame', frame: { bytes, ifindex, capturedAtMs } });
@@ -238,7 +244,7 @@ export class Guests {
   /** Early words may count where nobody could know of a rival when the port appeared, and where faults make a rival leave. */
   private mayCount({ world }: Speaker, vm: Vm, ifindex: number): boolean {
     const appearedAtMs = world.portSince.get(ifindex) ?? -Infinity;
-    return !this.clean || vm.addresses.every((address) => (world.rivals.get(addressKey('default', address))?.monotonicMs ?? Infinity) >= appearedAtMs);
+    return !this.clean || vm.addresses.every((address) => (world.rivals.get(addressKey(vm.vrf, address))?.monotonicMs ?? Infinity) >= appearedAtMs);
   }
 
   /** A probe reaches the VM behind the port, if it runs there. */
@@ -249,4 +255,9 @@ export class Guests {
       if (answer !== undefined) this.stage.clock.later(0.2, () => { if (guest.running && guest.ifindex === ifindex) this.emit(node, ifindex, guest.vm.mac, answer); });
     }
   }
+}
+
+/** The VM names its own addresses. */
+function announcements({ mac, addresses: [ipv4, ipv6] }: Vm): readonly [Uint8Array, Uint8Array] {
+  return [garpFrame(mac, ipv4), naFrame(mac, ipv6)];
 }

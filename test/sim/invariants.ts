@@ -7,7 +7,7 @@ import type { AddressKey } from '../../routes/loc-rib.ts';
 import { isLeaving } from '../../routes/preference.ts';
 import type { Output } from '../../src/world.ts';
 import type { Guest, Guests } from './guests.ts';
-import type { Node, Vm } from './node.ts';
+import type { Node, Vm, Vrf } from './node.ts';
 import type { Stage } from './stage.ts';
 import type { RouterCandidate, RouterObserver, ToyRouter } from './toy-router.ts';
 
@@ -18,8 +18,10 @@ export class Broken extends Error {}
 export interface Promises {
   /** No frame, session, process or node is lost, and nobody lies. */
   readonly clean: boolean;
-  /** Profile `window`: two claims whose sequences differ by no more may tie. */
+  /** Profiles `window` and `prepend`: two claims whose sequences differ by no more may tie. */
   readonly tiedForSeconds: number;
+  /** Profile `ladder`: who claims sooner after another could not see it yet, and may tie. `Infinity`: nobody need have seen. */
+  readonly newsMs: number;
 }
 
 /** How long a VM has run in one place before its route may not be taken away without a newer claim, in milliseconds. */
@@ -29,6 +31,8 @@ const settledMs = 8000;
 export class Invariants implements RouterObserver {
   private readonly promises: Promises;
   private readonly routed = new Set<string>();
+  /** `router's VRF|prefix|sequence`: when a router first read that claim. */
+  private readonly readAtMs = new Map<string, number>();
   private calmSinceMs: number | undefined;
   private stage!: Stage;
   private guests!: Guests;
@@ -46,9 +50,12 @@ export class Invariants implements RouterObserver {
   /** 3: only what a binding allows, from a node that heard the VM itself. */
   announced(router: ToyRouter, name: string, route: Route): void {
     this.stage.log?.(`${this.stage.clock.nowMs.toFixed(1)} ${router.name} reads ${name} ${describe(route)}`);
-    const guest = this.guestOf(route.prefix);
+    const vrf = this.stage.vrfOf(router);
+    const guest = this.guestOf(route.prefix, vrf);
     if (guest === undefined) throw new Broken(`3: ${name} announces ${route.prefix}, which is no VM's`);
     const { node, mac, sequence } = decodeClaimMarks(65010, route.attributes.largeCommunities);
+    const claim = `${vrf}|${route.prefix}|${sequence}`;
+    if (!this.readAtMs.has(claim)) this.readAtMs.set(claim, this.stage.clock.nowMs);
     const speaker = this.stage.nodes.find((one) => one.name === name);
     if (mac !== guest.vm.mac || node !== speaker?.config.bgp.routerId || sequence === undefined) throw new Broken(`3: ${name} announces ${describe(route)} with the marks of another`);
     if (guest.node?.name !== name && !this.guests.heardAt.has(`${name}|${guest.vm.index}`)) throw new Broken(`3: ${name} announces ${route.prefix}, whose VM it never heard`);
@@ -62,39 +69,56 @@ export class Invariants implements RouterObserver {
   took(node: Node, outputs: readonly Output[]): void {
     const { nowMs } = this.stage.clock;
     if (this.stage.calm) this.calmSinceMs ??= nowMs;
+    if (this.stage.scenario.gate !== undefined) this.passed(node, outputs);
     // Answers to probes may have been lost as long as it was not calm, and a withdrawal is up to `withdrawAfter` younger than they.
     if (!this.promises.clean && (this.calmSinceMs === undefined || nowMs - this.calmSinceMs < node.config.migration.withdrawAfterMs)) return;
     for (const output of outputs) {
-      if (output.type === 'note' && output.note.event === 'handover.transition' && output.note.fields['cause'] === 'RivalGone') this.leftTo(node, output.note.fields['prefix'] as Prefix);
+      if (output.type === 'note' && output.note.event === 'handover.transition' && output.note.fields['cause'] === 'RivalGone') this.leftTo(node, output.note.fields['prefix'] as Prefix, output.note.fields['vrf'] as Vrf);
       if (output.type !== 'note' || output.note.event !== 'route.withdrawn') continue;
       const prefix = output.note.fields['prefix'] as Prefix;
-      const guest = this.guestOf(prefix);
+      const vrf = node.config.bgp.peers.find(({ name }) => name === output.note.peer)?.vrf as Vrf;
+      const guest = this.guestOf(prefix, vrf);
       if (guest?.node !== node || !guest.running || guest.busy || nowMs - guest.sinceMs < settledMs) continue;
-      const h = this.handover(node.name, prefix);
+      const h = this.handover(node.name, prefix, vrf);
       // Behind a port that the node does not know of it could not be asked; and news of a newer claim may be old news by now.
       if (h?.endpoint?.ifindex !== guest.ifindex || h?.source === 'remote-claim') continue;
       throw new Broken(`7: ${node.name} withdraws ${prefix} from ${output.note.peer}, where its VM runs and no claim is newer`);
     }
   }
 
+  /** 3: who claims does so behind a port whose gate has opened, or is not waited for. */
+  private passed(node: Node, outputs: readonly Output[]): void {
+    for (const output of outputs) {
+      if (output.type !== 'note' || output.note.event !== 'handover.transition') continue;
+      const { prefix, vrf, to, from, cause } = output.note.fields as { readonly prefix: Prefix; readonly vrf: Vrf; readonly to: string; readonly from: string; readonly cause: string };
+      if (to !== 'elevated' || from === 'elevated' || cause === 'GateTimer_Expires') continue;
+      const ifindex = this.handover(node.name, prefix, vrf)?.endpoint?.ifindex;
+      if (!this.stage.gatesOpen.has(`${node.name}|${node.life}|${ifindex}`)) throw new Broken(`3: ${node.name} claims ${prefix} behind a port whose gate is shut`);
+    }
+  }
+
   /** The other claim left: what was heard too early counts from now on. */
-  private leftTo(node: Node, prefix: Prefix): void {
-    const place = `${node.name}|${this.guestOf(prefix)?.vm.index}`;
+  private leftTo(node: Node, prefix: Prefix, vrf: Vrf): void {
+    const place = `${node.name}|${this.guestOf(prefix, vrf)?.vm.index}`;
     if (this.guests.heardEarlyAt.has(place)) this.guests.heardAt.add(place);
   }
 
   decided(router: ToyRouter, prefix: Prefix, candidates: readonly RouterCandidate[], best: RouterCandidate | undefined): void {
+    const { profile } = this.stage.scenario;
+    const windowed = profile === 'window' || profile === 'prepend';
     const standing = candidates.filter(({ route }) => !isLeaving(route.attributes.communities));
     for (const one of standing) {
       if (best === undefined || one === best) continue;
       const [theirs, bests] = [sequenceOf(one), sequenceOf(best)];
-      if (this.stage.scenario.profile === 'window' && Math.abs(theirs - bests) <= this.promises.tiedForSeconds) continue;
+      if (windowed && Math.abs(theirs - bests) <= this.promises.tiedForSeconds) continue;
+      if (profile === 'ladder' && !isLeaving(best.route.attributes.communities) && this.isUnordered(router, best, one)) continue;
       if (theirs > bests || isLeaving(best.route.attributes.communities)) {
         throw new Broken(`2: ${router.name} prefers ${best.client} (${describe(best.route)}) to the newer claim of ${one.client} (${describe(one.route)})`);
       }
     }
     for (const one of candidates) {
-      if (best === undefined || one === best || sequenceOf(one) === sequenceOf(best) || this.stage.scenario.profile === 'window') continue;
+      if (best === undefined || one === best || sequenceOf(one) === sequenceOf(best) || windowed) continue;
+      if (profile === 'ladder' && (isLeaving(one.route.attributes.communities) || this.isUnordered(router, one, best) || this.isUnordered(router, best, one))) continue;
       const step = decide(one, best)?.step;
       if (step === undefined || step === 'BGP Identifier' || step === 'CLUSTER_LIST' || step === 'peer address') {
         throw new Broken(`2: ${router.name} could call ${one.client} (${describe(one.route)}) and ${best.client} (${describe(best.route)}) equal`);
@@ -106,6 +130,12 @@ export class Invariants implements RouterObserver {
     else if (this.routed.has(place)) throw new Broken(`2: ${router.name} is without a route for ${prefix} during a clean move`);
   }
 
+  /** Profile `ladder`: the newer claim was made before its node could see the older one, or that stands on the top. */
+  private isUnordered(router: ToyRouter, older: RouterCandidate, newer: RouterCandidate): boolean {
+    const read = (one: RouterCandidate): number => this.readAtMs.get(`${this.stage.vrfOf(router)}|${one.route.prefix}|${sequenceOf(one)}`) ?? 0;
+    return (older.localPref ?? 0) >= 207 || read(newer) - read(older) < this.promises.newsMs;
+  }
+
   /** 1, 4, 5: at rest each router holds the route of the node that hosts the VM, for each of its addresses, and nobody else's. */
   atRest(): void {
     const { stage, guests } = this;
@@ -114,16 +144,20 @@ export class Invariants implements RouterObserver {
     const known = guests.all.filter(({ node, vm }) => !guests.forged.has(vm.index) || (node !== undefined && !stage.scenario.pods && !this.isTied(vm)));
     for (const guest of known) for (const address of guest.vm.addresses) {
       const prefix = hostPrefix(address);
-      for (const router of stage.routers) {
+      for (const router of stage.routersOf.get(guest.vm.vrf) ?? []) {
         const host = guest.node?.name;
         const expected = host !== undefined && router.clients.has(host) ? [host] : [];
         const held = [...router.routesFor(prefix)];
         const said = held.map(([name, route]) => `${name}${isLeaving(route.attributes.communities) ? ' (leaving)' : ''}`).sort();
         if (said.join() !== expected.join()) throw new Broken(`1: at rest ${router.name} holds ${address} of ${said.join(' and ') || 'nobody'}, and its VM runs at ${host ?? 'no node'}`);
-        if (host !== undefined && router.best.get(prefix) === undefined) throw new Broken(`1: at rest ${router.name} has no route for ${address}`);
+        if (host === undefined) continue;
+        const best = router.best.get(prefix);
+        if (best === undefined) throw new Broken(`1: at rest ${router.name} has no route for ${address}`);
+        const { node } = decodeClaimMarks(65010, best.route.attributes.largeCommunities);
+        if (node !== guest.node?.config.bgp.routerId) throw new Broken(`1: at rest ${router.name} sends ${address} to ${node}, and its VM runs at ${host}`);
       }
       for (const node of stage.nodes) {
-        const state = this.handover(node.name, prefix)?.state ?? 'withdrawn';
+        const state = this.handover(node.name, prefix, guest.vm.vrf)?.state ?? 'withdrawn';
         const announces = state === 'elevated' || state === 'normal';
         if (announces !== (guest.node === node)) throw new Broken(`1: at rest ${address} is ${state} at ${node.name}, and its VM runs at ${guest.node?.name ?? 'no node'}`);
       }
@@ -136,19 +170,19 @@ export class Invariants implements RouterObserver {
    */
   private isTied(vm: Vm): boolean {
     return vm.addresses.some((address) => {
-      const standing = this.stage.nodes.map(({ name }) => this.handover(name, hostPrefix(address))).filter((h) => (h?.state === 'elevated' || h?.state === 'normal') && (h.source !== 'probe' || (this.guests.forged.get(vm.index) ?? 0) > 1));
+      const standing = this.stage.nodes.map(({ name }) => this.handover(name, hostPrefix(address), vm.vrf)).filter((h) => (h?.state === 'elevated' || h?.state === 'normal') && (h.source !== 'probe' || (this.guests.forged.get(vm.index) ?? 0) > 1));
       return new Set(standing.map((h) => h?.sequence)).size < standing.length;
     });
   }
 
-  private handover(name: string, prefix: Prefix): Handover | undefined {
+  private handover(name: string, prefix: Prefix, vrf: Vrf): Handover | undefined {
     const node = this.stage.nodes.find((one) => one.name === name);
-    return node?.speaker?.world.locRib.handovers.get(`default|${prefix}` as AddressKey);
+    return node?.speaker?.world.locRib.handovers.get(`${vrf}|${prefix}` as AddressKey);
   }
 
-  private guestOf(prefix: Prefix): Guest | undefined {
+  private guestOf(prefix: Prefix, vrf: Vrf): Guest | undefined {
     const address: IpAddress = prefixAddress(prefix);
-    return this.guests.all.find(({ vm }) => vm.addresses.includes(address));
+    return this.guests.all.find(({ vm }) => vm.vrf === vrf && vm.addresses.includes(address));
   }
 }
 

@@ -1,6 +1,6 @@
 import { Guests } from './guests.ts';
 import { Invariants } from './invariants.ts';
-import type { Scenario, Step } from './scenario.ts';
+import { hopsOf, type Scenario, type Step } from './scenario.ts';
 import type { Node } from './node.ts';
 import { Stage } from './stage.ts';
 
@@ -20,7 +20,7 @@ export interface PlayOptions {
 
 /** Plays one history and checks it, each step and at rest. Throws where an invariant does not hold. */
 export function play(scenario: Scenario, options: PlayOptions = {}): void {
-  const invariants = new Invariants({ clean: options.clean ?? false, tiedForSeconds: 41 + newsSeconds(scenario) });
+  const invariants = new Invariants({ clean: options.clean ?? false, tiedForSeconds: 41 + newsSeconds(scenario), newsMs: options.clean === true ? newsMs(scenario) : Infinity });
   const stage = new Stage(scenario, invariants);
   stage.log = options.log;
   const guests = new Guests(stage, options.clean ?? false);
@@ -40,11 +40,16 @@ export function play(scenario: Scenario, options: PlayOptions = {}): void {
 }
 
 /**
- * How much longer a claim looks elevated to the other router of a chain: its own holds the change back as long as its MRAI says. A move in
+ * How much longer a claim looks elevated to the other routers: each on the way holds the change back as long as its MRAI says. A move in
  * that time is a second one inside the window there.
  */
-function newsSeconds({ routers, mraiMs, slowMs, lateMs }: Scenario): number {
-  return routers === 'chain' ? Math.ceil((Math.max(mraiMs, slowMs) + lateMs) / 1000) : 0;
+function newsSeconds(scenario: Scenario): number {
+  return (hopsOf(scenario) - 1) * Math.ceil((Math.max(scenario.mraiMs, scenario.slowMs) + scenario.lateMs) / 1000);
+}
+
+/** How long a claim is under way to every node, where nothing is lost. */
+function newsMs(scenario: Scenario): number {
+  return hopsOf(scenario) * (scenario.mraiMs + scenario.slowMs + scenario.lateMs) + 100;
 }
 
 /** Faults end, everybody is there, the VMs lead their ordinary lives, and time goes by. */

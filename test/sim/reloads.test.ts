@@ -74,7 +74,7 @@ const histories = (waits: readonly number[]): fc.Arbitrary<{ readonly scenario: 
 interface Count { ups: number; reasons: number }
 
 function playReloads(history: { readonly scenario: Scenario; readonly moves: readonly { vm: number; to: number; waitMs: number }[]; readonly reloads: readonly Reload[] }, changes: readonly Change[], clean: boolean): void {
-  const invariants = new Invariants({ clean, tiedForSeconds: 41 });
+  const invariants = new Invariants({ clean, tiedForSeconds: 41, newsMs: Infinity });
   const stage = new Stage(history.scenario, invariants);
   const guests = new Guests(stage, clean);
   invariants.watch(stage, guests);

@@ -28,9 +28,13 @@ export type Step = { readonly waitMs: number } & (
 export interface Scenario {
   /** Of all that is random while it runs: lateness, loss, the speakers' jitter. */
   readonly seed: number;
-  readonly profile: 'ibgp' | 'ebgp' | 'window';
-  /** `two`: every node has sessions with both. `chain`: nodes are shared out, and the routers tell each other. */
-  readonly routers: 'one' | 'two' | 'chain';
+  /** `ibgp`, `ebgp`: profile `sequence` there. `window` is iBGP, `ladder` and `prepend` are eBGP with an AS for each router. */
+  readonly profile: 'ibgp' | 'ebgp' | 'window' | 'ladder' | 'prepend';
+  /**
+   * `two`: every node has sessions with both. `chain`: nodes are shared out, and the routers, of one AS, tell each other. `clos`: nodes are
+   * shared out to two ToRs, which a spine connects.
+   */
+  readonly routers: 'one' | 'two' | 'chain' | 'clos';
   readonly nodes: number;
   readonly vms: number;
   /** The VLAN is stretched: what a VM broadcasts comes in through the other nodes' uplinks. */
@@ -50,10 +54,28 @@ export interface Scenario {
   readonly holdSeconds: number;
   /** How often a VM says something ordinary; 0: never, until the end. */
   readonly lifeMs: number;
+  /** Nobody has configured bindings. Default: strict. */
+  readonly mode?: 'learn' | undefined;
+  /** The policy gate of each port of a VM opens so long after the port came. Default: there are no gates. */
+  readonly gate?: { readonly opensMs: number; readonly onTimeout: 'closed' | 'open' } | undefined;
+  /** A second VRF on every node, with routers of its own: its VMs have the MACs and the addresses of those in the first. */
+  readonly twoVrfs?: boolean | undefined;
   readonly steps: readonly Step[];
 }
 
-export type Kind = 'clean' | 'faulty' | 'window';
+/** `clean` and `faulty` in one VRF with bindings; the same with more of the configuration; a profile each. */
+export const kinds = ['faulty', 'clean', 'window', 'ladder', 'prepend', 'tenants', 'storm'] as const;
+export type Kind = (typeof kinds)[number];
+
+/** True for kinds of which more can be asked at each step: nothing is lost and nobody lies. */
+export function isClean(kind: Kind): boolean {
+  return kind !== 'faulty' && kind !== 'storm';
+}
+
+/** How many routers the news of a claim passes on its way to the node that hears it last. */
+export function hopsOf({ routers }: Pick<Scenario, 'routers'>): number {
+  return routers === 'clos' ? 3 : routers === 'chain' ? 2 : 1;
+}
 
 const index = fc.nat(3);
 const short = fc.constantFrom(0, 1, 20, 120, 600, 1500);
@@ -99,15 +121,44 @@ const settled = fc.constantFrom(45_000, 60_000);
 /** Two routers that each hold the news back for 5 s have told it: a pod that appears before that could be the VM's, to all its node knows. */
 const told = fc.constantFrom(15_000, 20_000, 45_000);
 
-const steps: Readonly<Record<Kind, fc.Arbitrary<readonly Step[]>>> = {
-  clean: fc.array(fc.oneof({ weight: 5, arbitrary: move(firstRarp, fc.constantFrom(1000, 2100, 6000, 20_000), [20, 500, 3000]) }, { weight: 1, arbitrary: cancelEarly(wait) }, { weight: 1, arbitrary: pause }), { maxLength: 8 }),
-  faulty: fc.array(fc.oneof(...faults), { maxLength: 10 }),
-  window: fc.array(fc.oneof({ weight: 4, arbitrary: move(firstRarp, settled, [20, 500, 3000]) }, { weight: 1, arbitrary: cancelEarly(told) }), { maxLength: 5 }),
+const clean = fc.array(fc.oneof({ weight: 5, arbitrary: move(firstRarp, fc.constantFrom(1000, 2100, 6000, 20_000), [20, 500, 3000]) }, { weight: 1, arbitrary: cancelEarly(wait) }, { weight: 1, arbitrary: pause }), { maxLength: 8 });
+const faulty = fc.array(fc.oneof(...faults), { maxLength: 10 });
+const spaced = fc.array(fc.oneof({ weight: 4, arbitrary: move(firstRarp, settled, [20, 500, 3000]) }, { weight: 1, arbitrary: cancelEarly(told) }), { maxLength: 5 });
+
+const steps: Readonly<Record<Kind, fc.Arbitrary<readonly Step[]>>> = { clean, faulty, window: spaced, ladder: clean, prepend: spaced, tenants: clean, storm: faulty };
+
+/** Which profile on which routers: those that section "Which of two claims wins" of docs/handover.md calls fit. */
+const fabrics: Readonly<Record<Exclude<Kind, 'faulty' | 'clean' | 'window'>, readonly (readonly [Scenario['profile'], Scenario['routers']])[]>> = {
+  ladder: [['ladder', 'one'], ['ladder', 'two'], ['ladder', 'clos'], ['ladder', 'clos']],
+  prepend: [['prepend', 'one'], ['prepend', 'two'], ['prepend', 'clos'], ['prepend', 'clos']],
+  tenants: [['ibgp', 'one'], ['ibgp', 'two'], ['ibgp', 'chain'], ['ebgp', 'one'], ['ebgp', 'two'], ['ebgp', 'chain'], ['ladder', 'clos']],
+  storm: [['ibgp', 'one'], ['ibgp', 'two'], ['ibgp', 'chain'], ['ebgp', 'one'], ['ebgp', 'two'], ['ebgp', 'chain'], ['ladder', 'one'], ['ladder', 'two'], ['ladder', 'clos']],
 };
 
-/** `clean`: nothing is lost and nobody lies, so that more can be asked at each step. `faulty`: everything goes. */
+/** `clean`: nothing is lost and nobody lies, so that more can be asked at each step. `faulty`: everything goes. The others beside them. */
 export function scenarios(kind: Kind): fc.Arbitrary<Scenario> {
-  const faulty = kind === 'faulty';
+  if (kind === 'faulty' || kind === 'clean' || kind === 'window') return common(kind, kind);
+  const base = common(kind === 'storm' ? 'faulty' : kind === 'prepend' ? 'window' : 'clean', kind);
+  const rich = kind === 'tenants' || kind === 'storm';
+  // Where the source waits for its grace alone, a gate that is shut for longer than that leaves nobody with a route: no clean move.
+  const opensMs = kind === 'tenants' ? fc.constantFrom(0, 30, 400, 900) : fc.constantFrom(0, 30, 400, 3000);
+  return fc.record({
+    base,
+    fabric: fc.constantFrom(...fabrics[kind]),
+    mode: rich ? fc.constantFrom(undefined, 'learn' as const) : fc.constant(undefined),
+    gate: rich ? fc.option(fc.record({ opensMs, onTimeout: fc.constantFrom('closed' as const, 'open' as const) }), { nil: undefined }) : fc.constant(undefined),
+    twoVrfs: rich ? fc.boolean() : fc.constant(undefined),
+    // A prefix of the Clos is told at three routers, one after the other; so much longer than one takes, no pod's port waits for its VM.
+    mraiMs: kind === 'prepend' ? fc.constantFrom(0, 0, 500, 1500) : fc.constant(undefined),
+    slowMs: kind === 'prepend' ? fc.constantFrom(0, 0, 200, 1000) : fc.constant(undefined),
+  }).map(({ base: scenario, fabric: [profile, routers], mode, gate, twoVrfs, mraiMs, slowMs }) => ({
+    ...scenario, profile, routers, mraiMs: mraiMs ?? scenario.mraiMs, slowMs: slowMs ?? scenario.slowMs, vms: twoVrfs === true ? Math.min(scenario.vms, 2) : scenario.vms,
+    ...(mode === undefined ? {} : { mode }), ...(gate === undefined ? {} : { gate }), ...(twoVrfs === true ? { twoVrfs } : {}),
+  }));
+}
+
+function common(kind: 'faulty' | 'clean' | 'window', wanted: Kind): fc.Arbitrary<Scenario> {
+  const isFaulty = kind === 'faulty';
   return fc.record({
     seed: fc.nat(0x7fffffff),
     profile: kind === 'window' ? fc.constant('window' as const) : fc.constantFrom('ibgp' as const, 'ebgp' as const),
@@ -119,13 +170,13 @@ export function scenarios(kind: Kind): fc.Arbitrary<Scenario> {
     // A move is clean where the fabric has told of the one before.
     mraiMs: kind === 'clean' ? fc.constantFrom(0, 0, 300) : fc.constantFrom(0, 0, 500, 5000),
     slowMs: kind === 'clean' ? fc.constantFrom(0, 0, 100) : fc.constantFrom(0, 0, 200, 2000),
-    lateMs: faulty ? fc.constantFrom(1, 5, 50, 700) : fc.constantFrom(1, 5, 50),
-    lossPercent: faulty ? fc.constantFrom(0, 0, 10, 50) : fc.constant(0),
+    lateMs: isFaulty ? fc.constantFrom(1, 5, 50, 700) : fc.constantFrom(1, 5, 50),
+    lossPercent: isFaulty ? fc.constantFrom(0, 0, 10, 50) : fc.constant(0),
     doublePercent: fc.constantFrom(0, 0, 30),
     offsetsMs: fc.array(fc.integer({ min: -500, max: 500 }), { minLength: 4, maxLength: 4 }),
     graceful: fc.boolean(),
     holdSeconds: fc.constantFrom(90, 90, 90, 90, 90, 90, 9),
     lifeMs: fc.constantFrom(0, 0, 1500, 8000),
-    steps: steps[kind],
+    steps: steps[wanted],
   });
 }

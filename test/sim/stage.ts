@@ -1,3 +1,4 @@
+import type { RouteAttributes } from '../../bgp/route.ts';
 import { ip, type IpAddress } from '../../net/ip.ts';
 import type { Now } from '../../net/time.ts';
 import { parseMemory } from '../../routes/memory.ts';
@@ -6,7 +7,7 @@ import { Speaker } from '../../src/speaker.ts';
 import { isTellingDue } from '../../src/untold.ts';
 import type { Input, Output } from '../../src/world.ts';
 import { seeded, VirtualClock } from './clock.ts';
-import { newNode, vmOf, type Line, type Node, type Pipe, type Vm } from './node.ts';
+import { newNode, placesOf, vmOf, vrfs, type Line, type Node, type Pipe, type Vm, type Vrf } from './node.ts';
 import type { Scenario } from './scenario.ts';
 import { ToyRouter, type RouterObserver } from './toy-router.ts';
 
@@ -22,6 +23,9 @@ export class Stage {
   readonly random: () => number;
   readonly nodes: Node[] = [];
   readonly routers: ToyRouter[] = [];
+  readonly routersOf = new Map<Vrf, readonly ToyRouter[]>();
+  /** `node|life|ifindex`: ports of which a speaker was told that their gate is open. */
+  readonly gatesOpen = new Set<string>();
   readonly vms: readonly Vm[];
   readonly scenario: Scenario;
   /** Loss, doubling and lateness are over. */
@@ -38,21 +42,38 @@ export class Stage {
     this.scenario = scenario;
     this.random = seeded(scenario.seed);
     this.saves = scenario.steps.some((step) => step.do === 'kill' && step.keeps);
-    this.vms = Array.from({ length: scenario.vms }, (_, i) => vmOf(i));
-    const ebgp = scenario.profile === 'ebgp';
-    for (let i = 0; i < (scenario.routers === 'one' ? 1 : 2); i++) {
-      this.routers.push(new ToyRouter({
-        name: `tor${i + 1}`, asn: ebgp ? 65001 : 65010, nodeAsn: 65010, identifier: ip(`192.0.2.${250 + i}`), mraiMs: scenario.mraiMs, slowMs: scenario.slowMs,
-        holdSeconds: scenario.holdSeconds, helper: scenario.graceful, after: (ms, work) => this.clock.later(ms, work), observer,
-      }, () => this.clock.nowMs));
-    }
-    if (scenario.routers === 'chain') {
-      const [a, b] = this.routers as [ToyRouter, ToyRouter];
-      a.beside(b, this.ordered({ lastMs: 0 }));
-      b.beside(a, this.ordered({ lastMs: 0 }));
-    }
-    for (let i = 0; i < scenario.nodes; i++) this.nodes.push(newNode(scenario, i, this.routers, this.vms));
+    const tenants = scenario.twoVrfs === true ? vrfs : [vrfs[0]];
+    this.vms = tenants.flatMap((vrf, at) => Array.from({ length: scenario.vms }, (_, i) => vmOf(i, vrf, at * scenario.vms + i)));
+    for (const vrf of tenants) this.routersOf.set(vrf, this.newRouters(vrf, observer));
+    this.routers.push(...[...this.routersOf.values()].flat());
+    for (let i = 0; i < scenario.nodes; i++) this.nodes.push(newNode(scenario, i, this.routersOf, this.vms));
     for (const router of this.routers) this.heartbeat(router);
+  }
+
+  /** The routers of one VRF; they know nothing of the other. */
+  private newRouters(vrf: Vrf, observer: RouterObserver): ToyRouter[] {
+    const { scenario } = this;
+    const { profile } = scenario;
+    const names = scenario.routers === 'one' ? ['tor1'] : scenario.routers === 'clos' ? ['tor1', 'tor2', 'spine'] : ['tor1', 'tor2'];
+    const all = names.map((name, i) => new ToyRouter({
+      name: vrf === 'default' ? name : `${vrf}-${name}`, asn: profile === 'ebgp' ? 65001 : profile === 'ladder' || profile === 'prepend' ? 65001 + i : 65010,
+      nodeAsn: 65010, identifier: ip(`192.0.2.${250 - vrfs.indexOf(vrf) * names.length + i}`), mraiMs: scenario.mraiMs, slowMs: scenario.slowMs,
+      holdSeconds: scenario.holdSeconds, helper: scenario.graceful, after: (ms, work) => this.clock.later(ms, work), observer,
+      ...(profile === 'ladder' ? { importLocalPref: ladderLocalPrefOf } : {}),
+    }, () => this.clock.nowMs));
+    const [a, b, spine] = all as [ToyRouter, ToyRouter, ToyRouter?];
+    const cables = scenario.routers === 'chain' ? [[a, b], [b, a]] : spine === undefined ? [] : [[a, spine], [spine, a], [b, spine], [spine, b]];
+    for (const [from, to] of cables as [ToyRouter, ToyRouter][]) from.beside(to, this.ordered({ lastMs: 0 }));
+    return all;
+  }
+
+  vrfOf(router: ToyRouter): Vrf {
+    return [...this.routersOf].find(([, list]) => list.includes(router))?.[0] ?? 'default';
+  }
+
+  /** The VRF of a port. */
+  vrfAt(node: Node, ifindex: number): Vrf {
+    return node.links.get(ifindex)?.master === placesOf.blue.bridgeIfindex ? 'blue' : 'default';
   }
 
   now(node: Node): Now {
@@ -182,8 +203,19 @@ export class Stage {
     for (const output of outputs) {
       if (output.type === 'note') this.log?.(`${this.clock.nowMs.toFixed(1)} ${node.name} ${output.note.event} ${JSON.stringify(output.note.fields)}`);
       else if (output.type === 'sendFrame') node.onProbe(output.ifindex, output.bytes);
+      else if (output.type === 'askGate') this.answerGate(node, output.ifindex, output.port);
       else if (output.type === 'session') this.performSession(node, node.lines.get(output.peer) as Line, output.peer, output.output);
     }
+  }
+
+  private answerGate(node: Node, ifindex: number, port: string): void {
+    const { life } = node;
+    this.clock.later(0.2 + this.random(), () => {
+      if (node.life !== life || node.speaker === undefined || !node.links.has(ifindex)) return;
+      const open = this.clock.nowMs >= (node.portSinceMs.get(ifindex) ?? -Infinity) + (this.scenario.gate?.opensMs ?? 0);
+      if (open) this.gatesOpen.add(`${node.name}|${life}|${ifindex}`);
+      this.give(node, { type: 'gate', ifindex, port, open, text: open ? 'is there' : 'is not there' });
+    });
   }
 
   private performSession(node: Node, line: Line, peer: string, output: Extract<Output, { type: 'session' }>['output']): void {
@@ -213,4 +245,10 @@ export class Stage {
       this.hangUp(node, line);
     }
   }
+}
+
+/** What the routers' mapping makes of the communities of the ladder, on every session. */
+function ladderLocalPrefOf({ communities }: RouteAttributes): number | undefined {
+  const levels = communities.filter((one) => Math.floor(one / 0x10000) === 65010).map((one) => one % 0x10000).filter((level) => level === 50 || (level >= 200 && level <= 207));
+  return levels.length === 0 ? undefined : Math.min(...levels);
 }

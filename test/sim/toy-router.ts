@@ -17,6 +17,8 @@ export interface ToyRouterOptions {
   /** From a decision to the first word about it. Default: 0. */
   readonly slowMs?: number;
   readonly holdSeconds?: number;
+  /** The LOCAL_PREF that a route gets on import, on every session; default: what it says itself. */
+  readonly importLocalPref?: (attributes: RouteAttributes) => number | undefined;
   /** Keeps the routes of a speaker that is away for its restart time (RFC 4724). */
   readonly helper?: boolean;
   /** Does work after a time; needed for everything above that takes time. */
@@ -37,6 +39,8 @@ export type RouterCandidate = Candidate & { readonly client: string };
 interface Client {
   readonly name: string;
   readonly toRouter: boolean;
+  /** Of another AS: what is told gets our AS in front, and what has it already is not taken. */
+  readonly external: boolean;
   readonly peer: { readonly asn: number; readonly ibgp: boolean; readonly address: IpAddress; bgpIdentifier: IpAddress };
   send: (changes: readonly RouteChange[]) => void;
   write: (bytes: Uint8Array) => void;
@@ -53,8 +57,8 @@ interface Client {
 }
 
 /**
- * A router of few words, with speakers as reflector clients (iBGP) or as eBGP neighbours, and at most one other router of its AS beside
- * it. It speaks the real wire format through our codecs, decides as RFC 4271 section 9.1.2.2 says, tells each peer the best route that
+ * A router of few words, with speakers as reflector clients (iBGP) or as eBGP neighbours, and other routers beside it,
+ * one of its own AS at most. It speaks the real wire format through our codecs, decides as RFC 4271 section 9.1.2.2 says, tells each peer the best route that
  * is not the peer's own, and keeps a history of its best routes, which is what a test asks.
  */
 export class ToyRouter {
@@ -82,7 +86,7 @@ export class ToyRouter {
 
   /** A speaker's TCP connection came up. */
   connect(name: string, address: IpAddress, write: (bytes: Uint8Array) => void): void {
-    const client = this.clients.get(name) ?? this.newClient(name, false, address, address);
+    const client = this.clients.get(name) ?? this.newClient(name, false, address, address, this.options.nodeAsn ?? this.asn);
     if (client.up) this.end(client, true);
     client.framer = new Framer();
     client.write = write;
@@ -100,9 +104,9 @@ export class ToyRouter {
     }, this.context));
   }
 
-  /** The other router of the same AS; `carry` brings changes there, in order. */
+  /** Another router, of the same AS or of another; `carry` brings changes there, in order. */
   beside(other: ToyRouter, carry: (work: () => void) => void): void {
-    const client = this.newClient(other.name, true, other.identifier, other.identifier);
+    const client = this.newClient(other.name, true, other.identifier, other.identifier, other.asn);
     client.up = true;
     client.send = (changes) => carry(() => other.take(this.name, changes));
   }
@@ -149,10 +153,10 @@ export class ToyRouter {
     return found;
   }
 
-  private newClient(name: string, toRouter: boolean, address: IpAddress, bgpIdentifier: IpAddress): Client {
-    const ibgp = toRouter || this.ibgp;
+  private newClient(name: string, toRouter: boolean, address: IpAddress, bgpIdentifier: IpAddress, asn: number): Client {
+    const ibgp = asn === this.asn;
     const client: Client = {
-      name, toRouter, peer: { asn: ibgp ? this.asn : this.options.nodeAsn as number, ibgp, address, bgpIdentifier }, send: () => undefined, write: () => undefined,
+      name, toRouter, external: !ibgp, peer: { asn, ibgp, address, bgpIdentifier }, send: () => undefined, write: () => undefined,
       framer: new Framer(), up: false, staleUntilMs: 0, routes: new Map(), stale: new Set(), told: new Map(), waiting: new Set(), flushPlanned: false, quietUntilMs: 0,
     };
     this.clients.set(name, client);
@@ -201,7 +205,7 @@ export class ToyRouter {
     for (const change of changes) {
       const prefix = change.type === 'announce' ? change.route.prefix : change.prefix;
       client.stale.delete(prefix);
-      if (change.type === 'announce') client.routes.set(prefix, change.route);
+      if (change.type === 'announce' && !(client.external && hasAs(change.route, this.asn))) client.routes.set(prefix, change.route);
       else client.routes.delete(prefix);
       changed.push(prefix);
       if (client.toRouter) continue;
@@ -217,7 +221,9 @@ export class ToyRouter {
       const candidates: RouterCandidate[] = [];
       for (const client of this.clients.values()) {
         const route = client.routes.get(prefix);
-        if (route !== undefined) candidates.push({ route, client: client.name, peer: client.peer });
+        if (route === undefined) continue;
+        const localPref = this.options.importLocalPref?.(route.attributes);
+        candidates.push({ route, client: client.name, peer: client.peer, ...(localPref === undefined ? {} : { localPref }) });
       }
       const best = bestPath(candidates) as RouterCandidate | undefined;
       if (best?.client !== this.best.get(prefix)?.client) this.history.push({ prefix, node: best?.client });
@@ -266,11 +272,22 @@ export class ToyRouter {
 
   private attributesFor(client: Client, best: RouterCandidate): RouteAttributes {
     const { attributes } = best.route;
+    if (client.external) {
+      const { med: _m, localPref: _l, ...rest } = attributes; // neither leaves the AS (RFC 4271 sections 5.1.4 and 5.1.5)
+      // Towards a speaker the encoder does it.
+      return client.toRouter ? { ...rest, asPath: [{ type: 'AS_SEQUENCE', asns: [this.asn, ...asnsOf(attributes)] }] } : rest;
+    }
     if (this.ibgp) {
       return { ...attributes, originatorId: attributes.originatorId ?? best.peer.bgpIdentifier, clusterList: [this.identifier, ...(attributes.clusterList ?? [])] };
     }
-    if (client.toRouter) return attributes;
-    const { med: _m, localPref: _l, ...rest } = attributes; // neither leaves the AS (RFC 4271 sections 5.1.4 and 5.1.5)
-    return rest;
+    return attributes;
   }
+}
+
+function asnsOf({ asPath }: RouteAttributes): readonly number[] {
+  return asPath.flatMap(({ asns }) => asns);
+}
+
+function hasAs(route: Route, asn: number): boolean {
+  return asnsOf(route.attributes).includes(asn);
 }
