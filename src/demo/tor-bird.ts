@@ -86,6 +86,11 @@ export class BirdTor implements Tor {
     await this.#bird?.stop(signal);
   }
 
+  /** Sends it a signal that need not end it, such as SIGSTOP. */
+  signal(signal: NodeJS.Signals): void {
+    this.#bird?.signal(signal);
+  }
+
   async established(): Promise<string[]> {
     const text = await this.#birdc('show protocols all');
     return text.split(/\n(?=\S)/).flatMap((block) => {

@@ -5,15 +5,15 @@ import { needs } from './lab.ts';
 
 // Several racks: an eBGP Clos with an AS for each router. Every assertion asks the kernels of both ToRs and of the spine, both families.
 
-describe('a Clos of eBGP', function () {
+for (const os of ['frr', 'bird'] as const) describe(`a Clos of eBGP, ${os}`, function () {
   this.timeout(120_000);
   let clos: Clos | undefined;
   let count = 0;
   const start = async (profile: 'ladder' | 'prepend' | 'sequence'): Promise<Clos> => {
-    clos = await Clos.start({ profile, prefix: `lf${process.pid}c${count++}` });
+    clos = await Clos.start({ profile, os, prefix: `lf${process.pid}${os[0]}${count++}` });
     return clos;
   };
-  before(function () { needs(this, 'frr'); });
+  before(function () { needs(this, os); });
   afterEach(async () => {
     await clos?.stop();
     clos = undefined;
@@ -42,7 +42,7 @@ describe('a Clos of eBGP', function () {
   });
 
   it('profile ladder mapped on the sessions of the nodes alone: the source\'s ToR keeps the old path', async () => {
-    clos = await Clos.start({ profile: 'ladder', prefix: `lf${process.pid}c${count++}`, mapping: 'towards nodes' });
+    clos = await Clos.start({ profile: 'ladder', os, prefix: `lf${process.pid}${os[0]}${count++}`, mapping: 'towards nodes' });
     await clos.stage.boot(clos.topology.vms, 'a');
     await clos.agree('a');
     await clos.stage.move('b', { leadMs: 100 });

@@ -9,50 +9,14 @@ import { Daemon, landfallCommand, run, stopAll, waitFor } from '../../src/demo/p
 import type { Finished } from '../../src/demo/processes.ts';
 import { Stage } from '../../src/demo/stage.ts';
 import { FrrTor } from '../../src/demo/tor-frr.ts';
+import { BirdTor } from '../../src/demo/tor-bird.ts';
 import type { Topology } from '../../src/demo/topology.ts';
 import { buildNode, buildVm, nodeNamespace } from '../../src/demo/topology.ts';
+import type { Tor } from '../../src/demo/tor.ts';
 import type { PrefixItem, ReceivedItem, StatusItem } from '../../src/views/items.ts';
+import { asns, birdConfig, cables, frrConfig, ipv4Of, ipv6Of, nodeAsn, routerNames, type Cable, type Mapping, type RouterName } from './clos-routers.ts';
 
-/*
- * A Clos fabric of eBGP, an AS for each router:
- *
- *     node a ─n0 tor1 s0── t1 spine t2 ──s0 tor2 n0─ node b
- *      65010      65001       65100       65002      65010
- */
-export const routerNames = ['tor1', 'spine', 'tor2'] as const;
-export type RouterName = (typeof routerNames)[number];
-const asns: Readonly<Record<RouterName, number>> = { tor1: 65001, spine: 65100, tor2: 65002 };
-const nodeAsn = 65010;
-
-/** A cable between two namespaces: which device of which, and the number that its addresses are made of. */
-interface Cable {
-  readonly number: number;
-  readonly ends: readonly [End, End];
-}
-interface End {
-  readonly place: string;
-  readonly device: string;
-}
-
-const cables: readonly Cable[] = [
-  { number: 1, ends: [{ place: 'tor1', device: 'n0' }, { place: nodeNamespace('a'), device: 'rt0' }] },
-  { number: 2, ends: [{ place: 'spine', device: 't1' }, { place: 'tor1', device: 's0' }] },
-  { number: 3, ends: [{ place: 'spine', device: 't2' }, { place: 'tor2', device: 's0' }] },
-  { number: 4, ends: [{ place: 'tor2', device: 'n0' }, { place: nodeNamespace('b'), device: 'rt0' }] },
-];
-
-/** The sessions of a router: with whom. */
-export function neighborsOf(router: RouterName): { readonly address: string; readonly asn: number; readonly node: boolean }[] {
-  return cables.flatMap((cable) => cable.ends.flatMap(({ place }, i) => {
-    if (place !== router) return [];
-    const far = (1 - i) as 0 | 1;
-    const peer = cable.ends[far].place;
-    return [{ address: ipv4Of(cable, far), asn: peer in asns ? asns[peer as RouterName] : nodeAsn, node: !(peer in asns) }];
-  }));
-}
-
-const ipv4Of = (cable: Cable, end: 0 | 1): string => `192.0.2.${cable.number * 4 + 1 + end}`;
-const ipv6Of = (cable: Cable, end: 0 | 1): string => `2001:db8:0:${cable.number}::${1 + end}`;
+export { neighborsOf, routerNames, type RouterName } from './clos-routers.ts';
 
 /** The interface that each router must send a VM's packets out of. */
 const wayTo: Readonly<Record<NodeName, Readonly<Record<RouterName, string>>>> = {
@@ -64,49 +28,16 @@ export interface ClosOptions {
   readonly profile: 'ladder' | 'prepend' | 'sequence';
   /** Namespace names begin with it. */
   readonly prefix: string;
+  /** What the routers are. Default: FRR. */
+  readonly os?: 'frr' | 'bird';
   /** Where routers map the steps of the ladder; default: on every session. */
-  readonly mapping?: 'everywhere' | 'towards nodes';
+  readonly mapping?: Mapping;
   /** Another configuration of a router, from what the node's file says. */
   readonly router?: (router: RouterName, nodeFile: string) => string;
 }
 
 /** How long a claim stays on its step, s; above the hold time, since graceful restart is off here. */
 export const elevatedForSeconds = 10;
-
-/** bgpd of one router. With `ladder`, the steps mean LOCAL_PREF 200…207 and leaving 50, on every session. */
-function frrConfig(router: RouterName, ladder: boolean, mapping: ClosOptions['mapping']): string {
-  const neighbors = neighborsOf(router).map(({ node, ...neighbor }) => ({ ...neighbor, passive: node }));
-  const levels = [...Array.from({ length: 8 }, (_, step) => 200 + step), 50];
-  const family = (name: string): string => `
- address-family ${name} unicast${neighbors.map(({ address, passive }) => `
-  neighbor ${address} activate
-  neighbor ${address} send-community both${ladder && (passive || mapping !== 'towards nodes') ? `
-  neighbor ${address} route-map ladder-in in` : ''}`).join('')}
- exit-address-family`;
-  return `frr version 8.4
-frr defaults traditional
-hostname ${router}
-!
-${ladder ? `${levels.map((n) => `bgp community-list standard level-${n} seq 5 permit ${nodeAsn}:${n}\n`).join('')}!
-${levels.map((n, i) => `route-map ladder-in permit ${(i + 1) * 10}
- match community level-${n}
- set local-preference ${n}
-`).join('')}route-map ladder-in permit 1000
-!
-` : ''}router bgp ${asns[router]}
- bgp router-id ${router === 'spine' ? '192.0.2.201' : router === 'tor1' ? '192.0.2.202' : '192.0.2.203'}
- no bgp ebgp-requires-policy
- no bgp default ipv4-unicast
- no bgp network import-check
- bgp bestpath as-path multipath-relax
- timers bgp 3 9${neighbors.map(({ address, asn, passive }) => `
- neighbor ${address} remote-as ${asn}
- neighbor ${address} advertisement-interval 0
- neighbor ${address} timers connect 1${passive ? `
- neighbor ${address} passive` : ''}`).join('')}${family('ipv4')}${family('ipv6')}
-!
-`;
-}
 
 function landfallConfig(node: NodeName, folder: string, vms: readonly Vm[], profile: ClosOptions['profile']): string {
   const cable = cables[node === 'a' ? 0 : 3] as Cable;
@@ -146,16 +77,18 @@ export class Clos {
   readonly watches: Readonly<Record<RouterName, RouteWatch>>;
   readonly #folder: string;
   readonly #profile: ClosOptions['profile'];
-  readonly #mapping: ClosOptions['mapping'];
+  readonly #mapping: Mapping;
+  readonly #os: 'frr' | 'bird';
   readonly #router: ClosOptions['router'];
 
-  private constructor(topology: Topology, folder: string, { profile, mapping, router }: ClosOptions) {
+  private constructor(topology: Topology, folder: string, { profile, mapping, router, os }: ClosOptions) {
     this.topology = topology;
     this.stage = new Stage(topology);
     this.watches = Object.fromEntries(routerNames.map((name) => [name, new RouteWatch(topology.namespaces, name)])) as Record<RouterName, RouteWatch>;
     this.#folder = folder;
     this.#profile = profile;
     this.#mapping = mapping;
+    this.#os = os ?? 'frr';
     this.#router = router;
   }
 
@@ -203,8 +136,10 @@ export class Clos {
     const folder = join(this.#folder, router);
     mkdirSync(folder);
     const plan = { namespace: router, routerId: '', asn: asns[router], peering: { type: 'ebgp' as const }, neighbors: [] };
-    await new FrrTor(this.topology.namespaces, plan, folder,
-      this.#router?.(router, landfallConfig(router === 'tor2' ? 'b' : 'a', folder, this.topology.vms, this.#profile)) ?? frrConfig(router, this.#profile === 'ladder', this.#mapping)).start();
+    const own = this.#router?.(router, landfallConfig(router === 'tor2' ? 'b' : 'a', folder, this.topology.vms, this.#profile));
+    const config = own ?? (this.#os === 'bird' ? birdConfig : frrConfig)(router, this.#profile === 'ladder', this.#mapping);
+    const tor: Tor = this.#os === 'bird' ? new BirdTor(this.topology.namespaces, plan, folder, config) : new FrrTor(this.topology.namespaces, plan, folder, config);
+    await tor.start();
   }
 
   configOf(node: NodeName): string {
