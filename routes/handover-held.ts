@@ -1,7 +1,7 @@
 import { assert } from '../net/assert.ts';
 import { isFuture, nextSequence } from './claim.ts';
 import { asked, claimed, demoteByPort, demoted, take, withdrawn } from './handover-cells.ts';
-import { probesBeforeWithdraw, type Cell, type Handover, type HandoverContext, type Hold, type StepResult } from './handover-contract.ts';
+import { probesBeforeWithdraw, type Cell, type Evidence, type Handover, type HandoverContext, type Hold, type StepResult } from './handover-contract.ts';
 
 // What happens in state `held`. `gate`: evidence waits for the policy of its port. Frozen (`flap`, `conflict`): the winner stands by its
 // claim (hold.level `elevated`), the other says nothing (or is still on its way out: `leaving`).
@@ -10,9 +10,15 @@ import { probesBeforeWithdraw, type Cell, type Handover, type HandoverContext, t
 export const heardWhileHeld: Cell<'HeardLocal'> = (h, event, c) => {
   const hold = holdOf(h);
   if (hold.why === 'gate') {
+    // As with a claim that stands: while the port that waits lives, another that speaks with its MAC moves nothing.
+    if (h.endpoint !== undefined && event.endpoint.ifindex !== h.endpoint.ifindex && c.portAlive && event.shared !== true) {
+      return { handover: { ...h, elsewhere: event.endpoint }, verdict: 'conflict' };
+    }
     const since = hold.evidence?.capturedAtMs ?? event.capturedAtMs;
     const evidence = { endpoint: event.endpoint, source: event.kind, capturedAtMs: since };
-    return { handover: { ...h, endpoint: event.endpoint, evidenceAtMs: event.capturedAtMs, hold: { ...hold, evidence } }, verdict: 'gated' };
+    const waiting: Handover = { ...h, endpoint: event.endpoint, evidenceAtMs: event.capturedAtMs, hold: { ...hold, evidence } };
+    // The gate of this port may be open, and nobody would ask it again.
+    return c.gateOpen ? take(waiting, evidence, c) : { handover: waiting, verdict: 'gated' };
   }
   // Only a claim that stands ties the VM to its port: while we announce nothing, it is asked where it was heard last.
   if (hold.level === 'elevated' && h.endpoint !== undefined && event.endpoint.ifindex !== h.endpoint.ifindex && c.portAlive && event.shared !== true) {
@@ -79,7 +85,11 @@ export const remoteWhileHeld: Cell<'RemoteNewer'> = (h, event, c) => {
 
 export const portGoneWhileHeld: Cell<'PortGone'> = (h, event, c) => {
   const hold = holdOf(h);
-  if (hold.why === 'gate') return { handover: drop(h, c) };
+  if (hold.why === 'gate') {
+    const { elsewhere, ...rest } = h;
+    const dropped = drop(rest, c);
+    return { handover: elsewhere === undefined ? dropped : { ...dropped, endpoint: elsewhere, probe: { sent: 0, atMs: c.now.monotonicMs } } };
+  }
   return hold.level === 'elevated' ? demoteByPort(h, event, c) : { handover: h };
 };
 
@@ -99,15 +109,21 @@ export const withdrawWhileHeld: Cell<'LeaveTimer_Expires'> = (h) => ({ handover:
 /** The policy of the port is in force: what waited claims. */
 export const gateOpened: Cell<'GateOpened'> = (h, _event, c) => {
   const { why, evidence } = holdOf(h);
-  return why === 'gate' && evidence !== undefined ? take(h, evidence, { ...c, gateOpen: true }) : { handover: h };
+  return why === 'gate' && evidence !== undefined ? letOut(h, evidence, c) : { handover: h };
 };
 
 /** `gate.onTimeout`: `open` claims all the same; `closed` waits on, for a gate that opens late opens all the same. */
 export const gateTimedOut: Cell<'GateTimer_Expires'> = (h, _event, c) => {
   const { untilMs: _u, ...hold } = holdOf(h);
   assert(hold.why === 'gate' && hold.evidence !== undefined, 'a gate timed out that holds nothing');
-  return c.gate.onTimeout === 'open' ? take(h, hold.evidence, { ...c, gateOpen: true }) : { handover: { ...h, hold } };
+  return c.gate.onTimeout === 'open' ? letOut(h, hold.evidence, c) : { handover: { ...h, hold } };
 };
+
+/** What waited claims; another port that spoke meanwhile is asked when this one goes. */
+function letOut(h: Handover, evidence: Evidence, c: HandoverContext): StepResult {
+  const taken = take(h, evidence, { ...c, gateOpen: true });
+  return h.elsewhere === undefined ? taken : { ...taken, handover: { ...taken.handover, elsewhere: h.elsewhere } };
+}
 
 /** The time is over: the winner goes on as with any claim; the other asks its VM, and an answer claims. */
 export const thaw: Cell<'HoldEnds'> = (h, _event, c) => ({ handover: thawed(h, c) });

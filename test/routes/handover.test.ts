@@ -67,9 +67,9 @@ const events: Record<EventName, HandoverEvent> = {
   OperatorReleases: { type: 'OperatorReleases' },
 };
 
-/** State after each event, from each state (held: by the policy gate); `!` marks what must never happen. */
+/** State after each event, from each state (held: by the policy gate of a port; that of the frame's is open); `!` marks what must never happen. */
 const expected: Record<EventName, Record<State, State | '!'>> = {
-  HeardLocal:          { withdrawn: 'elevated', held: 'held', elevated: 'elevated', normal: 'normal', leaving: 'elevated', manual: 'manual' },
+  HeardLocal:          { withdrawn: 'elevated', held: 'elevated', elevated: 'elevated', normal: 'normal', leaving: 'elevated', manual: 'manual' },
   HeardEarly:          { withdrawn: 'withdrawn', held: 'held', elevated: 'elevated', normal: 'normal', leaving: 'leaving', manual: 'manual' },
   HeardUplink:         { withdrawn: 'withdrawn', held: 'withdrawn', elevated: 'leaving', normal: 'leaving', leaving: 'leaving', manual: 'manual' },
   Answered:            { withdrawn: 'elevated', held: 'held', elevated: 'elevated', normal: 'normal', leaving: 'elevated', manual: 'manual' },

@@ -93,6 +93,13 @@ const cases: readonly { readonly name: string; readonly clean?: true; readonly s
       ],
     },
   },
+  {
+    name: 'a claim that waits for the gate of its port is moved by no other port of its node, and goes out when that gate opens',
+    scenario: {
+      gate: { opensMs: 3000, onTimeout: 'closed' },
+      steps: [{ waitMs: 0, do: 'forge', node: 0, vm: 0, mac: 'victim', frame: 'garp' }],
+    },
+  },
 ];
 
 describe('histories that once failed', () => {

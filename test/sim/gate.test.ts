@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { garpFrame, rarpFrame } from '../../garp/wire/frames.ts';
 import { collectMigration } from '../../src/collect/migrations.ts';
 import { collectWhy } from '../../src/collect/why.ts';
+import { answerProbe } from './probe-answer.ts';
 import { Fabric, vm4, vm6, vmMac, type SimNode } from './fabric.ts';
 
 const rarp = rarpFrame(vmMac);
@@ -107,6 +108,38 @@ describe('the policy gate', () => {
     fabric.run(100);
     fabric.frame(node, tap1, garpFrame(vmMac, vm4));
     assert.equal(state(node), 'held');
+  });
+
+  describe('of tap0 is shut, and that of tap1 open', () => {
+    const two = (): { fabric: Fabric; node: SimNode; shut: number; open: number } => {
+      const { fabric, node } = gated();
+      node.onGate = (ifindex, port) => { fabric.after(0.5, () => fabric.give(node, { type: 'gate', ifindex, port, open: port === 'tap1', text: port })); };
+      const shut = fabric.addPort(node, 'tap0');
+      fabric.frame(node, shut, rarp);
+      const open = fabric.addPort(node, 'tap1');
+      fabric.run(1);
+      assert.deepEqual([state(node), node.speaker.world.gates.get(open)?.open], ['held', true]);
+      return { fabric, node, shut, open };
+    };
+
+    it('what speaks behind tap1 takes no claim that waits for tap0, and is asked when tap0 goes', () => {
+      const { fabric, node, shut, open } = two();
+      fabric.frame(node, open, rarp);
+      assert.deepEqual([state(node), state(node, vm6)], ['held', 'held']);
+      assert.ok(verdicts(node).includes('conflict'));
+      node.onProbe = (ifindex, probe) => { if (ifindex === open) answerProbe(fabric, node, ifindex, probe); };
+      fabric.removePort(node, shut);
+      assert.equal(state(node), 'withdrawn');
+      fabric.run(20);
+      assert.deepEqual([state(node), state(node, vm6), fabric.best()], ['elevated', 'elevated', 'hv-1']);
+    });
+
+    it('a VM that speaks behind tap1 when tap0 is dead is claimed at once', () => {
+      const { fabric, node, shut, open } = two();
+      fabric.give(node, { type: 'bridge', change: { type: 'link', link: { ifindex: shut, name: 'tap0', master: 2, kind: 'tun', up: false, carrier: false } } });
+      fabric.frame(node, open, rarp);
+      assert.deepEqual([state(node), state(node, vm6)], ['elevated', 'elevated']);
+    });
   });
 
   it('is void when the VM moves on meanwhile: a newer claim elsewhere takes the place of what waits', () => {
