@@ -17,6 +17,7 @@ export interface Config {
   readonly state?: { readonly file: string };
   readonly stragglers: StragglersConfig;
   readonly kernel: { readonly routes: 'off' | 'received' | 'host'; readonly refreshNeighbors: boolean };
+  readonly kubernetes: KubernetesConfig;
   readonly process: { readonly scheduling: 'normal' | 'fifo' };
   readonly telemetry: TelemetryConfig;
   readonly log: { readonly level: LogLevel; readonly format: 'auto' | 'json' | 'text' };
@@ -129,6 +130,15 @@ export interface TelemetryConfig {
   readonly web: boolean;
   readonly perPrefixMetrics: boolean;
   readonly history: { readonly keep: number; readonly file?: string };
+}
+
+/** The labels of this node's Node object, and Events on it. */
+export interface KubernetesConfig {
+  readonly enabled: boolean;
+  /** `https://host:port`; left out: as the environment of a pod says. */
+  readonly server?: string;
+  /** The folder with `token` and `ca.crt`. */
+  readonly serviceAccount: string;
 }
 
 /** Late packets are passed on to the node that claims. `listen.address` 0.0.0.0: every address. */

@@ -90,6 +90,7 @@ export function makeConfig(draft: Draft, node: NodeFacts, fileBindings: readonly
       listen: draft.stragglers.listen === 'off' ? undefined : draft.stragglers.listen, key: draft.stragglers.key === undefined ? undefined : (compact(draft.stragglers.key) as SecretSource),
     }),
     kernel: draft.kernel,
+    kubernetes: compact(draft.kubernetes),
     process: draft.process,
     telemetry: compact({ ...draft.telemetry, listen: draft.telemetry.listen === 'off' ? undefined : draft.telemetry.listen, history: compact(draft.telemetry.history) }),
     log: draft.log,

@@ -18,7 +18,6 @@ export type OffValue =
   | { readonly keys: Readonly<Record<string, OffValue>>; readonly ignored: readonly string[] };
 
 export const notYet: readonly NotYet[] = [
-  { path: 'kubernetes', feature: 'talking to Kubernetes', off: { keys: { enabled: { value: false } }, ignored: [] } },
   { path: 'telemetry.bmp', feature: 'BMP', off: { empty: true } },
 ];
 

@@ -20,6 +20,8 @@ export interface ParseOptions {
   readonly hostName: string;
   /** The text of `identity.bindingsFile`, where the caller has read it. */
   readonly bindingsText?: string;
+  /** Labels of the Node object; they count where `kubernetes.enabled`. */
+  readonly nodeLabels?: Labels;
 }
 
 export interface ParseResult {
@@ -63,7 +65,7 @@ export function parseConfig(text: string, options: ParseOptions): ParseResult {
 
   const overrides = checkOverrides(whole, errors);
   const base = without(whole, ['overrides']);
-  const labels = labelsOf(base);
+  const labels = { ...(isOnKubernetes(base) ? options.nodeLabels : {}), ...labelsOf(base) };
   const effective = overrides.filter(({ selector }) => selects(selector, labels)).reduce<Tree>((tree, { changes }) => merge(tree, changes), base);
   const fromFile = readBindings(options, bindingsFileOf(effective), errors);
   const { draft, complete, tree } = checkValues(effective, errors);
@@ -135,6 +137,12 @@ function labelsOf(base: MapTree): Labels {
   const labels = lookUp(base, ['node', 'labels']);
   if (labels?.kind !== 'map') return {};
   return Object.fromEntries([...labels.entries].flatMap(([key, { value }]) => (value.kind === 'scalar' && typeof value.value === 'string' ? [[key, value.value]] : [])));
+}
+
+/** Before `overrides` are looked at, which depend on the labels. */
+function isOnKubernetes(base: MapTree): boolean {
+  const enabled = lookUp(base, ['kubernetes', 'enabled']);
+  return enabled?.kind === 'scalar' && enabled.value === true;
 }
 
 function bindingsFileOf(tree: Tree): string | undefined {

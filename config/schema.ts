@@ -2,7 +2,7 @@ import * as z from 'zod';
 import type { KeyTree } from './keys.ts';
 import { nearest } from './errors.ts';
 import { bgp, type peer, routes } from './schema/bgp.ts';
-import { api, kernel, log, process, state, stragglers, telemetry } from './schema/process.ts';
+import { api, kernel, kubernetes, log, process, state, stragglers, telemetry } from './schema/process.ts';
 import { labelText, labels, nodeSelector, password } from './schema/kinds.ts';
 import { type binding, bindings, gate, identity, migration, watch } from './schema/vms.ts';
 import { quote } from './values.ts';
@@ -25,6 +25,7 @@ const shape = {
   state,
   stragglers,
   kernel,
+  kubernetes,
   process,
   telemetry,
   log,
@@ -33,7 +34,7 @@ const shape = {
 
 const override = z.strictObject({
   nodeSelector: nodeSelector.describe('On nodes with all of these labels.'),
-  ...Object.fromEntries(Object.entries(shape).filter(([key]) => !['apiVersion', 'node'].includes(key)).map(([key, value]) => [key, looser(value)])),
+  ...Object.fromEntries(Object.entries(shape).filter(([key]) => !['apiVersion', 'node', 'kubernetes'].includes(key)).map(([key, value]) => [key, looser(value)])),
 });
 
 const root = z.strictObject({

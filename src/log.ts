@@ -24,6 +24,7 @@ export type LogEvent =
   | 'hold.cleared' | 'hold.ended'
   | 'identity.learned' | 'identity.refused'
   | 'kernel.problem'
+  | 'kubernetes.labels' | 'kubernetes.problem'
   | 'log.lost'
   | 'migration.finished' | 'migration.reflected' | 'migration.sourceGone' | 'migration.started'
   | 'notification.received' | 'notification.sent'

@@ -1,6 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { Config } from '../config.ts';
+import type { Labels } from '../effective.ts';
 import type { Environment } from '../environment.ts';
 import { type ConfigError, tidyErrors } from '../errors.ts';
 import { yamlLimits } from '../yaml-text.ts';
@@ -10,6 +11,8 @@ export interface LoadOptions {
   readonly environment: Environment;
   /** Default: that of the kernel. */
   readonly hostName?: string;
+  /** Labels of the Node object as they are now; undefined where nobody knows them. */
+  readonly nodeLabels?: () => Labels | undefined;
   /** No session will be opened, so that keys need not be here. */
   readonly keys?: 'not needed';
 }
@@ -33,7 +36,8 @@ export function loadConfig(file: string, options: LoadOptions): LoadResult {
 
 /** {@link loadConfig} for text that has been read already; `file` is how messages name it. */
 export function loadText(text: string, file: string, options: LoadOptions): LoadResult {
-  const parseOptions = { file, environment: options.environment, hostName: options.hostName ?? hostname() };
+  const nodeLabels = options.nodeLabels?.();
+  const parseOptions = { file, environment: options.environment, hostName: options.hostName ?? hostname(), ...(nodeLabels === undefined ? {} : { nodeLabels }) };
   const first = parseConfig(text, parseOptions);
   let result = first;
   const errors: ConfigError[] = [];

@@ -55,7 +55,8 @@ export const communities = z.array(z.string().meta({ title: 'community' }).super
 })).max(16, { error: 'at most 16 communities' });
 
 export const labelText = text('text', /^[\x21-\x7e]{1,253}$/, 'must be 1 to 253 printable characters without blanks');
-export const labels = z.record(labelText, labelText).meta({ title: 'labels' });
+const labelValue = text('text', /^[\x21-\x7e]{0,253}$/, 'must be at most 253 printable characters without blanks');
+export const labels = z.record(labelText, labelValue).meta({ title: 'labels' });
 export const nodeSelector = labels.refine((value) => Object.keys(value).length > 0, { error: 'names no label; leave it out to mean every node' });
 
 export const password = z.strictObject({

@@ -25,6 +25,12 @@ export const kernel = z.strictObject({
   refreshNeighbors: z.boolean().prefault(false).describe('The node\'s neighbour entry of a VM that moved here is written in the pass that announces. Needs CAP_NET_ADMIN.'),
 }).prefault({}).describe('The node\'s own data plane. Off by default: the VLAN is stretched, or another agent does it.');
 
+export const kubernetes = z.strictObject({
+  enabled: z.boolean().prefault(false).describe('The labels of the Node object with this node\'s name count as `node.labels` (those of the file win), and what happens is told as Events on it. Needs a service account that may watch Nodes and create Events.'),
+  server: text('URL', /^https:\/\/[^\s/@?#]{1,255}\/?$/, 'must be https://HOST or https://HOST:PORT').optional().describe('The API server. Default: as each pod is told (`KUBERNETES_SERVICE_HOST` and `KUBERNETES_SERVICE_PORT`).'),
+  serviceAccount: path.prefault('/var/run/secrets/kubernetes.io/serviceaccount').describe('The folder with `token` and `ca.crt`.'),
+}).prefault({}).describe('Kubernetes. `landfall --node` and `--all-nodes` need it too. See docs/kubernetes.md.');
+
 export const process = z.strictObject({ scheduling: z.enum(['normal', 'fifo']).prefault('normal').describe('`fifo`: real-time priority; needs CAP_SYS_NICE.') }).prefault({});
 
 export const telemetry = z.strictObject({
