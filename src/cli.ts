@@ -27,6 +27,9 @@ const program = new Command('landfall')
   .option('-q, --quiet', 'no words on standard error but errors')
   .option('-v, --verbose', 'more words on standard error')
   .addOption(new Option('--timeout <duration>', 'how long to wait for the daemon').argParser(duration).default(5000, '5s'))
+  .addOption(new Option('--node <name>', 'status and show: ask the speaker of this Kubernetes node, by way of the API server').conflicts('allNodes'))
+  .option('--all-nodes', 'status and show: ask the speakers of all Kubernetes nodes')
+  .addOption(new Option('--namespace <name>', 'where their pods are (default: landfall-system)').env('LANDFALL_NAMESPACE'))
   .configureHelp({ showGlobalOptions: true })
   .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'landfall: ')) })
   .showHelpAfterError('(landfall --help lists commands and options)')
@@ -40,33 +43,33 @@ verb(program, 'bfd', 'the process that watches the routers for the daemon (which
   .requiredOption('--listen <socket>', 'the Unix socket on which the daemon finds it')
   .option('--transient', 'end when there is nothing left to watch')
   .action(does(async (_options, own: { listen: string; transient?: true }) => (await import('./commands/bfd.ts')).bfd(own.listen, own.transient === true)));
-verb(program, 'status', 'one screen: is all well').action(does(async (options) => (await import('./commands/status.ts')).showStatus(options)));
+verb(program, 'status', 'one screen: is all well').action(does(async (options) => (await import('./commands/status.ts')).showStatus(options), 'anywhere'));
 
 const show = verb(program, 'show', 'what the daemon knows');
 verb(show, 'peers [name]', 'BGP sessions; with a name it fails unless that one is established')
-  .action(does(async (options, _own, name) => (await import('./commands/show.ts')).showPeers(options, name)));
+  .action(does(async (options, _own, name) => (await import('./commands/show.ts')).showPeers(options, name), 'anywhere'));
 verb(show, 'prefixes [prefix]', 'what is announced, and why no more')
   .option('--peer <name>', 'only what this peer was sent')
   .option('--state <state>', 'only those in this state: normal, elevated, leaving, withdrawn, held, manual')
   .option('--vm <vm>', 'only those of this VM')
-  .action(does(async (options, own: { peer?: string; state?: string; vm?: string }, prefix) => (await import('./commands/show.ts')).showPrefixes(options, prefix, own)));
+  .action(does(async (options, own: { peer?: string; state?: string; vm?: string }, prefix) => (await import('./commands/show.ts')).showPrefixes(options, prefix, own), 'anywhere'));
 verb(show, 'received [prefix]', 'routes held from the peers (Adj-RIB-In)')
   .option('--peer <name>', 'only from this peer')
-  .action(does(async (options, own: { peer?: string }, prefix) => (await import('./commands/show.ts')).showReceived(options, prefix, own.peer)));
+  .action(does(async (options, own: { peer?: string }, prefix) => (await import('./commands/show.ts')).showReceived(options, prefix, own.peer), 'anywhere'));
 verb(show, 'migrations', 'history, latest first')
   .addOption(new Option('--since <duration>', 'only those begun since, e.g. 1h').argParser(duration))
   .option('--vm <vm>', 'only those of this VM')
-  .action(does(async (options, own: { since?: number; vm?: string }) => (await import('./commands/show.ts')).showMigrations(options, own.since, own.vm)));
+  .action(does(async (options, own: { since?: number; vm?: string }) => (await import('./commands/show.ts')).showMigrations(options, own.since, own.vm), 'anywhere'));
 verb(show, 'migration <id>', 'the timeline of one')
-  .action(does(async (options, _own, id) => (await import('./commands/show.ts')).showMigration(options, id as string)));
+  .action(does(async (options, _own, id) => (await import('./commands/show.ts')).showMigration(options, id as string), 'anywhere'));
 verb(show, 'bindings', 'which MAC may claim which address')
-  .action(does(async (options) => (await import('./commands/show.ts')).showBindings(options)));
+  .action(does(async (options) => (await import('./commands/show.ts')).showBindings(options), 'anywhere'));
 verb(show, 'ignored', 'what was heard and not announced, with the reason')
   .addOption(new Option('--since <duration>', 'only what came since, e.g. 10m').argParser(duration))
-  .action(does(async (options, own: { since?: number }) => (await import('./commands/show.ts')).showIgnored(options, own.since)));
+  .action(does(async (options, own: { since?: number }) => (await import('./commands/show.ts')).showIgnored(options, own.since), 'anywhere'));
 verb(show, 'config', 'the effective configuration').action(does(async (options) => (await import('./commands/show.ts')).showConfig(options)));
 verb(show, 'why <ip>', 'why an address is announced, or is not: every check with its result')
-  .action(does(async (options, _own, address) => (await import('./commands/show.ts')).showWhy(options, address as string)));
+  .action(does(async (options, _own, address) => (await import('./commands/show.ts')).showWhy(options, address as string), 'anywhere'));
 
 verb(program, 'events', 'the latest events')
   .option('-f, --follow', 'go on with each as it comes')
@@ -164,20 +167,24 @@ function verb(parent: Command, nameAndArguments: string, summary: string): Comma
 }
 
 /** An action that gets the global options, its own, and its argument, and gives the exit status. */
-function does<Own extends object>(work: (options: GlobalOptions, own: Own, argument: string | undefined) => Promise<number>) {
+function does<Own extends object>(work: (options: GlobalOptions, own: Own, argument: string | undefined) => Promise<number>, where: 'here' | 'anywhere' = 'here') {
   return async (...parameters: unknown[]): Promise<void> => {
     const command = parameters.at(-1) as Command;
     const argument = parameters.length > 2 ? (parameters[0] as string | undefined) : undefined;
-    exitStatus = await work(globalOptions(), command.opts<Own>(), argument);
+    const options = globalOptions();
+    if (options.nodes !== undefined && where === 'here') throw new CommandError(status.usage, '--node and --all-nodes are for status and show (not show config); for all else: kubectl exec');
+    exitStatus = await work(options, command.opts<Own>(), argument);
+    if (exitStatus === 0 && options.failedNodes.length > 0) exitStatus = status.failed;
   };
 }
 
 function globalOptions(): GlobalOptions {
-  const given = program.opts<{ config?: string; socket?: string; output: OutputFormat; watch?: number; headers: boolean; color: boolean; quiet?: true; verbose?: true; timeout: number }>();
+  const given = program.opts<{ config?: string; socket?: string; output: OutputFormat; watch?: number; headers: boolean; color: boolean; quiet?: true; verbose?: true; timeout: number; node?: string; allNodes?: true; namespace?: string }>();
   return {
     config: given.config, socket: given.socket, output: given.output, watchSeconds: given.watch, headers: given.headers,
     color: given.color && process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '',
     quiet: given.quiet === true, verbose: given.verbose === true, timeoutMs: given.timeout,
+    nodes: given.allNodes === true ? 'all' : given.node, namespace: given.namespace, failedNodes: [],
   };
 }
 

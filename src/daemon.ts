@@ -16,6 +16,7 @@ import { formatHistoryLine } from './history.ts';
 import { serveApi, type ApiServer } from './io/api-socket.ts';
 import { systemClock } from './io/clock.ts';
 import { openConfigSource, type ConfigSource, type Read } from './io/config-source.ts';
+import { openKubernetes, type Kubernetes } from './io/kubernetes.ts';
 import { listenSignals } from './io/signals.ts';
 import { notifySupervisor } from './io/supervisor.ts';
 import { openTelemetry, type Telemetry } from './io/telemetry.ts';
@@ -44,16 +45,25 @@ const drainForMs = 2000;
 
 /** Runs until it is told to stop. @returns the exit status: 0, 1 (can't run here), 3 (configuration not valid). */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
-  const source = openConfigSource(options.configFile, { environment: process.env });
-  const loaded = source.read();
-  if (loaded.config === undefined) {
-    process.stderr.write(`${formatErrors(loaded.errors)}\n`);
-    return 3;
+  let kubernetes: Kubernetes | undefined;
+  const source = openConfigSource(options.configFile, { environment: process.env, nodeLabels: () => kubernetes?.labels() });
+  let loaded = source.read();
+  if (loaded.config === undefined) return sayNotValid(loaded);
+  const log = createLog(loaded.config.log);
+  if (loaded.config.kubernetes.enabled) {
+    // What the labels select is part of what a start can't do without, so it waits for them, though not for long.
+    kubernetes = await openKubernetes({
+      config: loaded.config.kubernetes, node: loaded.config.node.name, environment: process.env, events: !options.dryRun, log,
+      ...(loaded.config.state?.file === undefined ? {} : { stateFile: loaded.config.state.file }),
+    });
+    loaded = source.read();
+    if (loaded.config === undefined) return sayNotValid(loaded);
+    log.setLevel(loaded.config.log.level);
+    log.setFormat(loaded.config.log.format);
   }
   const { config } = loaded;
-  const log = createLog({ level: config.log.level, format: config.log.format });
   for (const warning of loaded.warnings) log.child({ room: 'config' }).write('warn', 'config.warning', { text: formatErrors([warning]) });
-  const daemon = new Daemon(config, options, log, source);
+  const daemon = new Daemon(config, options, log, source, kubernetes);
   // A belief of ours was false: say so once and end, so that the supervisor starts anew; nothing goes on half alive.
   process.on('uncaughtException', (error) => {
     daemon.sayNow();
@@ -73,6 +83,11 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   return daemon.ended;
 }
 
+function sayNotValid({ errors }: Read): 3 {
+  process.stderr.write(`${formatErrors(errors)}\n`);
+  return 3;
+}
+
 /** The process as a whole: its parts, the order in which they start, and how they stop. What happens in between is in `daemon/`. */
 class Daemon {
   readonly ended: Promise<number>;
@@ -90,13 +105,15 @@ class Daemon {
   private readonly turn: Turn;
   private readonly reloading: Reloading;
   private readonly telemetry: Telemetry;
+  private readonly kubernetes: Kubernetes | undefined;
   private state: State | undefined;
   private api: ApiServer | undefined;
   private watchdog: NodeJS.Timeout | undefined;
   private ignoreSignals: (() => void) | undefined;
   private end: (status: number) => void = () => undefined;
 
-  constructor(config: Config, options: DaemonOptions, log: Log, source: ConfigSource) {
+  constructor(config: Config, options: DaemonOptions, log: Log, source: ConfigSource, kubernetes: Kubernetes | undefined) {
+    this.kubernetes = kubernetes;
     this.options = options;
     this.log = log;
     this.source = source;
@@ -105,7 +122,10 @@ class Daemon {
     const pump = (input: Input) => this.turn.pump(input);
     const warn = (text: string) => this.words.warn(text);
     const { dryRun } = options;
-    this.words = new Words(log, (note, wallMs) => this.telemetry.note(note, wallMs));
+    this.words = new Words(log, (note, wallMs) => {
+      this.telemetry.note(note, wallMs);
+      this.kubernetes?.note(note, wallMs);
+    });
     this.sockets = new BgpSockets({ config: () => this.reloading.config, peer: (name) => this.speaker.world.peers.get(name)?.config, pump, warn });
     const { routerId, from } = chooseRouterId(config, ownAddresses());
     this.routerIdFrom = from;
@@ -141,6 +161,7 @@ class Daemon {
     const now = () => this.clock.now();
     const warn = (text: string) => words.warn(text);
     reloading.watch(loaded);
+    this.kubernetes?.onLabels(() => void reloading.reload({ dryRun: false, of: 'labels' }));
     this.ignoreSignals = listenSignals({ stop: () => void this.stop(), reload: () => void reloading.reload({ dryRun: false }) });
     if (config.process.scheduling === 'fifo') useFifo(warn);
     warmUp({ config, routerId: world.routerId }, now(), (bytes) => Buffer.from(bytes));
@@ -177,7 +198,7 @@ class Daemon {
     const stateFile = this.state?.file;
     return {
       version: packageJson.version, routerIdFrom: this.routerIdFrom, capture: { received, dropped },
-      warnings: [...this.words.warnings, ...this.reloading.warnings, ...this.dataPlane.warnings(this.speaker.world)],
+      warnings: [...this.words.warnings, ...this.reloading.warnings, ...(this.kubernetes?.problems() ?? []), ...this.dataPlane.warnings(this.speaker.world)],
       ...(stateFile === undefined ? {} : { stateFile }), ...(this.recorder === undefined ? {} : { recording: this.recorder.folder }),
     };
   }
@@ -224,6 +245,7 @@ class Daemon {
     this.sockets.close();
     this.state?.close();
     this.telemetry.close();
+    this.kubernetes?.close();
     await this.api?.close();
   }
 }

@@ -1,6 +1,7 @@
 import { printable } from '../../net/printable.ts';
 import { ApiTimeout, ApiUnreachable, callApi, type ApiTarget } from '../io/api-client.ts';
 import type { ErrorReply, ListReply } from '../views/items.ts';
+import { viewByNode } from '../views/by-node.ts';
 import { formatReply } from '../views/output.ts';
 import type { View } from '../views/view.ts';
 import { CommandError, defaultSocket, print, say, status, type GlobalOptions } from './global.ts';
@@ -29,6 +30,7 @@ export async function ask(
   query: Readonly<Record<string, string | number | undefined>> = {},
   body?: unknown,
 ): Promise<ListReply<unknown>> {
+  if (options.nodes !== undefined) return (await import('./nodes.ts')).askNodes(options, `${path}${queryText(query)}`);
   const target = await targetOf(options);
   const started = process.hrtime.bigint();
   const reply = await callApi(target, `${path}${queryText(query)}`, body).catch((error: unknown) => {
@@ -60,7 +62,10 @@ export function commandError(error: unknown): unknown {
 /** Prints a reply in the format asked for, and on standard error that there is nothing, where there is nothing. */
 export async function printReply<Item, Row>(options: GlobalOptions, reply: ListReply<Item>, view: View<Item, Row>): Promise<void> {
   const toYaml = options.output === 'yaml' ? (await import('../../config/yaml-text.ts')).toYaml : neverYaml;
-  print(formatReply(reply, view, { format: options.output, headers: options.headers, color: options.color, toYaml }));
+  const style = { format: options.output, headers: options.headers, color: options.color, toYaml };
+  print(options.nodes === 'all' ? formatReply(reply as ListReply<never>, viewByNode(view as View<object, Row>), style) : formatReply(reply, view, style));
+  const { total = 0 } = reply as { readonly total?: number };
+  if (total > reply.items.length && options.nodes !== 'all') say(options, `${total - reply.items.length} more are not shown; ask on the node itself`);
   if (reply.items.length === 0) say(options, view.none);
 }
 

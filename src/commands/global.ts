@@ -17,6 +17,12 @@ export interface GlobalOptions {
   readonly quiet: boolean;
   readonly verbose: boolean;
   readonly timeoutMs: number;
+  /** Speakers of Kubernetes nodes instead of the one here: one by its name, or `all`. */
+  readonly nodes: string | undefined;
+  /** Where their pods are; undefined: the pod's own, else `landfall-system`. */
+  readonly namespace: string | undefined;
+  /** Of `all`, those that did not answer: the command then fails. */
+  readonly failedNodes: string[];
 }
 
 /** Exit statuses: 0 fine, and these. */

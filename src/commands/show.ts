@@ -25,10 +25,9 @@ export function showPeers(options: GlobalOptions, name: string | undefined): Pro
   return repeat(options, async () => {
     const reply = (await ask(options, `/v1/peers/${encodeURIComponent(name)}`)) as ListReply<PeerItem>;
     await printReply(options, reply, peersView);
-    const peer = reply.items[0];
-    if (peer?.state === 'established') return 0;
-    say(options, `landfall: the session with ${peer?.name} is ${peer?.state}, not established`);
-    return status.failed;
+    const down = reply.items.filter(({ state }) => state !== 'established');
+    for (const peer of down) say(options, `landfall: the session with ${peer.name} is ${peer.state}, not established`);
+    return down.length === 0 ? 0 : status.failed;
   });
 }
 

@@ -29,12 +29,15 @@ export interface ReloadingOptions {
   readonly dataPlane: DataPlane;
 }
 
+/** What has changed, or may have: files; the bindings file alone; the labels of the Node object alone. */
+type ReloadOf = 'configuration' | 'bindings' | 'labels';
+
 /** The configuration that runs, and how another comes to take its place. */
 export class Reloading {
   private readonly options: ReloadingOptions;
   private running: Config;
   /** Why what is on disk does not run, after a reload that was refused. */
-  private readonly refused = new Map<'configuration' | 'bindings', string>();
+  private readonly refused = new Map<ReloadOf, string>();
 
   constructor(options: ReloadingOptions) {
     this.options = options;
@@ -52,22 +55,23 @@ export class Reloading {
 
   /**
    * Reads the files again, and applies what differs from what runs: all of it or, where anything is wrong, nothing. The sessions of peers
-   * that it takes away end a little later. @param bindingsOnly the bindings file alone is read again
+   * that it takes away end a little later. @param of only `configuration` reads the file itself again
    */
-  reload({ dryRun, bindingsOnly = false }: { readonly dryRun: boolean; readonly bindingsOnly?: boolean }): ReloadItem {
+  reload({ dryRun, of = 'configuration' }: { readonly dryRun: boolean; readonly of?: ReloadOf }): ReloadItem {
     const { source, speaker, now } = this.options;
     if (!dryRun) notifySupervisor(`RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
-    const read = bindingsOnly ? source.readBindings() : source.read();
+    const read = of === 'configuration' ? source.read() : source.readBindings();
     const plan = read.config === undefined ? undefined : planReload(this.running, read.config);
     const item = reportReload(dryRun, plan, read.errors, read.warnings);
     if (dryRun) return item;
     const log = this.options.log.child({ room: 'config' });
     if (read.config === undefined || item.result === 'refused') {
-      this.refuse(read.config === undefined ? item.errors : [`only a restart can change ${plan?.refused.map(({ key }) => key).join(', ')}`], bindingsOnly);
+      this.refuse(read.config === undefined ? item.errors : [`only a restart can change ${plan?.refused.map(({ key }) => key).join(', ')}`], of);
       speaker.world.lastReload = { wallMs: now().wallMs, successful: false };
     } else {
       this.refused.delete('bindings');
-      if (!bindingsOnly) this.refused.delete('configuration');
+      this.refused.delete('labels');
+      if (of === 'configuration') this.refused.delete('configuration');
       for (const text of item.warnings) log.write('warn', 'config.warning', { text });
       this.apply(read.config, item);
       this.watch(read);
@@ -80,15 +84,16 @@ export class Reloading {
   /** This is what runs: its files are watched from now on. */
   watch(read: Read): void {
     this.options.source.take(read, {
-      bindings: () => void this.reload({ dryRun: false, bindingsOnly: true }),
+      bindings: () => void this.reload({ dryRun: false, of: 'bindings' }),
       configuration: () => void this.reload({ dryRun: false }),
     });
   }
 
-  private refuse(problems: readonly string[], bindingsOnly: boolean): void {
+  private refuse(problems: readonly string[], of: ReloadOf): void {
     this.options.turn.carryOut(problems.map((text): Output => ({ type: 'note', note: { level: 'warn', room: 'config', event: 'config.refused', publish: 'config', fields: { text } } })));
     const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : '';
-    this.refused.set(bindingsOnly ? 'bindings' : 'configuration', `what is on disk is not what runs: ${problems[0]}${more}; mend it${bindingsOnly ? '' : ', then landfall reload'}`);
+    this.refused.set(of, of === 'labels' ? `what the labels of this Node select is not what runs: ${problems[0]}${more}; restart the daemon, or change the labels back`
+      : `what is on disk is not what runs: ${problems[0]}${more}; mend it${of === 'bindings' ? '' : ', then landfall reload'}`);
   }
 
   private apply(config: Config, item: ReloadItem): void {

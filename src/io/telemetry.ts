@@ -9,6 +9,7 @@ import { newMetrics, takeNote } from '../metrics.ts';
 import { renderMetrics } from '../metrics/collect.ts';
 import type { Note, World } from '../world.ts';
 import { serveTelemetry, type TelemetryServer } from './http.ts';
+import { answerReadApi } from './read-api.ts';
 import { openWeb } from './web.ts';
 
 export interface TelemetryDoor {
@@ -51,7 +52,10 @@ export function openTelemetry(door: TelemetryDoor): Telemetry {
       server = serveTelemetry({
         listen, log: door.log,
         metrics: () => renderMetrics(world(), metrics, { version: door.version, commit, dropped: door.dropped() ?? 0 }),
-        page: (request, response) => door.world().config.telemetry.web && web.answer(request, response),
+        page: (request, response) => {
+          const { telemetry, kubernetes } = door.world().config;
+          return ((telemetry.web || kubernetes.enabled) && answerReadApi(door.backend, world(), request, response)) || (telemetry.web && web.answer(request, response));
+        },
         notReady: () => whyNotReady(world(), door.dropped() !== undefined),
         onFailure: (error) => door.warn(`telemetry.listen ${formatListenAddress(listen)} can't be opened (${error.code ?? error.message}): no metrics, no health checks; name another address or off`),
       });

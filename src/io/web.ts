@@ -128,7 +128,7 @@ function answerApi(backend: Backend, world: World, target: string): { status: nu
 }
 
 /** A page of another site that made its name mean this host's address must not read it (DNS rebinding). */
-function isOwnName(host: string | undefined, nodeName: string): boolean {
+export function isOwnName(host: string | undefined, nodeName: string): boolean {
   const name = (host ?? '').replace(/:\d{1,5}$/, '').toLowerCase();
   if (name === '') return false;
   return name === 'localhost' || name === hostname().toLowerCase() || name === nodeName.toLowerCase() || parseIp(name.replace(/^\[(.*)\]$/, '$1')) !== undefined;

@@ -34,6 +34,7 @@ describe('config: defaults', () => {
       identity: { mode: 'learn', onConflict: 'keep', learnedForMs: 86_400_000, learnedIdleForMs: 1_800_000, unverifiedPorts: 'allow', shared: [], bindings: [] },
       stragglers: { enabled: false, mode: 'auto', ceilingMs: 5000, listen: { address: '0.0.0.0', port: 17490 }, members: 'auto' },
       kernel: { routes: 'off', refreshNeighbors: false },
+      kubernetes: { enabled: false, serviceAccount: '/var/run/secrets/kubernetes.io/serviceaccount' },
       process: { scheduling: 'normal' },
       gate: { checks: [], timeoutMs: 500, onTimeout: 'closed' },
       telemetry: { listen: { address: '127.0.0.1', port: 17479 }, web: false, perPrefixMetrics: false, history: { keep: 1000 } },
@@ -122,14 +123,14 @@ describe('config: every key arrives', () => {
     ['telemetry', { telemetry: '{listen: "[::]:9100", web: true, perPrefixMetrics: true}' }, (c) => c.telemetry, { listen: { address: '::', port: 9100 }, web: true, perPrefixMetrics: true, history: { keep: 1000 } }],
     ['telemetry off', { telemetry: '{listen: off}' }, (c) => c.telemetry, { web: false, perPrefixMetrics: false, history: { keep: 1000 } }],
     ['log', { log: '{level: trace, format: json}' }, (c) => c.log, { level: 'trace', format: 'json' }],
+    ['kubernetes', { kubernetes: '{enabled: true, server: "https://192.0.2.9:6443", serviceAccount: /etc/landfall/sa}' }, (c) => c.kubernetes, { enabled: true, server: 'https://192.0.2.9:6443', serviceAccount: '/etc/landfall/sa' }],
     ['api', { api: '{socket: /tmp/l.sock, mode: "0600", group: ops}' }, (c) => c.api, { socket: '/tmp/l.sock', mode: 0o600, group: 'ops' }],
   ];
   for (const [name, sections, pick, expected] of cases) it(name, () => assert.deepEqual(pick(valid(fileOf(sections))), expected));
 
   it('what asks for nothing is accepted of features that do not exist', () => {
-    const off = 'stragglers: {enabled: false, mode: auto, ceiling: 5s}\nkernel: {routes: off, refreshNeighbors: false}\nkubernetes: {enabled: false}\ntelemetry: {bmp: []}\n';
+    const off = 'stragglers: {enabled: false, mode: auto, ceiling: 5s}\nkernel: {routes: off, refreshNeighbors: false}\ntelemetry: {bmp: []}\n';
     assert.deepEqual(valid(fileOf() + off), valid(fileOf()));
-    assert.match(errorsOf(`${fileOf()}kubernetes: {enabled: false, tokn: x}\n`).join(), /talking to Kubernetes does not exist/);
   });
 
   it('anchors and aliases work within reason', () => {
@@ -178,6 +179,22 @@ describe('config: one file for a fleet', () => {
 
   it('peers are those whose labels match', () => {
     assert.deepEqual(['r1', 'r2', 'r3'].map((rack) => on(rack).bgp.peers.map(({ name }) => name)), [['a', 'c'], ['b', 'c'], ['c']]);
+  });
+
+  it('labels of the Node object count where kubernetes.enabled, and those of the file win', () => {
+    const text = (enabled: boolean, labels: string): string => fileOf({
+      node: `{labels: ${labels}}`, kubernetes: `{enabled: ${enabled}}`,
+      bgp: '{asn: 65010, peers: [{name: a, address: 192.0.2.1, asn: 65010, nodeSelector: {rack: r1}}, {name: b, address: 192.0.2.2, asn: 65010, nodeSelector: {"node-role.kubernetes.io/worker": ""}}]}',
+      overrides: '[{nodeSelector: {rack: r2}, log: {level: debug}}]',
+    });
+    const nodeLabels = { rack: 'r2', 'node-role.kubernetes.io/worker': '' };
+    const on = valid(text(true, '{}'), { nodeLabels });
+    assert.deepEqual([on.node.labels, on.bgp.peers.map(({ name }) => name), on.log.level], [nodeLabels, ['b'], 'debug']);
+    const own = valid(text(true, '{rack: r1}'), { nodeLabels });
+    assert.deepEqual([own.node.labels['rack'], own.bgp.peers.map(({ name }) => name), own.log.level], ['r1', ['a', 'b'], 'info']);
+    assert.deepEqual(valid(text(false, '{}'), { nodeLabels }).bgp.peers, []);
+    assert.deepEqual(valid(text(true, '{}')).bgp.peers, []);
+    assert.match(errorsOf(fileOf({ overrides: '[{nodeSelector: {rack: r2}, kubernetes: {enabled: true}}]' })).join(), /overrides\[0\]\.kubernetes|unknown key "kubernetes"/);
   });
 
   it('overrides are merged in order, lists replaced', () => {

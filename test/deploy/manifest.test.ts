@@ -78,5 +78,14 @@ describe('deploy/kustomize/base', () => {
     assert.deepEqual(list.configMapGenerator, [{ name: 'landfall', namespace: 'landfall-system', files: ['landfall.yaml'], options: { disableNameSuffixHash: true } }]);
   });
 
+  it('lets the daemon watch Nodes and create Events, and nothing else', () => {
+    const rules = parseAllDocuments(read('kustomize/components/kubernetes/rbac.yaml')).map((document) => document.toJS() as Manifest & { rules?: unknown; subjects?: { kind: string; name: string }[]; roleRef?: { name: string } });
+    const of = (name: string): unknown => rules.find(({ kind, metadata }) => /Role$/.test(kind) && metadata.name === name)?.rules;
+    const bound = rules.filter(({ subjects }) => subjects?.some(({ name }) => name === 'landfall')).map(({ roleRef }) => roleRef?.name);
+    assert.deepEqual(bound.sort(), ['landfall', 'landfall-events']);
+    assert.deepEqual(of('landfall'), [{ apiGroups: [''], resources: ['nodes'], verbs: ['get', 'watch'] }]);
+    assert.deepEqual(of('landfall-events'), [{ apiGroups: [''], resources: ['events'], verbs: ['create'] }]);
+  });
+
   it("gives the chart the same configuration", () => assert.equal(parse(read('helm/landfall/values.yaml')).config, read('kustomize/base/landfall.yaml')));
 });

@@ -22,11 +22,13 @@ const module = (await import(new URL('../../scripts/setup/cluster-tools.mjs', im
 };
 const chart = join(root, 'deploy/helm/landfall');
 /** Where the API has each kind; OpenShift's own is in none of its schemas. */
-const groups: Readonly<Record<string, string>> = { Namespace: 'v1', ServiceAccount: 'v1', ConfigMap: 'v1', Service: 'v1', DaemonSet: 'apps/v1' };
+const groups: Readonly<Record<string, string>> = { Namespace: 'v1', ServiceAccount: 'v1', ConfigMap: 'v1', Service: 'v1', DaemonSet: 'apps/v1',
+  ClusterRole: 'rbac.authorization.k8s.io/v1', ClusterRoleBinding: 'rbac.authorization.k8s.io/v1', Role: 'rbac.authorization.k8s.io/v1', RoleBinding: 'rbac.authorization.k8s.io/v1' };
 const cases = [
   { folder: 'base', values: '' },
   { folder: 'overlays/metrics', values: ',metrics.enabled=true' },
   { folder: 'overlays/kernel', values: ',kernel.routes=received' },
+  { folder: 'overlays/kubernetes', values: ',kubernetes.enabled=true' },
   { folder: 'overlays/openshift', values: ',openshift.enabled=true' },
 ];
 
@@ -44,7 +46,7 @@ describe('the manifests', function () {
   const kustomize = async (folder: string): Promise<Manifest[]> => read(await must([tools.kubectl, 'kustomize', join(root, 'deploy/kustomize', folder)]));
   const helm = async (values: string): Promise<Manifest[]> =>
     read(await must([tools.helm, 'template', 'landfall', chart, '-n', 'landfall-system', '--set', `createNamespace=true${values}`]));
-  const sorted = (manifests: readonly Manifest[]): Manifest[] => [...manifests].sort((a, b) => (a.kind < b.kind ? -1 : 1));
+  const sorted = (manifests: readonly Manifest[]): Manifest[] => [...manifests].sort((a, b) => (`${a.kind} ${a.metadata.name}` < `${b.kind} ${b.metadata.name}` ? -1 : 1));
 
   async function validate(manifest: Manifest): Promise<void> {
     const group = groups[manifest.kind];
@@ -107,6 +109,8 @@ describe('the manifests', function () {
       const { config, errors } = parseConfig(made.find(({ kind }) => kind === 'ConfigMap')?.['data']['landfall.yaml'] as string, { environment, hostName: 'hv-07' });
       assert.deepEqual(errors, []);
       assert.deepEqual(container.securityContext.capabilities, { drop: ['ALL'], add: config?.kernel.routes === 'off' ? ['NET_RAW'] : ['NET_RAW', 'NET_ADMIN'] });
+      const pod = made.find(({ kind }) => kind === 'DaemonSet')?.['spec'].template.spec;
+      assert.deepEqual([config?.kubernetes.enabled, pod.automountServiceAccountToken, made.some(({ kind }) => kind === 'ClusterRole')], Array(3).fill(folder === 'overlays/kubernetes'), 'a token only where it is used');
       assert.equal(config?.kernel.routes, folder === 'overlays/kernel' ? 'received' : 'off');
     }
   });

@@ -17,8 +17,7 @@ describe('debug bundle', function () {
   this.timeout(20_000);
   const folder = mkdtempSync(join(tmpdir(), 'landfall-bundle-'));
   const options: GlobalOptions = {
-    config: join(folder, 'landfall.yaml'), socket: join(folder, 'api.sock'), output: 'table', watchSeconds: undefined, headers: true, color: false, quiet: true, verbose: false, timeoutMs: 5000,
-  };
+    config: join(folder, 'landfall.yaml'), socket: join(folder, 'api.sock'), output: 'table', watchSeconds: undefined, headers: true, color: false, quiet: true, verbose: false, timeoutMs: 5000, nodes: undefined, namespace: undefined, failedNodes: [] };
   let api: ApiServer;
   before(async () => {
     writeFileSync(join(folder, 'key'), `${planted}\n`, { mode: 0o600 });
