@@ -31,7 +31,7 @@ export type LogEvent =
   | 'override.cleared' | 'override.set'
   | 'port.added' | 'port.removed' | 'port.unlisted'
   | 'route.announced' | 'route.limited' | 'route.received' | 'route.refused' | 'route.withdrawn'
-  | 'session.problem' | 'session.transition'
+  | 'session.problem' | 'session.rekeyed' | 'session.transition'
   | 'state.failed' | 'state.recovered' | 'state.refused' | 'state.restored'
   | 'telemetry.closed' | 'telemetry.failed' | 'telemetry.listening' | 'telemetry.refused';
 

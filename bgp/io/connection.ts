@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { sendNow, unacknowledgedBytes } from '../../native/index.ts';
+import { sendNow, setTcpMd5, unacknowledgedBytes } from '../../native/index.ts';
 import { parseIp, type IpAddress } from '../../net/ip.ts';
 
 export interface ConnectionEvents {
@@ -22,6 +22,13 @@ export interface Connection {
   destroy(): void;
   /** Octets that the peer's TCP has not acknowledged. */
   unacknowledged(): number;
+  /**
+   * From now on segments from and to the peer's address are signed with another key (RFC 2385), of a connection that has one. The connection
+   * lives on if the peer changes its key, too, before a timer of either side is up: what was lost meanwhile is sent again. A connection that
+   * is not there yet ends.
+   * @throws SystemError: then the key before stays.
+   */
+  rekey(address: IpAddress, key: Uint8Array): void;
 }
 
 /** What may wait for a peer that reads slowly, in octets; more than a full table of VM routes. */
@@ -123,6 +130,10 @@ export function connectionOf(socket: Socket, events: ConnectionEvents): Connecti
       } catch {
         return 0; // the descriptor is gone, and all that waited with it
       }
+    },
+    rekey(address, key) {
+      const fd = descriptorOf(socket);
+      if (!socket.destroyed && fd !== undefined) setTcpMd5(fd, address, key);
     },
   };
 }

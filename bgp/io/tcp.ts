@@ -74,6 +74,7 @@ export function dial(options: DialOptions, events: DialEvents): Connection {
     close: () => (connection === undefined ? finish() : connection.close()),
     destroy: () => (connection === undefined ? finish() : connection.destroy()),
     unacknowledged: () => connection?.unacknowledged() ?? 0,
+    rekey: (address, key) => (connection === undefined ? finish('the MD5 key has changed') : connection.rekey(address, key)),
   };
 }
 

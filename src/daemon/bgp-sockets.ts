@@ -22,6 +22,10 @@ export class BgpSockets {
   private readonly options: BgpSocketsOptions;
   private readonly connections = new Map<ConnectionId, Connection>();
   private readonly listeners = new Map<IpAddress, Listener>();
+  /** The MD5 key that each keyed peer's sockets were last given. */
+  private readonly keys = new Map<string, Uint8Array>();
+  /** Whose each connection is. */
+  private readonly owners = new Map<ConnectionId, string>();
   private lastConnection = 0;
 
   constructor(options: BgpSocketsOptions) {
@@ -42,8 +46,57 @@ export class BgpSockets {
         return;
       case 'close':
         this.connections.get(output.connection)?.close();
-        this.connections.delete(output.connection);
+        this.forget(output.connection);
         return;
+    }
+  }
+
+  private keep(peer: string, id: ConnectionId, connection: Connection): void {
+    this.connections.set(id, connection);
+    this.owners.set(id, peer);
+  }
+
+  private forget(id: ConnectionId): boolean {
+    this.owners.delete(id);
+    return this.connections.delete(id);
+  }
+
+  /** @throws KeyError */
+  private keyOf({ name, password }: PeerConfig): Uint8Array | undefined {
+    const key = password === undefined ? undefined : readKey(password);
+    if (key === undefined) this.keys.delete(name);
+    else this.keys.set(name, key);
+    return key;
+  }
+
+  /** Peers of a configuration whose key reads differently from what their sockets have. One that can't be read is none: the dial says so. */
+  changedKeys({ bgp }: Config): string[] {
+    return bgp.peers.flatMap(({ name, password }) => {
+      const has = this.keys.get(name);
+      if (password === undefined || has === undefined) return [];
+      try {
+        return Buffer.compare(has, readKey(password)) === 0 ? [] : [name];
+      } catch {
+        return [];
+      }
+    });
+  }
+
+  /**
+   * Gives live sockets and listeners the keys as they are now; sessions stay up where the router changes its key within the Hold Time.
+   * What can't be read or set is warned of, and the key before stays: never none.
+   */
+  rekey(names: readonly string[]): void {
+    for (const name of names) {
+      const peer = this.options.peer(name);
+      if (peer === undefined) continue;
+      try {
+        const key = this.keyOf(peer);
+        if (key === undefined) continue;
+        for (const [id, owner] of [...this.owners]) if (owner === name) this.connections.get(id)?.rekey(peer.address, key);
+      } catch (error) {
+        this.options.warn(`${name} keeps the MD5 key that it had: ${(error as Error).message}`);
+      }
     }
   }
 
@@ -69,13 +122,13 @@ export class BgpSockets {
     if (peer === undefined) return;
     let key: Uint8Array | undefined;
     try {
-      key = peer.password === undefined ? undefined : readKey(peer.password);
+      key = this.keyOf(peer);
     } catch (error) {
       // Without its key a keyed peer has no session at all.
       setImmediate(() => this.tell(name, { type: 'closed', connection, error: (error as Error).message }));
       return;
     }
-    this.connections.set(connection, dial({
+    this.keep(name, connection, dial({
       address: peer.address, port: peer.port, ibgp: peer.asn === this.options.config().bgp.asn, ttlSecurity: peer.ttlSecurity,
       ...(peer.sourceAddress === undefined ? {} : { sourceAddress: peer.sourceAddress }), ...(peer.multihop === undefined ? {} : { multihop: peer.multihop }),
       ...(key === undefined ? {} : { md5: key }), ...(peer.interface === undefined ? {} : { interface: peer.interface }),
@@ -116,10 +169,13 @@ export class BgpSockets {
   private listenOn(address: IpAddress): void {
     const { bgp } = this.options.config();
     const ofFamily = (): readonly PeerConfig[] => this.options.config().bgp.peers.filter((peer) => isIpv4(peer.address) === isIpv4(address));
-    const peers = ofFamily().map((peer) => ({
-      address: peer.address, ibgp: peer.asn === bgp.asn, ttlSecurity: peer.ttlSecurity, ...(peer.interface === undefined ? {} : { interface: peer.interface }),
-      ...(peer.multihop === undefined ? {} : { multihop: peer.multihop }), ...(peer.password === undefined ? {} : { md5: readKey(peer.password) }),
-    }));
+    const peers = ofFamily().map((peer) => {
+      const key = this.keyOf(peer);
+      return {
+        address: peer.address, ibgp: peer.asn === bgp.asn, ttlSecurity: peer.ttlSecurity, ...(peer.interface === undefined ? {} : { interface: peer.interface }),
+        ...(peer.multihop === undefined ? {} : { multihop: peer.multihop }), ...(key === undefined ? {} : { md5: key }),
+      };
+    });
     const there = this.listeners.get(address);
     if (there !== undefined) return there.setPeers(peers);
     if (peers.length === 0) return;
@@ -128,7 +184,7 @@ export class BgpSockets {
         && (candidate.interface === undefined || accepted.interface === undefined || candidate.interface === accepted.interface));
       if (peer === undefined) return;
       const connection = this.newConnection();
-      this.connections.set(connection, accepted.take({
+      this.keep(peer.name, connection, accepted.take({
         data: (bytes) => this.tell(peer.name, { type: 'data', connection, bytes }),
         written: (unsent) => this.tell(peer.name, { type: 'written', connection, unsent }),
         closed: (error) => this.closed(peer.name, connection, error),
@@ -138,7 +194,7 @@ export class BgpSockets {
   }
 
   private closed(peer: string, connection: ConnectionId, error?: string): void {
-    if (!this.connections.delete(connection)) return; // we closed it
+    if (!this.forget(connection)) return; // we closed it
     this.tell(peer, error === undefined ? { type: 'closed', connection } : { type: 'closed', connection, error });
   }
 
@@ -150,5 +206,6 @@ export class BgpSockets {
     for (const listener of this.listeners.values()) listener.close();
     for (const connection of this.connections.values()) connection.close();
     this.connections.clear();
+    this.owners.clear();
   }
 }

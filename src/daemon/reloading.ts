@@ -62,7 +62,8 @@ export class Reloading {
     if (!dryRun) notifySupervisor(`RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
     const read = of === 'configuration' ? source.read() : source.readBindings();
     const plan = read.config === undefined ? undefined : planReload(this.running, read.config);
-    const item = reportReload(dryRun, plan, read.errors, read.warnings);
+    const rekeyed = read.config === undefined ? [] : this.options.sockets.changedKeys(read.config);
+    const item = reportReload(dryRun, plan, read.errors, read.warnings, rekeyed);
     if (dryRun) return item;
     const log = this.options.log.child({ room: 'config' });
     if (read.config === undefined || item.result === 'refused') {
@@ -73,7 +74,7 @@ export class Reloading {
       this.refused.delete('labels');
       if (of === 'configuration') this.refused.delete('configuration');
       for (const text of item.warnings) log.write('warn', 'config.warning', { text });
-      this.apply(read.config, item);
+      this.apply(read.config, item, rekeyed);
       this.watch(read);
       if (this.refused.size > 0) speaker.world.lastReload = { wallMs: now().wallMs, successful: false };
     }
@@ -96,7 +97,7 @@ export class Reloading {
       : `what is on disk is not what runs: ${problems[0]}${more}; mend it${of === 'bindings' ? '' : ', then landfall reload'}`);
   }
 
-  private apply(config: Config, item: ReloadItem): void {
+  private apply(config: Config, item: ReloadItem, rekeyed: readonly string[]): void {
     const { log, turn, sources, dataPlane, sockets, dryRun, socket } = this.options;
     const watched = JSON.stringify(bfdOrder(this.running));
     this.running = config;
@@ -110,10 +111,13 @@ export class Reloading {
       sources.closeBfd(bfdOrder(config) === undefined);
       if (!dryRun) sources.openBfd(config, socket ?? config.api.socket);
     }
-    if (item.peers.length > 0) {
-      if (config.bgp.listen.enabled && !dryRun) sockets.renewListeners();
-      void this.seeOff();
-    }
+    // A session that begins anew has read its key by now.
+    const live = rekeyed.filter((name) => !item.peers.some((peer) => peer.name === name));
+    sockets.rekey(live);
+    turn.carryOut(live.map((peer): Output => ({ type: 'note', note: { level: 'info', room: 'bgp', peer, event: 'session.rekeyed', publish: 'peer', fields: {} } })));
+    const answered = item.peers.length > 0 || config.bgp.peers.some(({ password }) => password !== undefined);
+    if (answered && config.bgp.listen.enabled && !dryRun) sockets.renewListeners();
+    if (item.peers.length > 0) void this.seeOff();
   }
 
   /** Peers that are taken away have their withdraws now: when TCP says so, their sessions end. */

@@ -66,6 +66,14 @@ describe('the class of a changed key', () => {
     });
   }
 
+  it('another key of MD5 is taken live; with one or without is another session', () => {
+    const keyed = withPeer({ password: { file: '/run/key' } });
+    const elsewhere = withPeer({ password: { env: 'BGP_KEY' } });
+    assert.deepEqual(compareConfigs(keyed, elsewhere).map((change) => change.class), ['live', 'live']);
+    assert.deepEqual(planReload(keyed, elsewhere).peers, []);
+    assert.deepEqual(planReload(keyed, base).peers.map(({ action }) => action), ['reset']);
+  });
+
   it('a key that nobody thought of is refused', () => assert.equal(reloadClassOf('nonsense.here'), 'restart'));
 
   it('equal configurations differ in nothing, however they came about', () => {

@@ -122,6 +122,28 @@ for (const address of ['127.0.0.1', '::1']) {
       assert.throws(() => listener.setPeers([{ ...peer, md5: new Uint8Array(81) }]), { code: 'EMSGSIZE' });
       await call({ address: ip(address), port }).until(/^connected/);
     });
+
+    it('changes the key under a connection: what is said while the ends differ comes when they agree', async () => {
+      const { port, accepted } = serve(address, [{ md5: key }]);
+      const line = call({ address: ip(address), port, md5: key });
+      await line.until(/^connected/);
+      while (accepted[0]?.connection === undefined) await new Promise((resolve) => setImmediate(resolve));
+      line.connection?.rekey(ip(address), text('rotated'));
+      line.connection?.write(text('update'));
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      assert.deepEqual(accepted[0].events, [], 'signed with a key that the other end does not have');
+      assert.throws(() => line.connection?.rekey(ip(address), new Uint8Array(81)), { code: 'EMSGSIZE' });
+      accepted[0].connection?.rekey(ip(address), text('rotated'));
+      await accepted[0].until(/data update/);
+      accepted[0].connection?.write(text('answer'));
+      await line.until(/data answer/);
+    });
+
+    it('ends an attempt to connect that has the old key', async () => {
+      const line = call({ address: ip(address), port: serve(address, [{ md5: key }]).port, md5: key });
+      line.connection?.rekey(ip(address), text('rotated'));
+      assert.equal(await line.until(/^closed/), 'closed the MD5 key has changed');
+    });
   });
 }
 
