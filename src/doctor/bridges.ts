@@ -69,7 +69,7 @@ export function checkMarks(bridges: BridgeState, config: Config): Finding[] {
   const unmarked = local.filter(({ link }) => portMark(link) === undefined && !bound.has(link.name)).map(({ link }) => link.name);
   if (unmarked.length === 0) return local.length === 0 ? [] : [ok('marks', `all ${local.length} local ports bear a mark of their guest`)];
   return [warn('marks', `${unmarked.length} of ${local.length} local ports bear no mark of their guest (${some(unmarked, 4)}): whoever is behind one can take over any VM's address by forging its MAC`,
-    'libvirt marks taps by their MAC; else ip link set PORT alias mac=…, or identity.unverifiedPorts: refuse')];
+    'libvirt marks taps by their MAC; else ip link set PORT alias mac=MAC, or identity.unverifiedPorts: refuse')];
 }
 
 function names(config: Config): string[] {

@@ -36,9 +36,11 @@ export function examineHost(host: HostState, config: Config, daemon: RunningDaem
   ];
 }
 
-export function checkClock({ clockTrusted }: HostState): Finding {
-  return clockTrusted ? ok('clock', 'synchronised')
-    : warn('clock', 'not synchronised: it contributes nothing to sequences, so after a loss of memory an older claim may win', 'run an NTP client (chronyd, systemd-timesyncd)');
+export function checkClock({ clock }: HostState): Finding {
+  const fix = 'run an NTP client (chronyd, systemd-timesyncd)';
+  if (!clock.wallTrusted) return warn('clock', 'never set, or years ahead: it contributes nothing to sequences, so after a loss of memory an older claim may win', `set it, and ${fix}`);
+  if (clock.wallSynchronised === false) return warn('clock', 'not synchronised: claims of nodes that see nothing of each other may be ordered wrongly', fix);
+  return ok('clock', clock.wallSynchronised === undefined ? 'set; whether it is synchronised may not be asked here' : 'synchronised');
 }
 
 export function checkStateFile({ stateFile }: HostState): Finding {

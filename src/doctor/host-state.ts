@@ -1,5 +1,6 @@
 import type { BridgeState } from '../../bridge/fdb.ts';
 import type { Prefix } from '../../net/ip.ts';
+import type { Now } from '../../net/time.ts';
 import type { CapabilitySets } from '../capability-sets.ts';
 
 /** What `src/io/host-checks.ts` reads of a host; what could not be read is left out. */
@@ -18,7 +19,7 @@ export interface HostState {
   readonly addresses: readonly { readonly interface: string; readonly address: string; readonly cidr: string }[];
   /** A rule of the firewall drops the ICMP errors that this node would send for a host it can't reach; undefined: not readable. */
   readonly dropsUnreachable?: boolean;
-  readonly clockTrusted: boolean;
+  readonly clock: Pick<Now, 'wallTrusted' | 'wallSynchronised'>;
   /** Names of BGP daemons that run. */
   readonly speakers: readonly string[];
   readonly connections?: readonly TcpConnection[];

@@ -14,7 +14,7 @@ function upstreamNeeds({ routes }: Config, { profile }: PeerConfig): string | un
     case 'window':
       return `it must map ${[...routes.elevated.communities, ...routes.normal.communities, ...routes.leaving.communities].join(', ')}`;
     case 'ladder':
-      return `it must map ${routes.ladder.communities[0]} … ${routes.ladder.communities.at(-1)} and ${routes.leaving.communities.join(', ')}`;
+      return `it must map ${routes.ladder.communities[0]} to ${routes.ladder.communities.at(-1)} and ${routes.leaving.communities.join(', ')}`;
     case 'sequence':
       return 'MED orders the nodes only where all of them are in one AS and all routers of the prefix in another one';
     case 'prepend':

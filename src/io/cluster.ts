@@ -43,11 +43,12 @@ function namespaceOf(serviceAccount: string): { readonly namespace?: string } {
 
 function askByKubectl(path: string, timeoutMs: number): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const child = spawn('kubectl', ['get', '--raw', path, `--request-timeout=${Math.max(1, Math.round(timeoutMs / 1000))}s`], { stdio: ['ignore', 'pipe', 'pipe'] });
+    // Its own --request-timeout would become a parameter of the request, which goes through to the speaker.
+    const child = spawn('kubectl', ['get', '--raw', path], { stdio: ['ignore', 'pipe', 'pipe'] });
     const chunks: Buffer[] = [];
     let length = 0;
     let said = '';
-    const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs + 2000);
+    const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
     const fail = (message: string): void => {
       clearTimeout(timer);
       reject(new ClusterError(message));

@@ -38,7 +38,7 @@ export async function readHostState(config: Config): Promise<HostState> {
   return {
     ...(capabilities === undefined ? {} : { capabilities }), ...(bridges === undefined ? {} : { bridges }), layer3, settings,
     fixedMac: new Set(names.filter((name) => origin.get(name) === '3')), drawnMac: new Set(names.filter((name) => origin.get(name) === '1')),
-    addresses, clockTrusted: systemClock().now().wallTrusted, speakers, ...(connections === undefined ? {} : { connections }),
+    addresses, clock: systemClock().now(), speakers, ...(connections === undefined ? {} : { connections }),
     rewrites: 'unread' in firewall ? firewall : parseRewrites(firewall.text), ...('unread' in firewall ? {} : { dropsUnreachable: dropsUnreachable(firewall.text) }), stateFile: stateFileOf(config),
   };
 }

@@ -186,14 +186,15 @@ describe('doctor, the host', () => {
   it('warns of eBGP routers by what their profile needs', () => {
     const of = (profile: string): string[] => troubles(checkUpstream(config({ bgp: `{asn: 65010, peers: [{name: tor-b, address: 192.0.2.2, asn: 65001, routes: {profile: ${profile}}}]}`, migration: '{elevatedFor: 90s}' })));
     assert.match(of('window')[0] as string, /it must map 65010:200, 65010:100, 65010:50\. See: landfall tor-config tor-b$/);
-    assert.match(of('ladder')[0] as string, /65010:200 … 65010:207 and 65010:50/);
+    assert.match(of('ladder')[0] as string, /65010:200 to 65010:207 and 65010:50/);
     assert.match(of('sequence')[0] as string, /MED orders the nodes only where/);
     assert.deepEqual(of('prepend'), []);
     assert.deepEqual(checkUpstream(config()), []);
   });
 
   it('warns of a clock that nobody sets, and without a daemon of a state file that can\'t be written', () => {
-    const found = troubles(examineHost(host({ clockTrusted: false, stateFile: { path: '/var/lib/landfall/state.json', problem: 'its folder does not exist' } }), config(), undefined));
+    const found = troubles(examineHost(host({ clock: { wallTrusted: false, wallSynchronised: false }, stateFile: { path: '/var/lib/landfall/state.json', problem: 'its folder does not exist' } }), config(), undefined));
     assert.deepEqual(found.map((line) => line.split(':')[0]), ['warn clock', 'warn state']);
+    assert.match(troubles(examineHost(host({ clock: { wallTrusted: true, wallSynchronised: false } }), config(), undefined))[0] as string, /clock: not synchronised: claims of nodes/);
   });
 });
