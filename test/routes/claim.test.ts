@@ -4,7 +4,7 @@ import { decide, type Candidate } from '../../bgp/decision.ts';
 import { ip, ipv4FromNumber, type IpAddress, type Prefix } from '../../net/ip.ts';
 import { macFromBytes, parseMac, type Mac } from '../../net/mac.ts';
 import type { Now } from '../../net/time.ts';
-import { clockSequence, epochMs, futureAfterSeconds, highestSequence, isFuture, nextSequence } from '../../routes/claim.ts';
+import { clockSequence, epochMs, futureAfterSeconds, highestSequence, isFuture, nextSequence, takeBackAhead } from '../../routes/claim.ts';
 import { decodeClaimMarks, encodeClaimMarks } from '../../routes/claim-communities.ts';
 import { preferenceOf, gracefulShutdown, isLeaving, noExport, type Level, type Preference, type PreferenceOptions } from '../../routes/preference.ts';
 
@@ -22,6 +22,12 @@ describe('sequence', () => {
       assert.ok(sequence >= 1 && sequence <= highestSequence);
       assert.ok(sequence > seen || seen === highestSequence);
     }));
+  });
+
+  it('takes the clock where that is ahead, one more than was seen where it is not, and stays at 2147483647', () => {
+    const clock = clockSequence(now);
+    assert.deepEqual([nextSequence(0, now), nextSequence(clock - 1, now), nextSequence(clock, now)], [clock, clock, clock + 1]);
+    for (const seen of [highestSequence - 1, highestSequence]) for (const ahead of [0, takeBackAhead]) assert.equal(nextSequence(seen, now, ahead), highestSequence);
   });
 
   for (const [what, sequence, future] of [

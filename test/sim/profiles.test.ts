@@ -108,6 +108,18 @@ describe('a second move within elevatedFor in profile window', () => {
   });
 });
 
+describe('two claims of the same moment', () => {
+  it('end with the lower BGP Identifier: the other node gives way, and the router is left with one route', () => {
+    const { fabric, nodes } = twoNodes('sequence');
+    for (const node of nodes) fabric.frame(node, fabric.addPort(node, 'tap0'), rarp);
+    const states = (): unknown[] => nodes.map((node) => node.speaker.world.locRib.handovers.get(`default|${prefix}` as never)?.state);
+    const sequences = nodes.map((node) => node.speaker.world.locRib.handovers.get(`default|${prefix}` as never)?.sequence);
+    assert.deepEqual([states(), sequences[0]], [['elevated', 'elevated'], sequences[1]]);
+    fabric.run(3000);
+    assert.deepEqual([states(), fabric.best(), [...fabric.router.routesFor(prefix).keys()]], [['elevated', 'withdrawn'], 'hv-1', ['hv-1']]);
+  });
+});
+
 describe('a tie that the router breaks the wrong way', () => {
   for (const [what, answers] of [['lives here', true], ['does not', false]] as const) {
     it(`is ended by the VM's answer: it ${what}`, () => {
