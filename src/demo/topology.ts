@@ -1,3 +1,4 @@
+import type { IpAddress } from '../../net/ip.ts';
 import type { NodeName, Vm } from './addresses.ts';
 import { client, demoVm, linkOf, nodeNames, tapMac, vlan, vlanAddressOf } from './addresses.ts';
 import { Namespaces } from './namespaces.ts';
@@ -148,7 +149,7 @@ async function stretchVlan({ namespaces }: Topology): Promise<void> {
 }
 
 /** The network card of a VM in a namespace of its own, and the bridge in `hv` that its cables to the nodes are attached to. */
-export async function buildVm(namespaces: Namespaces, vm: Vm): Promise<void> {
+export async function buildVm(namespaces: Namespaces, vm: Vm, gateway: { readonly ipv4: IpAddress; readonly ipv6: IpAddress } = vlan.gateway): Promise<void> {
   const ns = `vm${vm.index}`;
   await namespaces.create(ns);
   await namespaces.ip('hv', [
@@ -162,17 +163,17 @@ export async function buildVm(namespaces: Namespaces, vm: Vm): Promise<void> {
     `addr add ${vm.ipv4}/24 dev eth0`,
     `addr add ${vm.ipv6}/64 dev eth0 nodad`,
     'link set eth0 up',
-    `route add default via ${vlan.gateway.ipv4}`,
-    `route add default via ${vlan.gateway.ipv6}`,
+    `route add default via ${gateway.ipv4}`,
+    `route add default via ${gateway.ipv6}`,
   ]);
 }
 
 /** Makes a VM's port on a node's bridge, as QEMU's start does: it has carrier, and nobody speaks through it yet. */
-export async function plug({ namespaces }: Topology, vm: Vm, node: NodeName): Promise<void> {
+export async function plug({ namespaces }: Topology, vm: Vm, node: NodeName, bridge = 'br-vlan'): Promise<void> {
   const cable = cableOf(vm, node);
   await namespaces.ip('hv', [`link add ${cable} type veth peer name ${portOf(vm)} netns @${nodeNamespace(node)}`, `link set ${cable} arp off`, `link set ${cable} up`]);
   await namespaces.sysctl(nodeNamespace(node), { [`net/ipv6/conf/${portOf(vm)}/disable_ipv6`]: 1 });
-  await namespaces.ip(nodeNamespace(node), [`link set ${portOf(vm)} address ${tapMac(vm)}`, `link set ${portOf(vm)} master br-vlan up`]);
+  await namespaces.ip(nodeNamespace(node), [`link set ${portOf(vm)} address ${tapMac(vm)}`, `link set ${portOf(vm)} master ${bridge} up`]);
 }
 
 /** Deletes a VM's port from a node, as libvirt does after a migration. Its absence is no error. */

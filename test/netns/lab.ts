@@ -31,6 +31,8 @@ export interface LabOptions {
   readonly router?: (kind: TorKind, nodeFile: string, nodes: readonly string[]) => string;
   /** The wrong key on node b. */
   readonly wrongPasswordOnB?: string;
+  /** More of the topology, before anything runs on it. */
+  readonly prepare?: (topology: Topology) => Promise<void>;
   /** With the client and the programs in the first VM. */
   readonly client?: boolean;
 }
@@ -67,6 +69,7 @@ export class Lab {
     const topology = await buildTopology({ mode: options.mode, vms: options.vms ?? 1, tors: options.tors.length, prefix: `${prefix}${(count++).toString(36)}` });
     const lab = new Lab(topology, makeFolder(), options);
     try {
+      await options.prepare?.(topology);
       await Promise.all([...lab.tors.map((tor) => tor.start()), lab.stage.start('a', { client: options.client === true })]);
       await Promise.all(nodeNames.map((node) => lab.nodes[node].start()));
       await lab.sessionsUp(options.wrongPasswordOnB === undefined ? nodeNames : ['a']);
