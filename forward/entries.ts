@@ -19,8 +19,11 @@ export type RouteTarget =
   | { readonly type: 'link'; readonly ifindex: number }
   /** Towards a BGP next hop, which may be several hops away: the kernel's own table says by which gateway. */
   | { readonly type: 'nextHop'; readonly address: IpAddress; readonly ifindex?: number }
-  /** Late packets go on to the node that claims, by its own address: on the link where it is, else through the tunnel. */
-  | { readonly type: 'straggler'; readonly endpoint: IpAddress }
+  /**
+   * Late packets go on to the node that claims, by its own address: on the link where it is, else through the tunnel. `source`: an address of this
+   * node that routes lead to, for what it sends itself; the gateway's is every node's, and the tunnel's is nobody's.
+   */
+  | { readonly type: 'straggler'; readonly endpoint: IpAddress; readonly source?: IpAddress }
   /** Late packets are dropped without a word: an ICMP unreachable would end connections that silence does not. */
   | { readonly type: 'blackhole' };
 

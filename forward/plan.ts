@@ -14,7 +14,7 @@ export type Whereabouts =
   /** Its frames leave by the gateway's interface to this MAC. */
   | { readonly at: 'here'; readonly mac: Mac }
   /** Another node's claim stands. */
-  | { readonly at: 'elsewhere'; readonly nextHop: IpAddress; readonly ifindex?: number; readonly straggler?: true }
+  | { readonly at: 'elsewhere'; readonly nextHop: IpAddress; readonly ifindex?: number; readonly straggler?: true; readonly source?: IpAddress }
   /** It left a moment ago, and nobody has told where to. */
   | { readonly at: 'unknown' }
   /** This node has nothing to say about it. */
@@ -31,6 +31,8 @@ export interface RivalRoute {
 export interface Straggler {
   readonly endpoint: IpAddress;
   readonly sequence: number;
+  /** Of this node, for what it sends to the VM itself. */
+  readonly source?: IpAddress;
 }
 
 /**
@@ -40,7 +42,8 @@ export interface Straggler {
 export function whereabouts(h: Handover | undefined, rival: RivalRoute | undefined, portAlive: boolean, monotonicMs: number, straggler?: Straggler): Whereabouts {
   // Before the routers know of it, and until they all do: what still arrives goes on. A newer claim of ours ends that.
   if (straggler !== undefined && h !== undefined && h.state !== 'manual' && h.state !== 'held' && h.sequence < straggler.sequence) {
-    return { at: 'elsewhere', nextHop: straggler.endpoint, straggler: true };
+    const { endpoint, source } = straggler;
+    return { at: 'elsewhere', nextHop: endpoint, straggler: true, ...(source === undefined ? {} : { source }) };
   }
   const elsewhere: Whereabouts | undefined = rival === undefined ? undefined : { at: 'elsewhere', ...rival };
   if (h === undefined) return elsewhere ?? { at: 'nowhere' };
@@ -76,7 +79,7 @@ export interface GatewayInterface {
 export function planAddress(mode: KernelRoutes, address: IpAddress, where: Whereabouts, gateway: GatewayInterface | undefined): KernelEntry[] {
   const prefix = hostPrefix(address);
   if (where.at === 'elsewhere' && where.straggler === true) {
-    const route: KernelEntry = { type: 'route', prefix, to: { type: 'straggler', endpoint: where.nextHop } };
+    const route: KernelEntry = { type: 'route', prefix, to: { type: 'straggler', endpoint: where.nextHop, ...(where.source === undefined ? {} : { source: where.source }) } };
     return mode === 'received' && gateway !== undefined ? [route, { type: 'proxy', ...gateway, address }] : [route];
   }
   if (mode === 'off' || gateway === undefined) return [];

@@ -1,11 +1,12 @@
 import type { MeshClaim } from '../forward/mesh.ts';
 import { outbids } from '../forward/mesh.ts';
 import type { Straggler } from '../forward/plan.ts';
-import type { IpAddress } from '../net/ip.ts';
+import { isIpv4, type IpAddress } from '../net/ip.ts';
 import { isFuture } from '../routes/claim.ts';
 import type { Handover } from '../routes/handover.ts';
 import { addressKey, type AddressKey } from '../routes/loc-rib.ts';
 import { nextHopFor } from './next-hop.ts';
+import { peersOf } from './peers.ts';
 import type { World } from './world.ts';
 
 // Late packets: the node that claims tells the one that still gets them, and that one sends them on until the routers have moved.
@@ -65,9 +66,19 @@ export function takeMeshClaim(world: World, claim: MeshClaim): void {
   if (h.state === 'manual' || h.state === 'held' || (h.state === 'withdrawn' && now.monotonicMs - h.since.monotonicMs > config.stragglers.ceilingMs)) return;
   const known = forwarding.stragglers.get(key);
   if (known !== undefined && known.sequence >= claim.sequence) return;
-  forwarding.stragglers.set(key, { endpoint: claim.nextHop, sequence: claim.sequence });
+  const source = sourceOf(world, vrf, isIpv4(claim.address));
+  forwarding.stragglers.set(key, { endpoint: claim.nextHop, sequence: claim.sequence, ...(source === undefined ? {} : { source }) });
   forwarding.stragglerEnds.set(key, now.monotonicMs + config.stragglers.ceilingMs);
   forwarding.dirty.add(key);
+}
+
+/** An address of this node that the routers know it by. */
+function sourceOf(world: World, vrf: string, ipv4: boolean): IpAddress | undefined {
+  for (const peer of peersOf(world, vrf)) {
+    const own = nextHopFor(world, peer, ipv4);
+    if (own !== undefined && isIpv4(own) === ipv4 && world.bridges.ownAddresses.has(own)) return own;
+  }
+  return undefined;
 }
 
 /** What holds for an address now. A newer claim of this node ends it in the same pass, before anybody is told of that claim. */

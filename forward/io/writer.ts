@@ -153,7 +153,7 @@ export function openWriter(options: {
     own.set(id, entry.type === 'route' ? outText(out as RouteOut) : entry.type === 'neighbour' ? entry.mac : '');
     if (entry.type === 'route') {
       addresses.set(id, { address: prefixAddress(entry.prefix), ifindex: 0 });
-      return encodeRoute(request, entry.prefix, out as RouteOut);
+      return encodeRoute(request, entry.prefix, out as RouteOut, entry.to.type === 'straggler' ? entry.to.source : undefined);
     }
     addresses.set(id, { address: entry.address, ifindex: entry.ifindex });
     if (entry.type === 'neighbour') return encodeNeighbour(request, entry);

@@ -7,7 +7,7 @@ import { ownMetric, ownProtocol } from '../entries.ts';
 export const groups = { link: 1, neigh: 3, ipv4Address: 5, ipv4Route: 7, ipv6Address: 9, ipv6Route: 11 } as const;
 const RTM = { newLink: 16, delLink: 17, newAddress: 20, delAddress: 21, newRoute: 24, delRoute: 25, getRoute: 26, newNeigh: 28, delNeigh: 29, getNeigh: 30 } as const;
 const AF = { inet: 2, inet6: 10 } as const;
-const RTA = { dst: 1, oif: 4, gateway: 5, priority: 6, multipath: 9, table: 15, via: 18 } as const;
+const RTA = { dst: 1, oif: 4, gateway: 5, priority: 6, prefSrc: 7, multipath: 9, table: 15, via: 18 } as const;
 const RTN = { unicast: 1, blackhole: 6 } as const;
 const NDA = { dst: 1, lladdr: 2, protocol: 12 } as const;
 const NUD = { reachable: 0x02, noarp: 0x40, permanent: 0x80 } as const;
@@ -67,11 +67,15 @@ function rtmsg(prefix: Prefix, protocol: number, reach: number, type: number): B
     .attribute(RTA.dst, ipToBytes(prefixAddress(prefix)));
 }
 
-/** Adds our route, or makes it this one: routes are told apart by prefix and metric, so another's is left alone. */
-export function encodeRoute(sequence: number, prefix: Prefix, out: RouteOut): Uint8Array {
+/**
+ * Adds our route, or makes it this one: routes are told apart by prefix and metric, so another's is left alone.
+ * @param source of this node, for what it sends itself; the kernel refuses one that it does not have
+ */
+export function encodeRoute(sequence: number, prefix: Prefix, out: RouteOut, source?: IpAddress): Uint8Array {
   const reach = out.type === 'link' ? scope.link : scope.universe;
   const body = rtmsg(prefix, ownProtocol, reach, out.type === 'blackhole' ? RTN.blackhole : RTN.unicast).attribute(RTA.priority, u32Octets(ownMetric));
   if (out.type !== 'blackhole') body.attribute(RTA.oif, u32Octets(out.ifindex));
+  if (source !== undefined && isIpv4(source) === isIpv4(prefix)) body.attribute(RTA.prefSrc, ipToBytes(source));
   if (out.type === 'gateway') {
     const gateway = ipToBytes(out.gateway);
     if (isIpv4(prefix) === isIpv4(out.gateway)) body.attribute(RTA.gateway, gateway);

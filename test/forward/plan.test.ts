@@ -72,6 +72,16 @@ describe('forward: what the kernel is to have', () => {
     }
   });
 
+  it('late packets go on to the node that claims, and what this node sends itself bears its own address', () => {
+    const h = handover('leaving');
+    const straggler = { endpoint: ip('192.0.2.6'), sequence: 6, source: ip('192.0.2.2') };
+    const to = { type: 'straggler', endpoint: ip('192.0.2.6'), source: ip('192.0.2.2') };
+    for (const mode of ['off', 'host'] as const) {
+      assert.deepEqual(planAddress(mode, address, whereabouts(h, undefined, true, now.monotonicMs, straggler), gateway), [{ type: 'route', prefix: '203.0.113.11/32', to }]);
+    }
+    assert.deepEqual(whereabouts(handover('elevated', { sequence: 7 }), undefined, true, now.monotonicMs, straggler).at, 'here', 'a newer claim of its own ends it');
+  });
+
   it('without a gateway interface there is nothing to do', () => assert.deepEqual(planAddress('host', address, here, undefined), []));
 });
 

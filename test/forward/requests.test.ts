@@ -24,6 +24,13 @@ describe('forward: rtnetlink', () => {
     });
   }
 
+  it('the source of what the node sends itself: the attribute RTA_PREFSRC, of the same family alone', () => {
+    const out = { type: 'gateway', gateway: ip('fe80::1'), ifindex: 4 } as const;
+    const attribute = Buffer.from([8, 0, 7, 0, 192, 0, 2, 2]);
+    assert.ok(Buffer.from(encodeRoute(3, '203.0.113.11/32' as never, out, ip('192.0.2.2'))).includes(attribute));
+    assert.deepEqual(encodeRoute(3, '2001:db8::11/128' as never, out, ip('192.0.2.2')), encodeRoute(3, '2001:db8::11/128' as never, out));
+  });
+
   it('neighbours and proxy entries', () => {
     const mac = '52:54:00:aa:00:01' as Mac;
     const table = newKernelTable();

@@ -45,7 +45,7 @@ for (const { stragglers, ...fabric } of fabrics) {
         await crowd.everybodyReaches().catch((error: Error) => assert.fail(`after move ${move}: ${error.message}`));
         await crowd.connectionsLive().catch((error: Error) => assert.fail(`after move ${move}: ${error.message}`));
       }
-      assert.deepEqual(crowd.heard, []);
+      assert.deepEqual(crowd.heard, [], `${crowd.heard.join('\n')}\n${crowd.history.join('\n')}`);
       process.stdout.write(`      ${crowd.slow} new connections needed a second SYN\n`);
     });
   });

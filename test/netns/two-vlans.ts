@@ -80,6 +80,8 @@ export class TwoVlans {
   readonly vms: readonly Vm[];
   /** New connections that needed more than one SYN. */
   slow = 0;
+  /** Who went where, with the time. */
+  readonly history: string[] = [];
   /** ICMP and ICMPv6 messages that should not be, as tcpdump put them. */
   readonly heard: string[] = [];
   readonly #fabric: Fabric;
@@ -148,6 +150,7 @@ export class TwoVlans {
     await sleep(leadMs);
     await lab.stage.detach(vm, from);
     await lab.stage.attach(vm, to);
+    this.history.push(`${new Date().toISOString().slice(11, 23)} vm${vm.index} ${from} → ${to}`);
     await lab.sendFrames('hv', cableOf(vm, to), quiet ? [rarpFrame(vm.mac)] : resumeFrames(vm));
     this.place.set(vm, to);
     await sleep(keepSourceMs);
@@ -157,7 +160,8 @@ export class TwoVlans {
   /** The next of a round in which every VM moves, to the node where it is not. */
   async nextMove(number: number, options: { quiet?: boolean; leadMs?: number; keepSourceMs?: number } = {}): Promise<void> {
     const vm = this.vms[number % this.vms.length] as Vm;
-    await this.move(vm, this.place.get(vm) === 'a' ? 'b' : 'a', { quiet: number % 2 === 0, ...options });
+    // With and without the guest's own word; the old port goes with the VM, soon after it, or when all is over.
+    await this.move(vm, this.place.get(vm) === 'a' ? 'b' : 'a', { quiet: number % 2 === 0, keepSourceMs: [100, 0, 400][number % 3] as number, ...options });
   }
 
   settled(): Promise<void> {
@@ -253,15 +257,21 @@ async function build(topology: Topology, fabric: Fabric, others: readonly Vm[]):
       await namespaces.ip(ns, [`link set ${other.uplink} master ${other.bridge} up`]);
     }
     await namespaces.sysctl(ns, { [`net/ipv4/conf/${other.bridge}/send_redirects`]: 0 });
+    if (fabric.routes !== 'off') await withoutRedirects(namespaces, ns);
     if (fabric.routes === 'host') await withoutSubnets(namespaces, ns);
   }
   for (const vm of others) await buildVm(namespaces, vm, gateway);
   if (fabric.routes === 'host') for (const vm of [...topology.vms, ...others]) await alone(namespaces, vm, others.includes(vm) ? gateway : vlan.gateway);
 }
 
-/** What an administrator does for `kernel.routes: host`: the gateway as /32 and /128, and no redirects. */
-async function withoutSubnets(namespaces: Namespaces, ns: string): Promise<void> {
+/** As docs/data-plane.md says it: a switch for IPv4, a rule for IPv6. */
+async function withoutRedirects(namespaces: Namespaces, ns: string): Promise<void> {
   await namespaces.sysctl(ns, { 'net/ipv4/conf/all/send_redirects': 0 });
+  await must(namespaces.exec(ns, ['nft', '-f', '-']), { input: 'table inet no-redirects { chain out { type filter hook output priority 0; icmpv6 type nd-redirect drop; }; }\n' });
+}
+
+/** What an administrator does for `kernel.routes: host`: the gateway as /32 and /128. */
+async function withoutSubnets(namespaces: Namespaces, ns: string): Promise<void> {
   for (const [bridge, gateway] of [['br-vlan', vlan.gateway], [other.bridge, other.gateway]] as const) {
     await namespaces.sysctl(ns, { [`net/ipv6/conf/${bridge}/addr_gen_mode`]: 1 });
     await namespaces.ip(ns, [
