@@ -60,9 +60,9 @@ try {
     mkdirSync(dirname(join(copy, file)), { recursive: true });
     writeFileSync(join(copy, file), text);
   }
-  const missed = [...(await missedImports()), ...(await missedGlobals()), ...missedText()];
+  const missed = [...(await missedImports()), ...(await missedGlobals()), ...(await missedInterface()), ...missedText()];
   for (const line of missed) process.stdout.write(`FAIL  ${line}\n`);
-  process.stdout.write(missed.length === 0 ? `ok    all ${imports.length + globals.length + 2} planted files were judged as they should be\n` : `${missed.length} planted violations went unseen\n`);
+  process.stdout.write(missed.length === 0 ? `ok    all ${imports.length + globals.length + 3} planted files were judged as they should be\n` : `${missed.length} planted violations went unseen\n`);
   process.exitCode = missed.length === 0 ? 0 : 1;
 } finally {
   rmSync(copy, { recursive: true, force: true });
@@ -89,6 +89,14 @@ async function missedGlobals() {
   return globals
     .filter(([rule, file]) => !results.some((one) => one.filePath === join(copy, file) && one.messages.some((message) => message.ruleId === rule)))
     .map(([rule, file]) => `lint: ${rule} does not report ${file}`);
+}
+
+async function missedInterface() {
+  const page = join(copy, 'docs/interface-check.md');
+  writeFileSync(page, readFileSync(page, 'utf8').replace('`show why`', '`show whither`').replace('test/src/top.test.ts` “on a terminal', 'test/src/top.test.ts` “planted title'));
+  const { ok, output } = await runCommand(process.execPath, ['--import', 'tsx', 'scripts/check-interface.ts'], { seconds: 60, cwd: copy, lines: 300 });
+  const expected = ['does not name show why', 'names show whither, which does not exist', 'no test of test/src/top.test.ts is called “planted title'];
+  return expected.filter((words) => ok || !output.includes(words)).map((words) => `interface: nothing says "${words}"`);
 }
 
 function missedText() {

@@ -23,6 +23,7 @@ const checks = [
   ['lint (eslint)', tool('eslint/bin/eslint.js', ['--max-warnings', '0', '.'])],
   ['imports (dependency-cruiser)', tool('dependency-cruiser/bin/dependency-cruise.mjs', ['--config', '.dependency-cruiser.cjs', '--output-type', 'err-long', ...cruisedFolders.filter((folder) => existsSync(join(root, folder)))])],
   ['generated docs are current', script('scripts/docs.mjs', ['--check'])],
+  ['every word of the interface is on its page', () => runCommand(process.execPath, ['--import', 'tsx', join(root, 'scripts/check-interface.ts')], { seconds: 60, cwd: root, lines: 300 })],
   ['links of the docs', async () => report(findDeadLinks(root))],
   ['no machine paths', async () => report(findMachinePaths(root))],
   ['lock file names no hosts', async () => report(lockFileHosts())],

@@ -123,6 +123,8 @@ describe('config: every key arrives', () => {
     ['telemetry', { telemetry: '{listen: "[::]:9100", web: true, perPrefixMetrics: true}' }, (c) => c.telemetry, { listen: { address: '::', port: 9100 }, web: true, perPrefixMetrics: true, history: { keep: 1000 } }],
     ['telemetry off', { telemetry: '{listen: off}' }, (c) => c.telemetry, { web: false, perPrefixMetrics: false, history: { keep: 1000 } }],
     ['log', { log: '{level: trace, format: json}' }, (c) => c.log, { level: 'trace', format: 'json' }],
+    ['stragglers', { stragglers: '{enabled: true, mode: on-link, ceiling: 2s, listen: "192.0.2.17:17491", members: [192.0.2.18], key: {env: MESH}}' }, (c) => c.stragglers, { enabled: true, mode: 'on-link', ceilingMs: 2000, listen: { address: '192.0.2.17', port: 17491 }, members: ['192.0.2.18'], key: { env: 'MESH' } }],
+    ['kernel', { kernel: '{routes: host, refreshNeighbors: true}' }, (c) => c.kernel, { routes: 'host', refreshNeighbors: true }],
     ['kubernetes', { kubernetes: '{enabled: true, server: "https://192.0.2.9:6443", serviceAccount: /etc/landfall/sa}' }, (c) => c.kubernetes, { enabled: true, server: 'https://192.0.2.9:6443', serviceAccount: '/etc/landfall/sa' }],
     ['api', { api: '{socket: /tmp/l.sock, mode: "0600", group: ops}' }, (c) => c.api, { socket: '/tmp/l.sock', mode: 0o600, group: 'ops' }],
   ];
