@@ -6,6 +6,7 @@ import { machineOf, takeBytes } from './receive.ts';
 import type { ConnectionId, SessionInput, SessionOptions, SessionOutput } from './session-contract.ts';
 import { encodeCounted, notify, run, sendHoldSeconds, startKeepaliveTimer } from './steps.ts';
 import { errorCodes, errorSubcodes } from './wire/iana.ts';
+import type { Framer } from './wire/framer.ts';
 import type { Message, UpdateMessage } from './wire/messages.ts';
 import { encodeMessage } from './wire/message.ts';
 import { afiSafiOf } from './wire/mp-nlri.ts';
@@ -94,6 +95,11 @@ export function stepSession(
       break;
   }
   return { state: draft.state, outputs: draft.outputs };
+}
+
+/** Where the peer is in its stream of octets, for who follows that stream too; while Established. */
+export function streamOf({ first }: SessionState): Framer {
+  return first.framer;
 }
 
 /** The earliest deadline in monotonic milliseconds, or `undefined`. */

@@ -124,11 +124,21 @@ export interface MigrationConfig {
   readonly flap: { readonly moves: number; readonly withinMs: number; readonly holdMs?: number };
 }
 
+/** A BMP station that is told of the sessions. */
+export interface BmpStation {
+  readonly address: IpAddress;
+  readonly port: number;
+  readonly statisticsSeconds: number;
+}
+
 export interface TelemetryConfig {
   /** Where metrics and health are served; left out: nowhere. */
   readonly listen?: { readonly address: IpAddress; readonly port: number };
   readonly web: boolean;
   readonly perPrefixMetrics: boolean;
+  readonly bmp: readonly BmpStation[];
+  /** Left out: nothing is written. */
+  readonly mrt?: { readonly file: string; readonly maxBytes: number; readonly keep: number };
   readonly history: { readonly keep: number; readonly file?: string };
 }
 

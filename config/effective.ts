@@ -92,7 +92,8 @@ export function makeConfig(draft: Draft, node: NodeFacts, fileBindings: readonly
     kernel: draft.kernel,
     kubernetes: compact(draft.kubernetes),
     process: draft.process,
-    telemetry: compact({ ...draft.telemetry, listen: draft.telemetry.listen === 'off' ? undefined : draft.telemetry.listen, history: compact(draft.telemetry.history) }),
+    telemetry: compact({ ...draft.telemetry, listen: draft.telemetry.listen === 'off' ? undefined : draft.telemetry.listen, 
+      bmp: draft.telemetry.bmp.map(({ address, port, statistics }) => ({ address, port, statisticsSeconds: statistics })), history: compact(draft.telemetry.history) }),
     log: draft.log,
     api: compact({ socket: draft.api.socket, mode: draft.api.mode, group: draft.api.group }),
   });

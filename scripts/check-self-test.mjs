@@ -69,7 +69,7 @@ try {
 }
 
 async function missedImports() {
-  const folders = ['net', 'native', 'garp', 'bridge', 'bgp', 'bfd', 'identity', 'routes', 'forward', 'config', 'src', 'test'];
+  const folders = ['net', 'native', 'garp', 'bridge', 'bgp', 'bfd', 'feeds', 'identity', 'routes', 'forward', 'config', 'src', 'test'];
   const out = join(copy, 'imports.json');
   const args = ['node_modules/dependency-cruiser/bin/dependency-cruise.mjs', '--config', '.dependency-cruiser.cjs', '--output-type', 'json', '--output-to', out, ...folders];
   const result = await runCommand(process.execPath, args, { seconds: 120, cwd: copy });

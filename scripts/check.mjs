@@ -8,7 +8,7 @@ import { findDeadLinks } from './check/links.mjs';
 import { findMachinePaths } from './check/machine-paths.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const cruisedFolders = ['net', 'native', 'garp', 'bridge', 'bgp', 'bfd', 'identity', 'routes', 'forward', 'config', 'src', 'test', 'bench'];
+const cruisedFolders = ['net', 'native', 'garp', 'bridge', 'bgp', 'bfd', 'feeds', 'identity', 'routes', 'forward', 'config', 'src', 'test', 'bench'];
 
 if (!existsSync(join(root, 'node_modules/.package-lock.json'))) {
   const setup = await runCommand(process.execPath, [join(root, 'scripts/setup.mjs'), '--for', 'build'], { seconds: 1800, cwd: root });

@@ -15,7 +15,7 @@ const stampFile = join(root, '.setup-stamp');
 const lockFile = join(root, '.setup-lock');
 const purposes = ['demo', 'qemu', 'test', 'netns', 'build', 'bench'];
 const oldestNode = [20, 19];
-const rooms = ['net', 'native', 'garp', 'bridge', 'bgp', 'bfd', 'identity', 'routes', 'forward', 'config', 'src'];
+const rooms = ['net', 'native', 'garp', 'bridge', 'bgp', 'bfd', 'feeds', 'identity', 'routes', 'forward', 'config', 'src'];
 const machine = `${process.platform}-${process.arch} abi ${process.versions.modules}`;
 
 /** Optional packages: their absence costs a feature, not the set-up. */

@@ -5,6 +5,7 @@ import { parseIp, type IpAddress } from '../net/ip.ts';
 import { BgpSockets } from './daemon/bgp-sockets.ts';
 import { answerCommands } from './daemon/commands.ts';
 import { DataPlane } from './daemon/data-plane.ts';
+import { Feeds } from './daemon/feeds.ts';
 import { openHistoryFile, openMemory } from './daemon/memory.ts';
 import { Reloading } from './daemon/reloading.ts';
 import { Sources } from './daemon/sources.ts';
@@ -102,6 +103,7 @@ class Daemon {
   private readonly sockets: BgpSockets;
   private readonly sources: Sources;
   private readonly dataPlane: DataPlane;
+  private readonly feeds: Feeds;
   private readonly turn: Turn;
   private readonly reloading: Reloading;
   private readonly telemetry: Telemetry;
@@ -126,7 +128,9 @@ class Daemon {
       this.telemetry.note(note, wallMs);
       this.kubernetes?.note(note, wallMs);
     });
-    this.sockets = new BgpSockets({ config: () => this.reloading.config, peer: (name) => this.speaker.world.peers.get(name)?.config, pump, warn });
+    const feeds = new Feeds({ version: packageJson.version, world: () => this.speaker.world, now, log });
+    this.feeds = feeds;
+    this.sockets = new BgpSockets({ config: () => this.reloading.config, peer: (name) => this.speaker.world.peers.get(name)?.config, pump, warn, watcher: feeds });
     const { routerId, from } = chooseRouterId(config, ownAddresses());
     this.routerIdFrom = from;
     this.recorder = this.openRecorder({ version: packageJson.version, config, routerId, dryRun, now: now() });
@@ -137,8 +141,8 @@ class Daemon {
     this.sources = new Sources({ frame: (frame, left) => this.turn.frame(frame, left), batchEnd: () => this.turn.batchEnd(), pump, log });
     this.dataPlane = new DataPlane({ dryRun, pump, log, warn });
     const { sockets, sources, dataPlane, words } = this;
-    this.turn = new Turn(this.speaker, this.clock, { sockets, sources, dataPlane, words, unsaved: () => this.state?.changed() });
-    this.reloading = new Reloading({ config, source, dryRun, socket: options.socket, now, log, speaker: this.speaker, turn: this.turn, sockets, sources, dataPlane });
+    this.turn = new Turn(this.speaker, this.clock, { sockets, sources, dataPlane, words, transition: (note, wallMs) => feeds.transition(note, wallMs), unsaved: () => this.state?.changed() });
+    this.reloading = new Reloading({ config, source, dryRun, socket: options.socket, now, log, speaker: this.speaker, turn: this.turn, sockets, sources, dataPlane, feeds });
     this.telemetry = openTelemetry({
       backend: this.backend(), world: () => this.speaker.world, now, version: packageJson.version, log, dropped: () => sources.captured()?.dropped, warn,
     });
@@ -181,6 +185,7 @@ class Daemon {
     this.api = await serveApi({ path: socket ?? config.api.socket, mode, ...(group === undefined ? {} : { group }), backend: this.backend(), log });
     await this.telemetry.serve();
     if (config.bgp.listen.enabled && !dryRun) this.sockets.listen();
+    if (!dryRun) this.feeds.configure(config);
     turn.pump({ type: 'start' });
     if (!dryRun) sources.openBfd(config, socket ?? config.api.socket);
     this.watchdog = feedSupervisor(world, warn);
@@ -243,6 +248,7 @@ class Daemon {
     this.sources.close();
     this.dataPlane.close();
     this.sockets.close();
+    await this.feeds.close();
     this.state?.close();
     this.telemetry.close();
     this.kubernetes?.close();

@@ -27,11 +27,13 @@ export type LogEvent =
   | 'kubernetes.labels' | 'kubernetes.problem'
   | 'log.lost'
   | 'migration.finished' | 'migration.reflected' | 'migration.sourceGone' | 'migration.started'
+  | 'mrt.lost' | 'mrt.written'
   | 'notification.received' | 'notification.sent'
   | 'override.cleared' | 'override.set'
   | 'port.added' | 'port.removed' | 'port.unlisted'
   | 'route.announced' | 'route.limited' | 'route.received' | 'route.refused' | 'route.withdrawn'
   | 'session.problem' | 'session.rekeyed' | 'session.transition'
+  | 'station.connected' | 'station.lost'
   | 'state.failed' | 'state.recovered' | 'state.refused' | 'state.restored'
   | 'telemetry.closed' | 'telemetry.failed' | 'telemetry.listening' | 'telemetry.refused';
 

@@ -24,6 +24,8 @@ export interface Accepted {
   readonly interface?: string;
   readonly remoteAddress: IpAddress;
   readonly localAddress: IpAddress;
+  readonly localPort: number;
+  readonly remotePort: number;
   /** Takes the connection over, before the callback returns; without it the connection is closed. */
   take(events: ConnectionEvents): Connection;
 }
@@ -74,7 +76,7 @@ export function listen(options: ListenOptions, onConnection: (accepted: Accepted
     }
     let taken = false;
     onConnection({
-      ...(zone === undefined ? {} : { interface: zone }), remoteAddress, localAddress,
+      ...(zone === undefined ? {} : { interface: zone }), remoteAddress, localAddress, localPort: socket.localPort ?? 0, remotePort: socket.remotePort ?? 0,
       take(events) {
         taken = true;
         return connectionOf(socket, events);

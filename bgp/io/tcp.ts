@@ -21,7 +21,7 @@ export interface DialOptions extends TtlOptions {
 }
 
 export interface DialEvents extends ConnectionEvents {
-  connected(info: { readonly localAddress: IpAddress }): void;
+  connected(info: { readonly localAddress: IpAddress; readonly localPort: number }): void;
 }
 
 /** A connect that takes longer has failed; the ConnectRetryTimer is normally shorter. */
@@ -65,7 +65,7 @@ export function dial(options: DialOptions, events: DialEvents): Connection {
         events.closed(reason);
       },
     });
-    events.connected({ localAddress });
+    events.connected({ localAddress, localPort: socket.localPort ?? 0 });
   });
   return {
     write: (bytes) => connection?.write(bytes),

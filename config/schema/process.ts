@@ -37,6 +37,16 @@ export const telemetry = z.strictObject({
   listen: parsed('address:port', parseListenAddress).prefault('127.0.0.1:17479').describe('Where `/metrics`, `/healthz` and `/readyz` are answered over HTTP, or `off`. Anyone who can reach it can read it.'),
   web: z.boolean().prefault(false).describe('A page at `/` there: peers, prefixes and the timeline of each handover, read-only.'),
   perPrefixMetrics: z.boolean().prefault(false).describe('One series for each prefix; it grows with the number of VMs.'),
+  bmp: z.array(z.strictObject({
+    address: hostAddress.describe('The station. We connect to it.'),
+    port: whole(1, 65535).prefault(11019).describe('Its TCP port.'),
+    statistics: duration('1s', '1h', 1000).prefault('60s').describe('Between two reports of how many routes each session has.'),
+  })).max(16, { error: 'at most 16 stations' }).prefault([]).describe('BMP stations (RFC 7854, 8671): each is told of all sessions, of the routes received on them before any policy, and of those sent after it.'),
+  mrt: z.strictObject({
+    file: path.describe('Where the messages go. Full files are `FILE.1` (the youngest), `FILE.2`, and so on.'),
+    maxBytes: whole(65_536, 1_073_741_824).prefault(67_108_864).describe('Of one file.'),
+    keep: whole(0, 100).prefault(4).describe('Files that are kept besides the present one.'),
+  }).optional().describe('All BGP messages, sent and received, and changes of the sessions\' states as MRT (RFC 6396), which `landfall decode` and other tools read. A full disk costs records, nothing else. Left out: none.'),
   history: z.strictObject({ keep: whole(1, 100_000).prefault(1000).describe('Migrations kept in memory for `show migrations`.'), file: path.optional().describe('A file (JSON lines) that keeps them over restarts. Default: `migrations.jsonl` beside the state file, where that folder can be written to.') }).prefault({}),
 }).prefault({});
 

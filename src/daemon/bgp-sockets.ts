@@ -13,6 +13,15 @@ export interface BgpSocketsOptions {
   readonly peer: (name: string) => PeerConfig | undefined;
   readonly pump: (input: Input) => void;
   readonly warn: (text: string) => void;
+  /** Who follows what passes. */
+  readonly watcher: SocketWatcher;
+}
+
+/** Is told after the fact, and does its work later. */
+export interface SocketWatcher {
+  opened(peer: PeerConfig, connection: ConnectionId, ends: { readonly localAddress: IpAddress; readonly localPort: number; readonly remotePort: number }): void;
+  octets(connection: ConnectionId, sent: boolean, bytes: Uint8Array): void;
+  closed(connection: ConnectionId, byUs: boolean): void;
 }
 
 const everyAddress = ['0.0.0.0', '::'] as IpAddress[];
@@ -43,10 +52,12 @@ export class BgpSockets {
         return;
       case 'write':
         this.connections.get(output.connection)?.write(output.bytes);
+        this.options.watcher.octets(output.connection, true, output.bytes);
         return;
       case 'close':
         this.connections.get(output.connection)?.close();
         this.forget(output.connection);
+        this.options.watcher.closed(output.connection, true);
         return;
     }
   }
@@ -135,8 +146,11 @@ export class BgpSockets {
       // The kernel gives up on a peer that acknowledges nothing a little after we would have told it so (RFC 9687), and not after a quarter of an hour.
       userTimeoutMs: ((peer.timers.sendHoldSeconds ?? Math.max(480, 2 * peer.timers.holdSeconds)) + 5) * 1000,
     }, {
-      connected: ({ localAddress }) => this.tell(name, { type: 'connected', connection, localAddress }),
-      data: (bytes) => this.tell(name, { type: 'data', connection, bytes }),
+      connected: ({ localAddress, localPort }) => {
+        this.options.watcher.opened(peer, connection, { localAddress, localPort, remotePort: peer.port });
+        this.tell(name, { type: 'connected', connection, localAddress });
+      },
+      data: (bytes) => this.heard(name, connection, bytes),
       written: (unsent) => this.tell(name, { type: 'written', connection, unsent }),
       closed: (error) => this.closed(name, connection, error),
     }));
@@ -185,16 +199,24 @@ export class BgpSockets {
       if (peer === undefined) return;
       const connection = this.newConnection();
       this.keep(peer.name, connection, accepted.take({
-        data: (bytes) => this.tell(peer.name, { type: 'data', connection, bytes }),
+        data: (bytes) => this.heard(peer.name, connection, bytes),
         written: (unsent) => this.tell(peer.name, { type: 'written', connection, unsent }),
         closed: (error) => this.closed(peer.name, connection, error),
       }));
-      this.tell(peer.name, { type: 'accepted', connection, localAddress: accepted.localAddress });
+      const { localAddress, localPort, remotePort } = accepted;
+      this.options.watcher.opened(peer, connection, { localAddress, localPort, remotePort });
+      this.tell(peer.name, { type: 'accepted', connection, localAddress });
     }, (error) => this.options.warn(`the BGP listener failed: ${error.message}`)));
+  }
+
+  private heard(peer: string, connection: ConnectionId, bytes: Uint8Array): void {
+    this.options.watcher.octets(connection, false, bytes);
+    this.tell(peer, { type: 'data', connection, bytes });
   }
 
   private closed(peer: string, connection: ConnectionId, error?: string): void {
     if (!this.forget(connection)) return; // we closed it
+    this.options.watcher.closed(connection, false);
     this.tell(peer, error === undefined ? { type: 'closed', connection } : { type: 'closed', connection, error });
   }
 

@@ -11,6 +11,7 @@ import type { ReloadItem } from '../views/items.ts';
 import type { Output } from '../world.ts';
 import type { BgpSockets } from './bgp-sockets.ts';
 import type { DataPlane } from './data-plane.ts';
+import type { Feeds } from './feeds.ts';
 import type { Sources } from './sources.ts';
 import type { Turn } from './turn.ts';
 
@@ -27,6 +28,7 @@ export interface ReloadingOptions {
   readonly sockets: BgpSockets;
   readonly sources: Sources;
   readonly dataPlane: DataPlane;
+  readonly feeds: Feeds;
 }
 
 /** What has changed, or may have: files; the bindings file alone; the labels of the Node object alone. */
@@ -98,7 +100,7 @@ export class Reloading {
   }
 
   private apply(config: Config, item: ReloadItem, rekeyed: readonly string[]): void {
-    const { log, turn, sources, dataPlane, sockets, dryRun, socket } = this.options;
+    const { log, turn, sources, dataPlane, sockets, feeds, dryRun, socket } = this.options;
     const watched = JSON.stringify(bfdOrder(this.running));
     this.running = config;
     log.setLevel(config.log.level);
@@ -106,6 +108,7 @@ export class Reloading {
     if (item.changes.some(({ key }) => key.startsWith('gate.'))) sources.keepGates(config);
     dataPlane.keepKernel(config);
     dataPlane.keepMesh(config);
+    if (!dryRun) feeds.configure(config);
     turn.pump({ type: 'reload', config });
     if (watched !== JSON.stringify(bfdOrder(config))) {
       sources.closeBfd(bfdOrder(config) === undefined);

@@ -2,7 +2,7 @@ import type { CapturedFrame } from '../../garp/announcement.ts';
 import type { Clock } from '../io/clock.ts';
 import type { Speaker } from '../speaker.ts';
 import { isTellingDue } from '../untold.ts';
-import type { Input, Output } from '../world.ts';
+import type { Input, Note, Output } from '../world.ts';
 import type { BgpSockets } from './bgp-sockets.ts';
 import type { DataPlane } from './data-plane.ts';
 import type { Sources } from './sources.ts';
@@ -20,6 +20,8 @@ export interface Hands {
   readonly sources: Sources;
   readonly dataPlane: DataPlane;
   readonly words: Words;
+  /** A session changed its state. */
+  readonly transition: (note: Note, wallMs: number) => void;
   /** Something changed that the state file keeps. */
   readonly unsaved: () => void;
 }
@@ -100,13 +102,19 @@ export class Turn {
       else if (output.type === 'kernel') dataPlane.apply(output);
       else if (output.type === 'askGate') sources.askGate(output.ifindex, output.port);
       else if (output.type === 'history') words.recordLater(output.migration);
-      else words.later(output.note, this.speaker.world.now.wallMs);
+      else this.note(output.note);
     }
   }
 
   private performSession(peer: string, output: Extract<Output, { type: 'session' }>['output'], sockets: BgpSockets): void {
     sockets.perform(peer, output);
     if (output.type === 'write' && isTellingDue(this.speaker.world)) this.writtenAt.set(peer, this.clock.now().monotonicMs);
+  }
+
+  private note(note: Note): void {
+    const { wallMs } = this.speaker.world.now;
+    if (note.event === 'session.transition') this.hands.transition(note, wallMs);
+    this.hands.words.later(note, wallMs);
   }
 
   /** The bytes are with the kernel: the handovers they were for learn when. */

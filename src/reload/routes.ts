@@ -32,11 +32,13 @@ export function receiveAnew(world: World, before: Config): void {
   const now = config.bgp.receive !== 'none';
   const asked = now && before.bgp.receive === 'none';
   const widened = new Set(config.watch.filter(({ vrf, prefixes }) => prefixes.some((prefix) => !before.watch.some((old) => old.vrf === vrf && old.prefixes.includes(prefix)))).map(({ vrf }) => vrf));
+  // A BMP station is to see all that routers send, and nothing was kept for it.
+  const watched = config.telemetry.bmp.length > 0 && before.telemetry.bmp.length === 0;
   const reread = config.routes.globalAdmin !== before.routes.globalAdmin;
   for (const peer of world.peers.values()) {
     if (!now) forgetReceived(world, peer);
     else dropOutside(world, peer, reread);
-    if (!asked && !(now && widened.has(peer.config.vrf))) continue;
+    if (!asked && !watched && !(now && widened.has(peer.config.vrf))) continue;
     for (const family of peer.session.negotiated?.families ?? []) stepPeer(world, peer, { type: 'refresh', family });
   }
 }

@@ -44,7 +44,7 @@ export function baseConfig(node: number, more: (config: Config) => Config = (con
       bindings: [{ vm: 'shop/web-1', mac: vmMac, vrf: 'default', ips: [vm4, vm6] }],
     },
     gate: { checks: [], timeoutMs: 500, onTimeout: 'closed' },
-    stragglers: { enabled: false, mode: 'auto', ceilingMs: 5000, members: 'auto' }, kernel: { routes: 'off', refreshNeighbors: false }, kubernetes: { enabled: false, serviceAccount: '/nowhere' }, process: { scheduling: 'normal' }, telemetry: { web: false, perPrefixMetrics: false, history: { keep: 1000 } }, log: { level: 'info', format: 'json' },
+    stragglers: { enabled: false, mode: 'auto', ceilingMs: 5000, members: 'auto' }, kernel: { routes: 'off', refreshNeighbors: false }, kubernetes: { enabled: false, serviceAccount: '/nowhere' }, process: { scheduling: 'normal' }, telemetry: { web: false, perPrefixMetrics: false, bmp: [], history: { keep: 1000 } }, log: { level: 'info', format: 'json' },
     api: { socket: '/nowhere', mode: 0o660 },
   });
 }
