@@ -29,7 +29,7 @@ export function applyReload(world: World, config: Config): void {
   world.migrations.keep = config.telemetry.history.keep;
   renewPeers(world, config, plan.peers);
   if (touches('identity')) renewBindings(world, before);
-  if (watched || touches('routes.globalAdmin', 'bgp.receive')) receiveAnew(world, before);
+  if (watched || touches('routes.globalAdmin', 'bgp.receive', 'telemetry.bmp')) receiveAnew(world, before);
   if (touches('identity.mode') || plan.changes.some(({ key, peer }) => peer !== undefined && key.endsWith('.bindings'))) rebindAll(world);
   if (touches('gate')) askGatesAnew(world);
   else if (watched) askNewGates(world);
