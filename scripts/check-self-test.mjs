@@ -21,6 +21,7 @@ const imports = [
   ['room-bridge', 'bridge/planted.ts', "export type * from '../identity/admit.ts';\n"],
   ['room-identity', 'identity/planted.ts', "export type * from '../bgp/route.ts';\n"],
   ['room-bgp', 'bgp/planted.ts', "export type * from '../garp/announcement.ts';\n"],
+  ['room-feeds', 'feeds/planted.ts', "export type * from '../src/backend.ts';\n"],
   ['room-routes', 'routes/planted.ts', "export * from '../bgp/errors.ts';\n"],
   ['room-forward', 'forward/planted.ts', "export type * from '../config/config.ts';\n"],
   ['room-config', 'config/planted.ts', "export type * from '../src/backend.ts';\n"],

@@ -144,7 +144,7 @@ class Daemon {
     this.turn = new Turn(this.speaker, this.clock, { sockets, sources, dataPlane, words, transition: (note, wallMs) => feeds.transition(note, wallMs), unsaved: () => this.state?.changed() });
     this.reloading = new Reloading({ config, source, dryRun, socket: options.socket, now, log, speaker: this.speaker, turn: this.turn, sockets, sources, dataPlane, feeds });
     this.telemetry = openTelemetry({
-      backend: this.backend(), world: () => this.speaker.world, now, version: packageJson.version, log, dropped: () => sources.captured()?.dropped, warn,
+      backend: this.backend(), world: () => this.speaker.world, now, version: packageJson.version, log, dropped: () => sources.captured()?.dropped, feeds: () => feeds.facts, warn,
     });
   }
 
@@ -203,7 +203,7 @@ class Daemon {
     const stateFile = this.state?.file;
     return {
       version: packageJson.version, routerIdFrom: this.routerIdFrom, capture: { received, dropped },
-      warnings: [...this.words.warnings, ...this.reloading.warnings, ...(this.kubernetes?.problems() ?? []), ...this.dataPlane.warnings(this.speaker.world)],
+      warnings: [...this.words.warnings, ...this.reloading.warnings, ...(this.kubernetes?.problems() ?? []), ...this.dataPlane.warnings(this.speaker.world), ...this.feeds.warnings],
       ...(stateFile === undefined ? {} : { stateFile }), ...(this.recorder === undefined ? {} : { recording: this.recorder.folder }),
     };
   }

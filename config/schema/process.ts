@@ -43,7 +43,7 @@ export const telemetry = z.strictObject({
     statistics: duration('1s', '1h', 1000).prefault('60s').describe('Between two reports of how many routes each session has.'),
   })).max(16, { error: 'at most 16 stations' }).prefault([]).describe('BMP stations (RFC 7854, 8671): each is told of all sessions, of the routes received on them before any policy, and of those sent after it.'),
   mrt: z.strictObject({
-    file: path.describe('Where the messages go. Full files are `FILE.1` (the youngest), `FILE.2`, and so on.'),
+    file: path.describe('Where the messages go; the packaged unit lets it be below `/var/lib/landfall`. Full files are `FILE.1` (the youngest), `FILE.2`, and so on.'),
     maxBytes: whole(65_536, 1_073_741_824).prefault(67_108_864).describe('Of one file.'),
     keep: whole(0, 100).prefault(4).describe('Files that are kept besides the present one.'),
   }).optional().describe('All BGP messages, sent and received, and changes of the sessions\' states as MRT (RFC 6396), which `landfall decode` and other tools read. A full disk costs records, nothing else. Left out: none.'),

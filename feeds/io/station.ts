@@ -16,6 +16,9 @@ export interface Station {
   send(message: Uint8Array): void;
   /** Says `last` and closes for good; resolves when that is out, or half a second later. */
   close(last: Uint8Array): Promise<void>;
+  readonly connected: boolean;
+  /** Messages handed over since it was opened, tables included. */
+  readonly sent: number;
 }
 
 /** What may wait for a station, in octets. */
@@ -36,6 +39,11 @@ export function openStation(options: StationOptions): Station {
   let retry: NodeJS.Timeout | undefined;
   let open = true;
   let failures = 0;
+  let sent = 0;
+  const write = (to: Socket, message: Uint8Array): void => {
+    sent += 1;
+    to.write(message);
+  };
   let said: string | undefined = '';
   const say = (problem: string | undefined): void => {
     if (open && problem !== said) options.onState(problem);
@@ -54,8 +62,8 @@ export function openStation(options: StationOptions): Station {
       upMs = performance.now();
       connected = true;
       say(undefined);
-      for (const message of options.greeting()) attempt.write(message);
-      feed(attempt, options.tables());
+      for (const message of options.greeting()) write(attempt, message);
+      feed(attempt, options.tables(), write);
     });
     attempt.resume(); // whatever it says
     attempt.on('end', () => attempt.destroy());
@@ -75,7 +83,7 @@ export function openStation(options: StationOptions): Station {
     send(message) {
       if (!connected || socket === undefined || socket.destroyed) return;
       if (socket.writableLength + message.length > waitingAtMost) socket.destroy(new Error(`it reads too slowly: ${waitingAtMost / 1024 / 1024} MiB wait`));
-      else socket.write(message);
+      else write(socket, message);
     },
     close(last) {
       open = false;
@@ -94,11 +102,17 @@ export function openStation(options: StationOptions): Station {
         ended.end(last, () => ended.destroySoon());
       });
     },
+    get connected() {
+      return connected;
+    },
+    get sent() {
+      return sent;
+    },
   };
 }
 
 /** Tables go out as fast as they are read, and never all at once. */
-function feed(socket: Socket, messages: Iterator<Uint8Array>): void {
+function feed(socket: Socket, messages: Iterator<Uint8Array>, write: (to: Socket, message: Uint8Array) => void): void {
   const more = (): void => {
     for (let i = 0; i < messagesInTurn; i++) {
       if (!socket.writable) return;
@@ -108,7 +122,7 @@ function feed(socket: Socket, messages: Iterator<Uint8Array>): void {
       }
       const next = messages.next();
       if (next.done === true) return;
-      socket.write(next.value);
+      write(socket, next.value);
     }
     setImmediate(more);
   };

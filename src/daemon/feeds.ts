@@ -14,6 +14,7 @@ import type { Ends, Neighbour, Observation } from '../../feeds/observation.ts';
 import { hear, newSessions, type Session } from '../../feeds/sessions.ts';
 import type { Now } from '../../net/time.ts';
 import type { Log } from '../log.ts';
+import type { FeedFacts } from '../metrics/collect.ts';
 import type { Note, World } from '../world.ts';
 
 export interface FeedsOptions {
@@ -28,6 +29,8 @@ interface OpenStation {
   readonly config: BmpStation;
   readonly station: Station;
   readonly timer: NodeJS.Timeout;
+  /** Why it is not connected. */
+  problem: string | undefined;
 }
 
 /** So many octets are worked on in a turn of the event loop, or a quarter of what waits: so a flood of UPDATEs neither holds frames up nor piles up. */
@@ -94,6 +97,23 @@ export class Feeds {
     this.stations = [];
     this.mrt = undefined;
     await Promise.all([...stations.map(closeStation), mrt?.file.close()]);
+  }
+
+  /** For metrics. */
+  get facts(): FeedFacts {
+    return {
+      stations: this.stations.map(({ config, station: { connected, sent } }) => ({ station: formatListenAddress(config), connected, sent })),
+      ...(this.mrt === undefined ? {} : { mrtLost: this.mrt.file.lost }),
+    };
+  }
+
+  /** For `landfall status`. */
+  get warnings(): string[] {
+    const lost = this.mrt?.file.lost ?? 0;
+    return [
+      ...this.stations.flatMap(({ config, problem }) => (problem === undefined ? [] : [`BMP station ${formatListenAddress(config)} is told nothing: ${problem}`])),
+      ...(lost === 0 ? [] : [`${lost} records are not in ${this.mrt?.config.file}: the disk was full or too slow`]),
+    ];
   }
 
   private get isOn(): boolean {
@@ -180,12 +200,17 @@ export class Feeds {
     const station = openStation({
       address: config.address, port: config.port, tables: () => tables(sessions),
       greeting: () => greeting(sessions, { sysName: options.world().config.node.name, sysDescr: `landfall ${options.version}` }),
-      onState: (problem) => (problem === undefined ? log.write('info', 'station.connected', { station: where }) : log.write('warn', 'station.lost', { station: where, text: problem })),
+      onState: (problem) => {
+        opened.problem = problem;
+        if (problem === undefined) log.write('info', 'station.connected', { station: where });
+        else log.write('warn', 'station.lost', { station: where, text: problem });
+      },
     });
     const report = (): void => {
       for (const message of statistics(sessions, options.now().wallMs)) station.send(message);
     };
-    return { config, station, timer: setInterval(report, config.statisticsSeconds * 1000).unref() };
+    const opened: OpenStation = { config, station, timer: setInterval(report, config.statisticsSeconds * 1000).unref(), problem: undefined };
+    return opened;
   }
 
   private openMrt({ file, maxBytes, keep }: NonNullable<Config['telemetry']['mrt']>): MrtFile {

@@ -6,7 +6,7 @@ import type { Now } from '../../net/time.ts';
 import type { Backend } from '../backend.ts';
 import type { Log } from '../log.ts';
 import { newMetrics, takeNote } from '../metrics.ts';
-import { renderMetrics } from '../metrics/collect.ts';
+import { renderMetrics, type FeedFacts } from '../metrics/collect.ts';
 import type { Note, World } from '../world.ts';
 import { serveTelemetry, type TelemetryServer } from './http.ts';
 import { answerReadApi } from './read-api.ts';
@@ -21,6 +21,7 @@ export interface TelemetryDoor {
   readonly version: string;
   /** Frames lost by the packet socket, or `undefined` while there is none. */
   readonly dropped: () => number | undefined;
+  readonly feeds: () => FeedFacts;
   readonly warn: (text: string) => void;
   readonly log: Log;
 }
@@ -51,7 +52,7 @@ export function openTelemetry(door: TelemetryDoor): Telemetry {
       if (listen === undefined) return;
       server = serveTelemetry({
         listen, log: door.log,
-        metrics: () => renderMetrics(world(), metrics, { version: door.version, commit, dropped: door.dropped() ?? 0 }),
+        metrics: () => renderMetrics(world(), metrics, { version: door.version, commit, dropped: door.dropped() ?? 0, feeds: door.feeds() }),
         page: (request, response) => {
           const { telemetry, kubernetes } = door.world().config;
           return ((telemetry.web || kubernetes.enabled) && answerReadApi(door.backend, world(), request, response)) || (telemetry.web && web.answer(request, response));

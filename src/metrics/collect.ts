@@ -12,6 +12,13 @@ export interface MetricFacts {
   readonly commit: string;
   /** Frames that the kernel had no room for, since the start. */
   readonly dropped: number;
+  /** BMP stations, and records that the MRT file lost where there is one. */
+  readonly feeds?: FeedFacts;
+}
+
+export interface FeedFacts {
+  readonly stations: readonly { readonly station: string; readonly connected: boolean; readonly sent: number }[];
+  readonly mrtLost?: number;
 }
 
 const verdicts: Readonly<Record<Verdict, true>> = {
@@ -33,6 +40,7 @@ export function renderMetrics(world: World, metrics: Metrics, facts: MetricFacts
     ...collectPeerMetrics(world, metrics),
     ...collectFrames(world, facts),
     ...collectHandovers(world, metrics),
+    ...collectFeeds(facts.feeds),
     ...(world.config.telemetry.perPrefixMetrics ? [collectPerPrefix(world)] : []),
   ]);
 }
@@ -64,6 +72,16 @@ function collectFrames(world: World, { dropped }: MetricFacts): MetricFamily[] {
     counter('frames_total', 'Frames heard on ports of a watched bridge that could announce a VM.', [...heard.values()]),
     counter('capture_dropped_total', 'Frames that the kernel had no room for. One socket hears all bridges, so they are told of no single one.', [[{ bridge: '*' }, dropped]]),
     counter('announcements_total', 'Addresses that frames spoke of, by what was made of them.', [...judged.values()]),
+  ];
+}
+
+function collectFeeds({ stations, mrtLost }: FeedFacts = { stations: [] }): MetricFamily[] {
+  return [
+    ...(stations.length === 0 ? [] : [
+      gauge('bmp_station_up', '1 while the BMP station is connected.', stations.map(({ station, connected }) => [{ station }, connected ? 1 : 0])),
+      counter('bmp_messages_total', 'Messages handed over for the BMP station.', stations.map(({ station, sent }) => [{ station }, sent])),
+    ]),
+    ...(mrtLost === undefined ? [] : [counter('mrt_records_lost_total', 'Records that are not in the MRT file because the disk was full or too slow.', [[{}, mrtLost]])]),
   ];
 }
 

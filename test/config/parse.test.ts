@@ -37,7 +37,7 @@ describe('config: defaults', () => {
       kubernetes: { enabled: false, serviceAccount: '/var/run/secrets/kubernetes.io/serviceaccount' },
       process: { scheduling: 'normal' },
       gate: { checks: [], timeoutMs: 500, onTimeout: 'closed' },
-      telemetry: { listen: { address: '127.0.0.1', port: 17479 }, web: false, perPrefixMetrics: false, history: { keep: 1000 } },
+      telemetry: { listen: { address: '127.0.0.1', port: 17479 }, web: false, perPrefixMetrics: false, bmp: [], history: { keep: 1000 } },
       log: { level: 'info', format: 'auto' },
       api: { socket: '/run/landfall/landfall.sock', mode: 0o660 },
     });
@@ -120,8 +120,10 @@ describe('config: every key arrives', () => {
     ['identity', { identity: '{mode: strict, onConflict: newest, learnedFor: 1h, learnedIdleFor: 5m, unverifiedPorts: refuse, shared: [203.0.113.100], bindings: [{vm: shop/web-1, mac: 52-54-0-AA-0-1, vlan: 0, ips: [203.0.113.11, "2001:db8:100::0011"], port: "tap1*"}]}' }, (c) => c.identity, { mode: 'strict', onConflict: 'newest', learnedForMs: 3_600_000, learnedIdleForMs: 300_000, unverifiedPorts: 'refuse', shared: ['203.0.113.100'], bindings: [{ vm: 'shop/web-1', mac: '52:54:00:aa:00:01', vlan: 0, vrf: 'default', ips: ['203.0.113.11', '2001:db8:100::11'], port: 'tap1*', origin: 'config' }] }],
     ['scheduling', { process: '{scheduling: fifo}' }, (c) => c.process.scheduling, 'fifo'],
     ['history', { telemetry: '{history: {keep: 5, file: /var/lib/landfall/migrations.jsonl}}' }, (c) => c.telemetry.history, { keep: 5, file: '/var/lib/landfall/migrations.jsonl' }],
-    ['telemetry', { telemetry: '{listen: "[::]:9100", web: true, perPrefixMetrics: true}' }, (c) => c.telemetry, { listen: { address: '::', port: 9100 }, web: true, perPrefixMetrics: true, history: { keep: 1000 } }],
-    ['telemetry off', { telemetry: '{listen: off}' }, (c) => c.telemetry, { web: false, perPrefixMetrics: false, history: { keep: 1000 } }],
+    ['telemetry', { telemetry: '{listen: "[::]:9100", web: true, perPrefixMetrics: true}' }, (c) => c.telemetry, { listen: { address: '::', port: 9100 }, web: true, perPrefixMetrics: true, bmp: [], history: { keep: 1000 } }],
+    ['telemetry off', { telemetry: '{listen: off}' }, (c) => c.telemetry, { web: false, perPrefixMetrics: false, bmp: [], history: { keep: 1000 } }],
+    ['bmp', { telemetry: '{bmp: [{address: 198.51.100.9}, {address: "2001:db8::9", port: 1790, statistics: 10s}]}' }, (c) => c.telemetry.bmp, [{ address: '198.51.100.9', port: 11019, statisticsSeconds: 60 }, { address: '2001:db8::9', port: 1790, statisticsSeconds: 10 }]],
+    ['mrt', { telemetry: '{mrt: {file: /var/lib/landfall/bgp.mrt}}' }, (c) => c.telemetry.mrt, { file: '/var/lib/landfall/bgp.mrt', maxBytes: 67_108_864, keep: 4 }],
     ['log', { log: '{level: trace, format: json}' }, (c) => c.log, { level: 'trace', format: 'json' }],
     ['stragglers', { stragglers: '{enabled: true, mode: on-link, ceiling: 2s, listen: "192.0.2.17:17491", members: [192.0.2.18], key: {env: MESH}}' }, (c) => c.stragglers, { enabled: true, mode: 'on-link', ceilingMs: 2000, listen: { address: '192.0.2.17', port: 17491 }, members: ['192.0.2.18'], key: { env: 'MESH' } }],
     ['kernel', { kernel: '{routes: host, refreshNeighbors: true}' }, (c) => c.kernel, { routes: 'host', refreshNeighbors: true }],
@@ -131,7 +133,7 @@ describe('config: every key arrives', () => {
   for (const [name, sections, pick, expected] of cases) it(name, () => assert.deepEqual(pick(valid(fileOf(sections))), expected));
 
   it('what asks for nothing is accepted of features that do not exist', () => {
-    const off = 'stragglers: {enabled: false, mode: auto, ceiling: 5s}\nkernel: {routes: off, refreshNeighbors: false}\ntelemetry: {bmp: []}\n';
+    const off = 'stragglers: {enabled: false, mode: auto, ceiling: 5s}\nkernel: {routes: off, refreshNeighbors: false}\nkubernetes: {enabled: false}\ntelemetry: {bmp: []}\n';
     assert.deepEqual(valid(fileOf() + off), valid(fileOf()));
   });
 
