@@ -73,6 +73,27 @@ describe('two speakers and a reflector', () => {
     assert.equal(state(b), 'withdrawn');
   });
 
+  it('go on asking for a VM that was paused for minutes when its move was cancelled, and find it when it runs, silent', () => {
+    const { fabric, a, b, tapA } = twoNodes();
+    let runs = false;
+    let asked = 0;
+    a.onProbe = (ifindex, probe) => {
+      asked += 1;
+      if (runs) answerProbe(fabric, a, ifindex, probe);
+    };
+    const tapB = fabric.addPort(b, 'tap0');
+    fabric.frame(b, tapB, rarp);
+    fabric.run(100);
+    fabric.removePort(b, tapB);
+    fabric.run(5 * 60_000);
+    assert.deepEqual([state(a), state(b), fabric.best()], ['withdrawn', 'withdrawn', undefined]);
+    assert.ok(asked > 20 && asked < 80, `${asked} questions for two addresses in five minutes`);
+    assert.ok(a.speaker.world.bridges.links.has(tapA));
+    runs = true;
+    fabric.run(31_000);
+    assert.deepEqual([fabric.best(vm4), fabric.best(vm6)], ['hv-1', 'hv-1']);
+  });
+
   it('say nothing for a pod that speaks before its VM, and claim once at the RARP', () => {
     const { fabric, b } = twoNodes();
     const veth = fabric.addPort(b, 'veth1', 'veth');
