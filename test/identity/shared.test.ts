@@ -4,6 +4,7 @@ import { garpFrame, naFrame, rarpFrame } from '../../garp/wire/frames.ts';
 import { decodeClaimMarks } from '../../routes/claim-communities.ts';
 import { ip, type IpAddress } from '../../net/ip.ts';
 import { parseMac, type Mac } from '../../net/mac.ts';
+import { addressKey } from '../../routes/loc-rib.ts';
 import { Fabric, type SimNode } from '../sim/fabric.ts';
 
 // VRRP and keepalived: two VMs that claim one address in turn, each with its own MAC.
@@ -54,14 +55,21 @@ for (const [mode, more] of [['strict', strict], ['learn', learn]] as const) {
     });
 
     it('stays where it is when the MAC of its backup, or of its master, moves with a RARP', () => {
-      const { fabric, a, tap1 } = start();
+      const { fabric, a, b, tap1, tap2 } = start();
+      fabric.frame(b, tap2, rarpFrame(mac2));
+      fabric.run(10);
+      assert.deepEqual(at(fabric, own.two, vip.ipv4, vip.ipv6), ['hv-2', 'hv-1', 'hv-1']);
       const tap3 = fabric.addPort(a, 'veth3', 'veth');
       fabric.frame(a, tap3, rarpFrame(mac2));
       fabric.run(10);
-      assert.deepEqual(at(fabric, own.two, vip.ipv4, vip.ipv6), ['hv-1', 'hv-1', 'hv-1']);
+      const endpoint = (address: IpAddress): unknown => a.speaker.world.locRib.handovers.get(addressKey('default', address))?.endpoint?.mac;
+      assert.deepEqual([...at(fabric, own.two, vip.ipv4, vip.ipv6), endpoint(vip.ipv4), endpoint(vip.ipv6)], ['hv-1', 'hv-1', 'hv-1', mac1, mac1]);
+      fabric.frame(b, fabric.addPort(b, 'veth4', 'veth'), rarpFrame(mac1));
+      fabric.run(10);
+      assert.deepEqual(at(fabric, own.one, vip.ipv4, vip.ipv6), ['hv-2', 'hv-1', 'hv-1']);
       fabric.frame(a, tap1, rarpFrame(mac1));
       fabric.run(10);
-      assert.deepEqual(at(fabric, vip.ipv4, vip.ipv6), ['hv-1', 'hv-1']);
+      assert.deepEqual(at(fabric, own.one, vip.ipv4, vip.ipv6), ['hv-1', 'hv-1', 'hv-1']);
     });
 
     it('fails over between two VMs of one node: no conflict, and the route says the new MAC', () => {

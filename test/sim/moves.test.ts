@@ -73,26 +73,51 @@ describe('two speakers and a reflector', () => {
     assert.equal(state(b), 'withdrawn');
   });
 
-  it('go on asking for a VM that was paused for minutes when its move was cancelled, and find it when it runs, silent', () => {
-    const { fabric, a, b, tapA } = twoNodes();
-    let runs = false;
-    let asked = 0;
-    a.onProbe = (ifindex, probe) => {
-      asked += 1;
-      if (runs) answerProbe(fabric, a, ifindex, probe);
-    };
-    const tapB = fabric.addPort(b, 'tap0');
-    fabric.frame(b, tapB, rarp);
-    fabric.run(100);
-    fabric.removePort(b, tapB);
-    fabric.run(5 * 60_000);
-    assert.deepEqual([state(a), state(b), fabric.best()], ['withdrawn', 'withdrawn', undefined]);
-    assert.ok(asked > 20 && asked < 80, `${asked} questions for two addresses in five minutes`);
-    assert.ok(a.speaker.world.bridges.links.has(tapA));
-    runs = true;
-    fabric.run(31_000);
-    assert.deepEqual([fabric.best(vm4), fabric.best(vm6)], ['hv-1', 'hv-1']);
-  });
+  for (const latencyMs of [1, 30, 150]) {
+    it(`follow a VM that goes back and forth every 100 ms, where news takes ${2 * latencyMs} ms`, () => {
+      const { fabric, a, b, tapA } = twoNodes();
+      fabric.latencyMs = latencyMs;
+      let [from, port] = [a, tapA];
+      for (const node of [a, b]) node.onProbe = (ifindex, probe) => { if (node === from && ifindex === port) answerProbe(fabric, node, ifindex, probe); };
+      for (let move = 0; move < 10; move++) {
+        const to = from === a ? b : a;
+        const fresh = fabric.addPort(to, `tap${move + 1}`);
+        const [left, old] = [from, port];
+        [from, port] = [to, fresh];
+        fabric.frame(to, fresh, rarp);
+        fabric.frame(left, left.uplink, rarp);
+        assert.deepEqual([state(to), state(to, vm6)], ['elevated', 'elevated'], `after move ${move + 1}`);
+        fabric.run(20);
+        fabric.removePort(left, old);
+        fabric.run(80);
+        if (latencyMs < 100) assert.deepEqual([fabric.best(vm4), fabric.best(vm6)], [to.name, to.name], `after move ${move + 1}`);
+      }
+      fabric.run(5000);
+      assert.deepEqual([fabric.best(vm4), fabric.best(vm6), state(a), state(b)], ['hv-1', 'hv-1', 'elevated', 'withdrawn']);
+    });
+  }
+
+  for (const [what, stays] of [['its move was cancelled', false], ['another node claimed it, whose claim stands', true]] as const) {
+    it(`go on asking for a VM that was paused for minutes when ${what}, and find it when it runs, silent`, () => {
+      const { fabric, a, b, tapA } = twoNodes();
+      let runs = false;
+      let asked = 0;
+      a.onProbe = (ifindex, probe) => {
+        asked += 1;
+        if (runs && ifindex === tapA) answerProbe(fabric, a, ifindex, probe);
+      };
+      const tapB = fabric.addPort(b, 'tap0');
+      fabric.frame(b, tapB, rarp);
+      fabric.run(100);
+      if (!stays) fabric.removePort(b, tapB);
+      fabric.run(5 * 60_000);
+      assert.deepEqual([state(a), state(b), fabric.best()], stays ? ['withdrawn', 'normal', 'hv-2'] : ['withdrawn', 'withdrawn', undefined]);
+      assert.ok(asked > 20 && asked < 80, `${asked} questions for two addresses in five minutes`);
+      runs = true;
+      fabric.run(31_000);
+      assert.deepEqual([fabric.best(vm4), fabric.best(vm6)], ['hv-1', 'hv-1']);
+    });
+  }
 
   it('say nothing for a pod that speaks before its VM, and claim once at the RARP', () => {
     const { fabric, b } = twoNodes();
