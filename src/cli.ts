@@ -150,6 +150,8 @@ verb(program, 'demo', 'a VM moves between two nodes under a TCP connection, with
   .addOption(new Option('--flow <flow>', 'order of a QEMU migration: as libvirt drives it, or QEMU by itself').choices(['libvirt', 'plain']))
   .option('--cancel', 'QEMU: before each migration one that is cancelled')
   .addOption(new Option('--kill-destination [when]', 'QEMU: before each migration one whose destination is killed, while memory is copied or when it has loaded all').choices(['copying', 'loaded']))
+  .option('--stragglers', 'QEMU: the same moves without stragglers and with them')
+  .option('--hints', 'QEMU, with --stragglers: and with hints from a QMP watcher')
   .option('--baseline', 'the same moves without landfall too')
   .option('--json <file>', 'write all figures there')
   .option('--svg <file>', 'write the plot there')

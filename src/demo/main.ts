@@ -91,8 +91,8 @@ function refuse(options: DemoOptions): string | undefined {
   if (!isInstalled(tor)) return `${tor} is not installed here: install it (package ${tor === 'frr' ? 'frr' : 'bird2'}), or take --tor embedded`;
   const unprivileged = !isPrivileged() || isInsideUserNamespace();
   if (tor === 'frr' && unprivileged) return 'FRR gives up root for a user of its own and cannot do so in a user namespace: run the demo as root, or take --tor embedded or --tor bird';
-  const ofVms = options.flow !== undefined || options.cancel !== undefined || options.killDestination !== undefined;
-  if (options.vm !== 'qemu' && ofVms) return '--flow, --cancel and --kill-destination go with --vm qemu';
+  const ofVms = options.flow !== undefined || options.cancel !== undefined || options.killDestination !== undefined || options.stragglers !== undefined || options.hints !== undefined;
+  if (options.vm !== 'qemu' && ofVms) return '--flow, --cancel, --kill-destination, --stragglers and --hints go with --vm qemu';
   if (options.vm === 'qemu' && (vms > 1 || options.baseline === true)) return '--vms and --baseline do not go with --vm qemu';
   if (options.vm === 'qemu') return refuseVm(options);
   if (options.baseline === true && (unprivileged || !isInstalled('frr'))) return '--baseline needs root and FRR on this machine, since its nodes run FRR';

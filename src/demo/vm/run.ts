@@ -31,6 +31,10 @@ export interface VmRunOptions {
   readonly accel: Accelerator;
   readonly tor: TorKind;
   readonly mode: Mode;
+  /** What is added to the configuration of both nodes. */
+  readonly extra?: string;
+  /** A QMP watcher on each node gives hints. */
+  readonly hints?: boolean;
   readonly folder: string;
   readonly progress: (text: string) => void;
   readonly onMove: (move: VmMoveReport) => void;
@@ -60,7 +64,7 @@ export async function runWithQemu(options: VmRunOptions): Promise<VmRunResult> {
   const { progress, folder } = options;
   progress(`building two nodes, a ToR and a client out of network namespaces (mode ${options.mode})`);
   const topology: Topology = { ...(await buildTopology({ mode: options.mode, vms: 0 })), vms: [demoVm(1)] };
-  const nodeOptions = { peering, vms: topology.vms };
+  const nodeOptions = { peering, vms: topology.vms, ...(options.extra === undefined ? {} : { extra: options.extra }) };
   const heard: Heard[] = [];
   const scene: Scene = {
     topology, heard,
