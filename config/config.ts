@@ -151,7 +151,7 @@ export interface KubernetesConfig {
   readonly serviceAccount: string;
 }
 
-/** Late packets are passed on to the node that claims. `listen.address` 0.0.0.0: every address. */
+/** Late packets are passed on to the node that claims. `listen.address` 0.0.0.0: every address; `listen` left out: the sessions' own. */
 export interface StragglersConfig {
   readonly enabled: boolean;
   readonly mode: 'auto' | 'on-link' | 'vxlan';

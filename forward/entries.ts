@@ -5,7 +5,7 @@ import type { Mac } from '../net/mac.ts';
  * One thing that the kernel is to have. All bear {@link ownProtocol}, so that what a dead speaker left is known as ours, and what somebody
  * else made is never taken for ours.
  */
-export type KernelEntry = HostRoute | Neighbour | Proxy;
+export type KernelEntry = HostRoute | InnerRoute | Neighbour | Proxy;
 
 /** A /32 or /128 in the main table. */
 export interface HostRoute {
@@ -14,16 +14,26 @@ export interface HostRoute {
   readonly to: RouteTarget;
 }
 
+/**
+ * A /32 or /128 in the table for what comes out of the tunnel, and for nothing else: the VM has not run here yet, so everybody else goes
+ * on sending where it runs, and what its old node sends on must not go back there.
+ */
+export interface InnerRoute {
+  readonly type: 'inner';
+  readonly prefix: Prefix;
+  readonly ifindex: number;
+}
+
 export type RouteTarget =
   /** The VM is on this interface itself. */
   | { readonly type: 'link'; readonly ifindex: number }
   /** Towards a BGP next hop, which may be several hops away: the kernel's own table says by which gateway. */
   | { readonly type: 'nextHop'; readonly address: IpAddress; readonly ifindex?: number }
   /**
-   * Late packets go on to the node that claims, by its own address: on the link where it is, else through the tunnel. `source`: an address of this
-   * node that routes lead to, for what it sends itself; the gateway's is every node's, and the tunnel's is nobody's.
+   * Late packets go on to the node that claims, by its own address: on the link where it is, else (or with `tunnel`) through the tunnel.
+   * `source`: an address of this node that routes lead to, for what it sends itself; the gateway's is every node's, and the tunnel's is nobody's.
    */
-  | { readonly type: 'straggler'; readonly endpoint: IpAddress; readonly source?: IpAddress }
+  | { readonly type: 'straggler'; readonly endpoint: IpAddress; readonly tunnel?: true; readonly source?: IpAddress }
   /** Late packets are dropped without a word: an ICMP unreachable would end connections that silence does not. */
   | { readonly type: 'blackhole' };
 
@@ -50,19 +60,23 @@ export const ownProtocol = 179;
 /** Metric of our routes: before those of routing suites (20 in FRR, 32 in BIRD), and not the one that `ip route add` writes. */
 export const ownMetric = 10;
 
+/** The table of {@link InnerRoute}, and the preference of the rule that leads there. */
+export const innerTable = 179;
+
 /** What an entry is filed under: two entries of one id exclude each other. */
 export type EntryId = string & { readonly entryId: true };
 
 export function entryId(entry: KernelEntry): EntryId {
-  return (entry.type === 'route' ? `route ${entry.prefix}` : `${entry.type} ${entry.ifindex} ${entry.address}`) as EntryId;
+  return (entry.type === 'route' || entry.type === 'inner' ? `${entry.type} ${entry.prefix}` : `${entry.type} ${entry.ifindex} ${entry.address}`) as EntryId;
 }
 
 /** What the entry demands, for comparison. */
 export function entryValue(entry: KernelEntry): string {
   if (entry.type === 'neighbour') return entry.mac;
   if (entry.type === 'proxy') return '';
+  if (entry.type === 'inner') return `dev ${entry.ifindex}`;
   const { to } = entry;
-  return to.type === 'blackhole' ? 'blackhole' : to.type === 'link' ? `dev ${to.ifindex}` : to.type === 'straggler' ? `straggler ${to.endpoint}` : `via ${to.address} ${to.ifindex ?? ''}`;
+  return to.type === 'blackhole' ? 'blackhole' : to.type === 'link' ? `dev ${to.ifindex}` : to.type === 'straggler' ? `straggler ${to.endpoint}${to.tunnel === true ? ' tunnel' : ''}` : `via ${to.address} ${to.ifindex ?? ''}`;
 }
 
 /** A change of what is wanted. */
@@ -86,5 +100,5 @@ export function changesBetween(before: readonly KernelEntry[], after: readonly K
 
 /** An entry in words. */
 export function entryText(entry: KernelEntry): string {
-  return entry.type === 'route' ? `route ${entry.prefix}` : entry.type === 'neighbour' ? `neighbour ${hostPrefix(entry.address)}` : `proxy entry ${hostPrefix(entry.address)}`;
+  return entry.type === 'route' ? `route ${entry.prefix}` : entry.type === 'inner' ? `route ${entry.prefix} of table ${innerTable}` : entry.type === 'neighbour' ? `neighbour ${hostPrefix(entry.address)}` : `proxy entry ${hostPrefix(entry.address)}`;
 }

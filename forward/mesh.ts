@@ -1,79 +1,149 @@
 import { ByteReader, ByteWriter, ShortRead } from '../net/bytes.ts';
 import { compareIp, ipFromBytes, ipToBytes, isIpv4, ipv4FromNumber, ipv4ToNumber, type IpAddress } from '../net/ip.ts';
+import { macFromBytes, macToBytes, type Mac } from '../net/mac.ts';
 
 /*
- *  What a speaker that claims tells the speakers of other nodes: one UDP datagram of 112 octets, big-endian.
+ *  What speakers of different nodes tell each other: a UDP datagram of 112 octets (a hello: 176), big-endian.
  *
- *   0        4     5     6       8      12          20        28         32      36         52         68         80      112
- *  +--------+-----+-----+-------+------+-----------+---------+----------+-------+----------+----------+----------+---------+
- *  | "LFM1" |type |pad  |segment| node | boot      | counter | sequence | pad   | address  | next hop | pad      | HMAC    |
- *  +--------+-----+-----+-------+------+-----------+---------+----------+-------+----------+----------+----------+---------+
+ *   0        4     5     6       8      12          20        28         32      36        52         68    74       80
+ *  +--------+-----+-----+-------+------+-----------+---------+----------+-------+---------+----------+-----+--------+------+----------+
+ *  | "LFM1" |type |flags|segment| node | boot      | counter | sequence | pad   | address | next hop | MAC | pad    |(name)| HMAC     |
+ *  +--------+-----+-----+-------+------+-----------+---------+----------+-------+---------+----------+-----+--------+------+----------+
  *
- *  The HMAC-SHA256 (RFC 2104) covers all that is before it. Addresses of IPv4 are the first 4 of 16 octets, the rest zero; `pad` (at 5) has
- *  a bit for each address that is IPv6.
+ *  The HMAC-SHA256 (RFC 2104) covers all that is before it. Addresses of IPv4 are the first 4 of 16 octets, the rest zero; the flags have
+ *  a bit for each address that is IPv6. The name of a hello has 64 octets, filled up with zeros. What a type has no use for is zero.
  */
+
+/** Where speakers hear each other unless told (UDP). */
+export const meshPort = 17490;
 
 const magic = 0x4c464d31;
 const bodyOctets = 80;
+const nameOctets = 64;
 const macOctets = 32;
 export const meshMessageOctets = bodyOctets + macOctets;
-const claimed = 1;
+export const meshHelloOctets = bodyOctets + nameOctets + macOctets;
+const types = ['claim', 'hello', 'ready', 'unready', 'handing'] as const;
 
-/** "I claim this address with this sequence; what you still get for it, send to this next hop." */
-export interface MeshClaim {
-  /** The number of the VRF, as in our large communities. */
+/** Who speaks: in every message. */
+export interface MeshSender {
+  /** The number of the VRF, as in our large communities; 0 in a hello. */
   readonly segment: number;
-  /** BGP Identifier of the node that claims. */
+  /** BGP Identifier of the node. */
   readonly node: IpAddress;
   /** Drawn at random by each life of a speaker; 16 hexadecimal digits. */
   readonly boot: string;
   /** Counts the messages of that life, from 1. */
   readonly counter: number;
-  readonly sequence: number;
-  readonly address: IpAddress;
+  /** The node's end of the tunnel. */
   readonly nextHop: IpAddress;
 }
+
+/** "I claim this address with this sequence; what you still get for it, send to this next hop." */
+export interface MeshClaim extends MeshSender {
+  readonly type: 'claim';
+  readonly sequence: number;
+  readonly address: IpAddress;
+}
+
+/** "This is my name, and there is my end of the tunnel." */
+export interface MeshHello extends MeshSender {
+  readonly type: 'hello';
+  /** Up to 64 octets of printable ASCII; a longer one is cut. */
+  readonly name: string;
+}
+
+/** "What you send me for this address reaches its port here, though I claim nothing yet"; and: "does so no more". */
+export interface MeshReady extends MeshSender {
+  readonly type: 'ready' | 'unready';
+  readonly address: IpAddress;
+}
+
+/** "The VM of this address, with this MAC, is about to run at your node: may I send you what comes for it?" */
+export interface MeshHanding extends MeshSender {
+  readonly type: 'handing';
+  readonly address: IpAddress;
+  readonly mac: Mac;
+}
+
+export type MeshMessage = MeshClaim | MeshHello | MeshReady | MeshHanding;
+/** A message before it is sent. */
+export type MeshText = Unsent<MeshClaim> | Unsent<MeshHello> | Unsent<MeshReady> | Unsent<MeshHanding>;
+type Unsent<Message extends MeshMessage> = Omit<Message, 'boot' | 'counter'>;
 
 /** HMAC-SHA256 under the key of the mesh: 32 octets. */
 export type Hmac = (bytes: Uint8Array) => Uint8Array;
 
-export function encodeMesh(message: MeshClaim, hmac: Hmac): Uint8Array {
-  const writer = new ByteWriter(meshMessageOctets);
-  const flags = (isIpv4(message.address) ? 0 : 1) | (isIpv4(message.nextHop) ? 0 : 2);
-  writer.u32(magic).u8(claimed).u8(flags).u16(message.segment).u32(ipv4ToNumber(message.node));
+const zeroMac = '00:00:00:00:00:00' as Mac;
+
+export function encodeMesh(message: MeshMessage, hmac: Hmac): Uint8Array {
+  const address = message.type === 'hello' ? ('0.0.0.0' as IpAddress) : message.address;
+  const octets = message.type === 'hello' ? bodyOctets + nameOctets : bodyOctets;
+  const writer = new ByteWriter(octets + macOctets);
+  const flags = (isIpv4(address) ? 0 : 1) | (isIpv4(message.nextHop) ? 0 : 2);
+  writer.u32(magic).u8(types.indexOf(message.type) + 1).u8(flags).u16(message.segment).u32(ipv4ToNumber(message.node));
   writer.u32(parseInt(message.boot.slice(0, 8), 16)).u32(parseInt(message.boot.slice(8), 16));
-  writer.u32(Math.floor(message.counter / 0x1_0000_0000)).u32(message.counter >>> 0).u32(message.sequence).u32(0);
-  for (const address of [message.address, message.nextHop]) {
-    const octets = new Uint8Array(16);
-    octets.set(ipToBytes(address));
-    writer.append(octets);
+  writer.u32(Math.floor(message.counter / 0x1_0000_0000)).u32(message.counter >>> 0).u32(message.type === 'claim' ? message.sequence : 0).u32(0);
+  for (const each of [address, message.nextHop]) {
+    const padded = new Uint8Array(16);
+    padded.set(ipToBytes(each));
+    writer.append(padded);
   }
+  writer.append(macToBytes(message.type === 'handing' ? message.mac : zeroMac));
   while (writer.length < bodyOctets) writer.u8(0);
-  writer.append(hmac(writer.view().subarray(0, bodyOctets)));
+  if (message.type === 'hello') for (let i = 0; i < nameOctets; i++) writer.u8((message.name.charCodeAt(i) || 0) & 0x7f);
+  writer.append(hmac(writer.view().subarray(0, octets)));
   return writer.done();
 }
 
 /** @returns `undefined` for whatever was not made with our key, or is none of ours. Never throws on any octets. */
-export function decodeMesh(bytes: Uint8Array, hmac: Hmac): MeshClaim | undefined {
-  if (bytes.length !== meshMessageOctets) return undefined;
-  if (!sameOctets(hmac(bytes.subarray(0, bodyOctets)), bytes.subarray(bodyOctets))) return undefined;
+export function decodeMesh(bytes: Uint8Array, hmac: Hmac): MeshMessage | undefined {
+  if (bytes.length !== meshMessageOctets && bytes.length !== meshHelloOctets) return undefined;
+  const octets = bytes.length - macOctets;
+  if (!sameOctets(hmac(bytes.subarray(0, octets)), bytes.subarray(octets))) return undefined;
   try {
-    const reader = new ByteReader(bytes);
-    if (reader.u32() !== magic || reader.u8() !== claimed) return undefined;
-    const flags = reader.u8();
-    const segment = reader.u16();
-    const node = ipv4FromNumber(reader.u32());
-    const boot = hex(reader.u32()) + hex(reader.u32());
-    const counter = reader.u32() * 0x1_0000_0000 + reader.u32();
-    const sequence = reader.u32();
-    reader.u32();
-    const address = ipFromBytes(reader.slice(16), 0, (flags & 1) === 0 ? 4 : 16);
-    const nextHop = ipFromBytes(reader.slice(16), 0, (flags & 2) === 0 ? 4 : 16);
-    return Number.isSafeInteger(counter) && counter > 0 ? { segment, node, boot, counter, sequence, address, nextHop } : undefined;
+    return readMessage(new ByteReader(bytes), octets);
   } catch (error) {
     if (error instanceof ShortRead) return undefined;
     throw error;
   }
+}
+
+function readMessage(reader: ByteReader, octets: number): MeshMessage | undefined {
+  if (reader.u32() !== magic) return undefined;
+  const type = types[reader.u8() - 1];
+  if (type === undefined || (type === 'hello') !== (octets > bodyOctets)) return undefined;
+  const flags = reader.u8();
+  const segment = reader.u16();
+  const node = ipv4FromNumber(reader.u32());
+  const boot = hex(reader.u32()) + hex(reader.u32());
+  const counter = reader.u32() * 0x1_0000_0000 + reader.u32();
+  const sequence = reader.u32();
+  reader.u32();
+  const address = ipFromBytes(reader.slice(16), 0, (flags & 1) === 0 ? 4 : 16);
+  const nextHop = ipFromBytes(reader.slice(16), 0, (flags & 2) === 0 ? 4 : 16);
+  const mac = macFromBytes(reader.slice(6));
+  reader.slice(6);
+  if (!Number.isSafeInteger(counter) || counter < 1) return undefined;
+  const sender = { segment, node, boot, counter, nextHop };
+  switch (type) {
+    case 'claim': return { type, ...sender, sequence, address };
+    case 'hello': return { type, ...sender, name: nameFrom(reader.slice(nameOctets)) };
+    case 'ready':
+    case 'unready': return { type, ...sender, address };
+    case 'handing': return { type, ...sender, address, mac };
+  }
+}
+
+/** As far as it is printable: nothing else is ever sent. */
+function nameFrom(octets: Uint8Array): string {
+  const end = octets.findIndex((octet) => octet < 0x21 || octet > 0x7e);
+  return String.fromCharCode(...octets.subarray(0, end < 0 ? nameOctets : end));
+}
+
+/** A node's name as a hello carries it. */
+export function meshName(name: string): string {
+  return name.slice(0, nameOctets);
 }
 
 const hex = (value: number): string => value.toString(16).padStart(8, '0');
@@ -104,7 +174,7 @@ export function newMeshMemory(): MeshMemory {
  * False for a message that was heard before, or is of a life of its node that another one has followed. Messages may overtake each other. (A
  * recording that is older than all this remembers does no harm either: its sequence is no longer newer than anybody's claim.)
  */
-export function isFresh(memory: MeshMemory, { node, boot, counter }: MeshClaim): boolean {
+export function isFresh(memory: MeshMemory, { node, boot, counter }: Pick<MeshSender, 'node' | 'boot' | 'counter'>): boolean {
   const known = memory.nodes.get(node);
   if (known === undefined) {
     if (memory.nodes.size >= meshNodesLimit) return false;
@@ -128,6 +198,6 @@ export function isFresh(memory: MeshMemory, { node, boot, counter }: MeshClaim):
 }
 
 /** The claim of the message is newer than the one that this node has, and may move what arrives here. */
-export function outbids(message: MeshClaim, ours: { readonly sequence: number; readonly node: IpAddress }): boolean {
+export function outbids(message: Pick<MeshClaim, 'sequence' | 'node'>, ours: { readonly sequence: number; readonly node: IpAddress }): boolean {
   return message.sequence > ours.sequence || (message.sequence === ours.sequence && compareIp(message.node, ours.node) < 0);
 }

@@ -14,7 +14,7 @@ export type Whereabouts =
   /** Its frames leave by the gateway's interface to this MAC. */
   | { readonly at: 'here'; readonly mac: Mac }
   /** Another node's claim stands. */
-  | { readonly at: 'elsewhere'; readonly nextHop: IpAddress; readonly ifindex?: number; readonly straggler?: true; readonly source?: IpAddress }
+  | { readonly at: 'elsewhere'; readonly nextHop: IpAddress; readonly ifindex?: number; readonly straggler?: 'claimed' | 'hinted'; readonly source?: IpAddress }
   /** It left a moment ago, and nobody has told where to. */
   | { readonly at: 'unknown' }
   /** This node has nothing to say about it. */
@@ -25,14 +25,27 @@ export interface RivalRoute {
   readonly nextHop: IpAddress;
   /** Where the next hop is link-local. */
   readonly ifindex?: number;
+  /** BGP Identifier of the node, and the sequence of its claim. */
+  readonly node?: IpAddress;
+  readonly sequence?: number;
 }
 
-/** What the node that claims an address told this one directly. */
+/** What the node that claims an address told this one directly, or a hint says of the node that is going to. */
 export interface Straggler {
   readonly endpoint: IpAddress;
+  /** Of the newer claim; hinted: of the claim of our own that stands, with which the hint ends. */
   readonly sequence: number;
   /** Of this node, for what it sends to the VM itself. */
   readonly source?: IpAddress;
+  /** The node that is going to claim it, where a hint says so. */
+  readonly hinted?: IpAddress;
+  /** It began with a hint: packets go by the tunnel, of which the other node knows what to do with them. */
+  readonly tunnel?: true;
+}
+
+/** A VM that has not run here yet, and whose packets its old node may send here. */
+export interface Arrival {
+  readonly mac: Mac;
 }
 
 /**
@@ -41,11 +54,11 @@ export interface Straggler {
  */
 export function whereabouts(h: Handover | undefined, rival: RivalRoute | undefined, portAlive: boolean, monotonicMs: number, straggler?: Straggler): Whereabouts {
   // Before the routers know of it, and until they all do: what still arrives goes on. A newer claim of ours ends that.
-  if (straggler !== undefined && h !== undefined && h.state !== 'manual' && h.state !== 'held' && h.sequence < straggler.sequence) {
-    const { endpoint, source } = straggler;
-    return { at: 'elsewhere', nextHop: endpoint, straggler: true, ...(source === undefined ? {} : { source }) };
+  if (straggler !== undefined && h !== undefined && h.state !== 'manual' && h.state !== 'held' && (straggler.hinted === undefined ? h.sequence < straggler.sequence : h.sequence === straggler.sequence)) {
+    const { endpoint, source, tunnel } = straggler;
+    return { at: 'elsewhere', nextHop: endpoint, straggler: tunnel === true ? 'hinted' : 'claimed', ...(source === undefined ? {} : { source }) };
   }
-  const elsewhere: Whereabouts | undefined = rival === undefined ? undefined : { at: 'elsewhere', ...rival };
+  const elsewhere: Whereabouts | undefined = rival === undefined ? undefined : { at: 'elsewhere', nextHop: rival.nextHop, ...(rival.ifindex === undefined ? {} : { ifindex: rival.ifindex }) };
   if (h === undefined) return elsewhere ?? { at: 'nowhere' };
   const here: Whereabouts | undefined = h.endpoint === undefined ? undefined : { at: 'here', mac: h.endpoint.mac };
   switch (h.state) {
@@ -78,8 +91,9 @@ export interface GatewayInterface {
 /** What the kernel is to have for one address. */
 export function planAddress(mode: KernelRoutes, address: IpAddress, where: Whereabouts, gateway: GatewayInterface | undefined): KernelEntry[] {
   const prefix = hostPrefix(address);
-  if (where.at === 'elsewhere' && where.straggler === true) {
-    const route: KernelEntry = { type: 'route', prefix, to: { type: 'straggler', endpoint: where.nextHop, ...(where.source === undefined ? {} : { source: where.source }) } };
+  if (where.at === 'elsewhere' && where.straggler !== undefined) {
+    const how = { ...(where.straggler === 'hinted' ? { tunnel: true as const } : {}), ...(where.source === undefined ? {} : { source: where.source }) };
+    const route: KernelEntry = { type: 'route', prefix, to: { type: 'straggler', endpoint: where.nextHop, ...how } };
     return mode === 'received' && gateway !== undefined ? [route, { type: 'proxy', ...gateway, address }] : [route];
   }
   if (mode === 'off' || gateway === undefined) return [];
@@ -93,4 +107,11 @@ export function planAddress(mode: KernelRoutes, address: IpAddress, where: Where
     return [{ type: 'route', prefix, to }, { type: 'proxy', ...gateway, address }];
   }
   return [];
+}
+
+/** What it takes besides that what comes out of the tunnel for a VM that has not run here yet reaches its port. */
+export function planArrival(address: IpAddress, { mac }: Arrival, gateway: GatewayInterface | undefined): KernelEntry[] {
+  if (gateway === undefined) return [];
+  const { ifindex } = gateway;
+  return [{ type: 'neighbour', ifindex, address, mac }, { type: 'inner', prefix: hostPrefix(address), ifindex }];
 }

@@ -1,5 +1,5 @@
 import { isHostPrefix, prefixAddress, type IpAddress } from '../net/ip.ts';
-import { ownMetric, ownProtocol, type EntryId } from './entries.ts';
+import { innerTable, ownMetric, ownProtocol, type EntryId } from './entries.ts';
 import type { Present } from './reconcile.ts';
 import { outText, type Told } from './wire/requests.ts';
 
@@ -24,8 +24,8 @@ const mainTable = 254;
 export function takeTold(table: KernelTable, told: Told): EntryId | undefined {
   if (told.type === 'route') {
     const { route } = told;
-    if (route.table !== mainTable || !isHostPrefix(route.prefix)) return undefined;
-    const id = `route ${route.prefix}` as EntryId;
+    if ((route.table !== mainTable && route.table !== innerTable) || !isHostPrefix(route.prefix)) return undefined;
+    const id = `${route.table === mainTable ? 'route' : 'inner'} ${route.prefix}` as EntryId;
     if (route.protocol === ownProtocol && route.metric === ownMetric) {
       file(table, id, told.present, route.out === undefined ? '?' : outText(route.out), { address: prefixAddress(route.prefix), ifindex: 0 });
     } else fileForeign(table, id, told.present, route.protocol);

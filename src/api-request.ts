@@ -137,6 +137,8 @@ const changes: Readonly<Record<string, (body: Query) => ApiRequest>> = {
   drain: (body) => finished(body, { verb: 'beginDrain', ...body.optional('waitSeconds', readSeconds) }),
   undrain: (body) => finished(body, { verb: 'undrain' }),
   clear: (body) => finished(body, { verb: 'clear', address: body.required('address', readAddress), ...body.optional('vrf', readName) }),
+  hint: (body) =>
+    finished(body, { verb: 'hint', state: body.required('state', readHint), vm: body.required('vm', readName), ...body.optional('vrf', readName), ...body.optional('to', readName) }),
   auto: (body) => finished(body, { verb: 'auto', address: body.required('address', readAddress), ...body.optional('vrf', readName) }),
 };
 
@@ -245,6 +247,11 @@ function readState(_key: string, text: string): PrefixState {
   const state = prefixStates.find((known) => known === text);
   if (state === undefined) throw bad(`unknown state ${quote(text)}; states are ${prefixStates.join(', ')}`);
   return state;
+}
+
+function readHint(_key: string, text: string): 'paused' | 'running' {
+  if (text !== 'paused' && text !== 'running') throw bad(`a hint says paused or running, not ${quote(text)}`);
+  return text;
 }
 
 function readEventTypes(_key: string, text: string): ReadonlySet<EventItem['type']> {

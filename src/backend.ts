@@ -21,6 +21,7 @@ export type ApiRequest =
   | { readonly verb: 'reload'; readonly dryRun?: boolean }
   | { readonly verb: 'beginDrain'; readonly waitSeconds?: number }
   | { readonly verb: 'undrain' }
+  | { readonly verb: 'hint'; readonly state: 'paused' | 'running'; readonly vm: string; readonly vrf?: string; readonly to?: string }
   | { readonly verb: 'clear'; readonly address: string; readonly vrf?: string };
 
 /** What the daemon offers to the API socket. Synchronous: it reads or changes the speaker between two events. */

@@ -93,6 +93,11 @@ verb(program, 'clear <prefix>', 'lift a hold after a conflict or flap, and forge
   .option('--vrf <name>', 'where several VRFs have the address')
   .action(does(async (options, own: { vrf?: string }, prefix) => (await import('./commands/override.ts')).clear(options, prefix as string, own.vrf)));
 
+verb(program, 'hint <state> <vm>', 'paused: a VM stands still here and is about to run elsewhere, so send its packets there; running: it runs here')
+  .option('--to <node>', 'paused: the node that it goes to (default: the one that has said it is ready)')
+  .option('--vrf <name>', 'where several VRFs have the VM')
+  .action(does2(async (options, own: { to?: string; vrf?: string }, state, vm) => (await import('./commands/hint.ts')).hint(options, state, vm, own)));
+
 verb(program, 'reload', 'read the configuration again, and apply what has changed')
   .option('--dry-run', 'only say what would change')
   .action(does(async (options, own: { dryRun?: true }) => (await import('./commands/reload.ts')).reload(options, own.dryRun === true)));
@@ -177,6 +182,14 @@ function does<Own extends object>(work: (options: GlobalOptions, own: Own, argum
     if (options.nodes !== undefined && where === 'here') throw new CommandError(status.usage, '--node and --all-nodes are for status and show (not show config); for all else: kubectl exec');
     exitStatus = await work(options, command.opts<Own>(), argument);
     if (exitStatus === 0 && options.failedNodes.length > 0) exitStatus = status.failed;
+  };
+}
+
+/** The same for a command with two arguments. */
+function does2<Own extends object>(work: (options: GlobalOptions, own: Own, first: string, second: string) => Promise<number>) {
+  return async (...parameters: unknown[]): Promise<void> => {
+    const command = parameters.at(-1) as Command;
+    exitStatus = await work(globalOptions(), command.opts<Own>(), parameters[0] as string, parameters[1] as string);
   };
 }
 

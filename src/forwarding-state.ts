@@ -3,6 +3,9 @@ import type { Straggler, Whereabouts } from '../forward/plan.ts';
 import { Deadlines } from '../net/deadlines.ts';
 import type { IpAddress } from '../net/ip.ts';
 import type { AddressKey } from '../routes/loc-rib.ts';
+import type { Expected } from './arrivals.ts';
+import type { Hint } from './hints.ts';
+import type { MeshNode } from './mesh-nodes.ts';
 
 /** What this node's own data plane was told, address by address. */
 export interface Forwarding {
@@ -20,6 +23,22 @@ export interface Forwarding {
   readonly ending: Set<AddressKey>;
   /** The address under which other nodes reach this one's tunnel; left out before the first session. */
   endpoint?: IpAddress;
+  /** The addresses at which other speakers are heard, where the configuration names none. */
+  readonly listening: Set<IpAddress>;
+  /** With `members: auto`, the next hops of other nodes' routes. */
+  readonly members: Set<IpAddress>;
+  /** Other speakers, by BGP Identifier. */
+  readonly nodes: Map<IpAddress, MeshNode>;
+  greetAtMs: number;
+  /** Hints that stand, on the node that a VM is about to leave; and the nodes that said they are ready for it. */
+  readonly hints: Map<AddressKey, Hint>;
+  readonly hintEnds: Deadlines<AddressKey>;
+  readonly ready: Map<AddressKey, { readonly node: IpAddress; readonly endpoint: IpAddress; readonly untilMs: number }>;
+  /** VMs that are about to come here. */
+  readonly arrivals: Map<AddressKey, Expected>;
+  readonly arrivalEnds: Deadlines<AddressKey>;
+  /** What other nodes are told at the end of the pass, when the kernel knows it. */
+  readonly said: (() => void)[];
   /** The gateway interfaces that the plan was made for. */
   gateways: string;
   /** What a life before left behind is removed then, monotonic ms; left out: it was. */
@@ -29,7 +48,7 @@ export interface Forwarding {
 }
 
 export function newForwarding(on: boolean, leftoversMs: number | undefined): Forwarding {
-  return { on, dirty: new Set(), planned: new Map(), silence: new Deadlines(), stragglers: new Map(), stragglerEnds: new Deadlines(), ending: new Set(), gateways: '', ...(leftoversMs === undefined ? {} : { leftoversMs }), frames: { left: 0, atMs: -Infinity } };
+  return { on, dirty: new Set(), planned: new Map(), silence: new Deadlines(), stragglers: new Map(), stragglerEnds: new Deadlines(), ending: new Set(), listening: new Set(), members: new Set(), nodes: new Map(), greetAtMs: -Infinity, hints: new Map(), hintEnds: new Deadlines(), ready: new Map(), arrivals: new Map(), arrivalEnds: new Deadlines(), said: [], gateways: '', ...(leftoversMs === undefined ? {} : { leftoversMs }), frames: { left: 0, atMs: -Infinity } };
 }
 
 /** The whereabouts of an address may have changed for a reason other than a handover's state. */

@@ -1,11 +1,14 @@
 import { changesBetween, type KernelChange } from '../forward/entries.ts';
-import { planAddress, silenceEndsMs, whereabouts, type GatewayInterface, type RivalRoute, type Whereabouts } from '../forward/plan.ts';
+import { planAddress, planArrival, silenceEndsMs, whereabouts, type GatewayInterface, type RivalRoute, type Whereabouts } from '../forward/plan.ts';
 import type { Config } from '../config/config.ts';
 import { locate } from '../bridge/locate.ts';
 import { hostPrefix, isLinkLocal, prefixAddress, prefixContains, type IpAddress } from '../net/ip.ts';
 import type { Mac } from '../net/mac.ts';
 import type { Handover } from '../routes/handover.ts';
 import { keyPrefix, type AddressKey } from '../routes/loc-rib.ts';
+import { arrivalFor, arrivalsIfDue } from './arrivals.ts';
+import { hintsIfDue } from './hints.ts';
+import { greetIfDue, greetingDeadline, meet } from './mesh-nodes.ts';
 import { correctDeparted, correctNeighbours, welcome } from './neighbour-frames.ts';
 import { flushRoutes } from './peering.ts';
 import { endStragglers, prepareEndpoint, stragglerFor, tellOfClaim, type Telling } from './stragglers.ts';
@@ -36,20 +39,24 @@ export function flush(world: World): void {
   for (const key of world.dirty) forwarding.dirty.add(key);
   takeSilence(world);
   endStragglers(world);
+  hintsIfDue(world);
+  arrivalsIfDue(world);
   prepareEndpoint(world);
+  greetIfDue(world);
   lookAtGateways(world);
   const host = config.kernel.routes === 'host';
   if (host) forwardAll(world);
   flushRoutes(world);
   if (!host) forwardAll(world);
+  for (const say of forwarding.said.splice(0)) say();
   if (!forwarding.on) forwarding.planned.clear();
   removeLeftovers(world);
 }
 
 /** When `flush` has something to do by itself, monotonic ms. */
 export function forwardingDeadline(world: World): number {
-  const { leftoversMs, silence, stragglerEnds } = world.forwarding;
-  return Math.min(leftoversMs ?? Infinity, silence.next() ?? Infinity, stragglerEnds.next() ?? Infinity);
+  const { leftoversMs, silence, stragglerEnds, hintEnds, arrivalEnds } = world.forwarding;
+  return Math.min(leftoversMs ?? Infinity, silence.next() ?? Infinity, stragglerEnds.next() ?? Infinity, hintEnds.next() ?? Infinity, arrivalEnds.next() ?? Infinity, greetingDeadline(world));
 }
 
 function takeSilence({ forwarding, now }: World): void {
@@ -99,13 +106,13 @@ export function rivalRoute(world: World, vrf: string, address: IpAddress): Rival
     const { nextHop, linkLocalNextHop } = received.route.attributes;
     const outside = isLinkLocal(nextHop) ? nextHop : undefined;
     const ifindex = outside === undefined || peer.config.interface === undefined ? undefined : world.bridges.byName.get(peer.config.interface);
-    best = { sequence, route: { nextHop: outside === undefined ? nextHop : linkLocalNextHop ?? nextHop, ...(ifindex === undefined ? {} : { ifindex }) } };
+    best = { sequence, route: { nextHop: outside === undefined ? nextHop : linkLocalNextHop ?? nextHop, sequence, ...(received.marks.node === undefined ? {} : { node: received.marks.node }), ...(ifindex === undefined ? {} : { ifindex }) } };
   }
   return best?.route;
 }
 
 function forwardAll(world: World): void {
-  const { forwarding, config } = world;
+  const { forwarding } = world;
   if (forwarding.dirty.size === 0) return;
   const changes: KernelChange[] = [];
   const refresh: Refresh[] = [];
@@ -114,9 +121,9 @@ function forwardAll(world: World): void {
   for (const key of forwarding.dirty) forwardOne(world, key, changes, refresh, tellings, afterwards);
   forwarding.dirty.clear();
   if (changes.length > 0 || refresh.length > 0) {
-    world.outputs.push({ type: 'kernel', changes, refresh: config.kernel.refreshNeighbors ? refresh : [] });
+    world.outputs.push({ type: 'kernel', changes, refresh });
   }
-  if (tellings.length > 0) world.outputs.push({ type: 'mesh', claims: tellings });
+  if (tellings.length > 0) world.outputs.push({ type: 'mesh', tellings });
   // A departure sets the route, then corrects neighbours; a claim the other way round.
   for (const run of afterwards) run();
 }
@@ -129,21 +136,28 @@ function forwardOne(world: World, key: AddressKey, changes: KernelChange[], refr
   const watch = watchOf(world, vrf, address, h);
   if (watch === undefined) return;
   const rival = rivalRoute(world, vrf, address);
-  const where = whereabouts(h, rival, h?.endpoint !== undefined && isPortAlive(world, h.endpoint.ifindex), now.monotonicMs, stragglerFor(world, key, h));
+  const where = whereabouts(h, rival, h?.endpoint !== undefined && isPortAlive(world, h.endpoint.ifindex), now.monotonicMs, stragglerFor(world, key, h, rival));
   const gateway = gatewayOf(world, watch);
-  const entries = planAddress(config.kernel.routes, address, where, gateway);
+  const arrival = arrivalFor(world, key, h);
+  const entries = arrival === undefined ? planAddress(config.kernel.routes, address, where, gateway) : [...planAddress(config.kernel.routes, address, where, gateway), ...planArrival(address, arrival, gateway)];
+  if (rival !== undefined) meet(world, rival.nextHop);
   const before = forwarding.planned.get(key);
   forwarding.silence.set(key, silenceEndsMs(h, where));
-  if (where.at === 'nowhere') forwarding.planned.delete(key);
+  if (where.at === 'nowhere' && arrival === undefined) forwarding.planned.delete(key);
   else forwarding.planned.set(key, { where, entries });
   for (const change of changesBetween(before?.entries ?? [], entries)) changes.push(change);
   if (h !== undefined && isNewClaim(world, h, where)) {
-    if (gateway !== undefined && config.kernel.refreshNeighbors && config.kernel.routes !== 'host') refresh.push({ ifindex: gateway.ifindex, address, mac: where.mac });
+    // What was written for its arrival goes with the claim, and an entry as good as that takes its place.
+    const expected = before?.entries.some((entry) => entry.type === 'inner') === true;
+    if (gateway !== undefined && (config.kernel.refreshNeighbors || expected) && config.kernel.routes !== 'host') refresh.push({ ifindex: gateway.ifindex, address, mac: where.mac });
     if (config.kernel.routes === 'received' && before?.where.at === 'elsewhere') correctNeighbours(world, watch, h, address, where.mac);
-    if (config.stragglers.enabled) tellOfClaim(world, h, rival?.nextHop, tellings);
+    if (config.stragglers.enabled) tellOfClaim(world, h, rival, tellings);
     afterwards.push(() => welcome(world, watch, h, gateway, before?.where.at === 'elsewhere' && config.kernel.routes === 'received'));
   } else if (where.at === 'elsewhere' && before !== undefined && before.where.at !== 'elsewhere' && config.kernel.routes === 'received') {
     afterwards.push(() => correctDeparted(world, watch, h, address, gateway));
+  } else if (where.at === 'here' && h !== undefined && before?.where.at === 'elsewhere' && config.kernel.routes === 'received') {
+    // A hint was undone: the VM never left.
+    correctNeighbours(world, watch, h, address, where.mac);
   }
 }
 

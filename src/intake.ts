@@ -10,6 +10,7 @@ import type { IpAddress } from '../net/ip.ts';
 import type { Endpoint, EvidenceKind } from '../routes/handover.ts';
 import { addressKey } from '../routes/loc-rib.ts';
 import { isEarly, isEarlyElsewhere, isLate } from './early.ts';
+import { heardAlive } from './hints.ts';
 import { fingerprint, isReflection, rememberLocal } from './reflection.ts';
 import { handle } from './handovers.ts';
 import { countIgnored, type Refusal } from './ignored.ts';
@@ -77,6 +78,7 @@ function printOf({ watch, vlan }: Heard, bytes: Uint8Array): string {
 
 function takeFromLocal(world: World, heard: Heard, bytes: Uint8Array): void {
   const { said, watch, endpoint, capturedAtMs } = heard;
+  if (world.forwarding.hints.size > 0) heardAlive(world, watch.vrf, identify(world.bindings, { mac: said.mac, vlan: heard.vlan, vrf: watch.vrf }).addresses, endpoint.ifindex, capturedAtMs);
   if (said.address !== undefined && (isOrdinary(said.kind) || said.kind === 'answer')) {
     if (wasAsked(world, addressKey(watch.vrf, said.address), capturedAtMs)) {
       forEachAdmitted(world, heard, 'answer', (address) =>

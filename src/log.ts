@@ -9,6 +9,7 @@ import { openLineSink, type LineSink } from './io/line-sink.ts';
  * an operator is wrong. Error: we are wrong.
  */
 export type LogEvent =
+  | 'arrival.expected'
   | 'api.closed' | 'api.failed' | 'api.listening' | 'api.refused' | 'api.request'
   | 'bfd.problem' | 'bfd.transition'
   | 'bridge.changed' | 'bridge.resync'
@@ -21,7 +22,7 @@ export type LogEvent =
   | 'frame.accepted' | 'frame.ignored' | 'frame.malformed'
   | 'gate.opened' | 'gate.timedOut'
   | 'handover.held' | 'handover.refused' | 'handover.transition'
-  | 'hold.cleared' | 'hold.ended'
+  | 'hint.ended' | 'hint.taken' | 'hold.cleared' | 'hold.ended'
   | 'identity.learned' | 'identity.refused'
   | 'kernel.problem'
   | 'kubernetes.labels' | 'kubernetes.problem'

@@ -24,3 +24,12 @@ export function nextHopFor(world: World, peer: Peer, ipv4: boolean): IpAddress |
   // RFC 8950: over a session between IPv6 addresses IPv4 has an IPv6 next hop, where the router takes it.
   return isIpv4(local) === ipv4 || (ipv4 && negotiated?.context.extendedNextHop === true) ? local : undefined;
 }
+
+/** An address of this node that the routers know it by. */
+export function sourceOf(world: World, vrf: string, ipv4: boolean): IpAddress | undefined {
+  for (const peer of peersOf(world, vrf)) {
+    const own = nextHopFor(world, peer, ipv4);
+    if (own !== undefined && isIpv4(own) === ipv4 && world.bridges.ownAddresses.has(own)) return own;
+  }
+  return undefined;
+}

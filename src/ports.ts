@@ -5,6 +5,7 @@ import type { BridgeChange } from '../bridge/ports.ts';
 import { forgetPort as forgetRate } from '../identity/rate.ts';
 import { prefixAddress } from '../net/ip.ts';
 import { keyPrefix, type AddressKey } from '../routes/loc-rib.ts';
+import { expectBehind, expectNoMore } from './arrivals.ts';
 import { askGate, forgetGate } from './gate-keeping.ts';
 import { handle } from './handovers.ts';
 import { lookBehind } from './lookups.ts';
@@ -49,6 +50,7 @@ function takeBridgeEvent(world: World, event: BridgeEvent, first: boolean): void
       });
       if (place.role === 'local') askGate(world, ifindex);
       if (!first && place.role === 'local') askTheDeparted(world, ifindex);
+      if (!first && place.role === 'local') expectBehind(world, ifindex);
       return;
     case 'portGone':
     case 'portMoved':
@@ -67,6 +69,7 @@ function takeBridgeEvent(world: World, event: BridgeEvent, first: boolean): void
     case 'carrierBack':
       world.carrierDeadlines.set(ifindex, undefined);
       if (place?.role === 'local') askTheDeparted(world, ifindex);
+      if (place?.role === 'local') expectBehind(world, ifindex);
       return;
   }
 }
@@ -84,6 +87,7 @@ function askTheDeparted(world: World, ifindex: number): void {
 
 function forgetPort(world: World, ifindex: number): void {
   world.portSince.delete(ifindex);
+  expectNoMore(world, ifindex);
   world.carrierDeadlines.set(ifindex, undefined);
   forgetRate(world.rates, ifindex);
   for (const heard of world.rarpHeard) if (heard.startsWith(`${ifindex}|`)) world.rarpHeard.delete(heard);

@@ -19,7 +19,7 @@ import { printable } from '../net/printable.ts';
 import { insidePrefixes, watchWarnings } from './watching.ts';
 import type { World } from './world.ts';
 
-type ReadRequest = Exclude<ApiRequest, { verb: 'announce' | 'withdraw' | 'auto' | 'clear' | 'reload' | 'beginDrain' | 'undrain' }>;
+type ReadRequest = Exclude<ApiRequest, { verb: 'announce' | 'withdraw' | 'auto' | 'clear' | 'hint' | 'reload' | 'beginDrain' | 'undrain' }>;
 
 /** Answers a question from the state as it stands. Changes nothing. */
 export function answer(world: World, request: ReadRequest, facts: ProcessFacts): ListReply<unknown> | ErrorReply {

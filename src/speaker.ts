@@ -19,6 +19,7 @@ import { handle } from './handovers.ts';
 import { flush, forwardingDeadline, isForwarding } from './forwarding.ts';
 import { newForwarding } from './forwarding-state.ts';
 import { lookAtIdle } from './idle.ts';
+import { takeHint, type HintRequest, type HintResult } from './hints.ts';
 import { takeFrame } from './intake.ts';
 import { forgetBfdReports, takeBfdReport } from './liveness.ts';
 import { runLookups } from './lookups.ts';
@@ -30,7 +31,7 @@ import { forgetQuestions, searchIfDue } from './probing.ts';
 import { applyReload } from './reload/apply.ts';
 import { farewellDeadline, farewellsIfDue, takeAcknowledged } from './reload/farewell.ts';
 import { takeMemory } from './restore.ts';
-import { takeMeshClaim } from './stragglers.ts';
+import { takeMeshMessage } from './stragglers.ts';
 import { forgetStaleIfDue, staleDeadline } from './stale-routes.ts';
 import { tellAll } from './untold.ts';
 import { livesHere } from './watching.ts';
@@ -68,7 +69,7 @@ export class Speaker {
       migrations: newMigrationLog(config.telemetry.history.keep, Math.floor(now.wallMs / 1000) % 1_000_000 * 1000),
       ignored: new Map(), portSince: new Map(), carrierDeadlines: new Deadlines(), gates: new Map(), rarpHeard: new Set(), asked: new Map(),
       lookups: { pending: new Map(), deadlines: new Deadlines() }, idle: new Map(), rivals: new Map(), steps: new Map(), rivalMacs: new Map(), recentLocal: new Map(), search: { asked: [], frames: 0, rounds: 0 }, discoveryEndsMs: Infinity,
-      forwarding: newForwarding(!options.dryRun && isForwarding(config), config.kernel.routes === 'off' || options.dryRun ? undefined : now.monotonicMs + 1000 * config.bgp.gracefulRestart.restartTimeSeconds),
+      forwarding: newForwarding(!options.dryRun && isForwarding(config), (config.kernel.routes === 'off' && !config.stragglers.enabled) || options.dryRun ? undefined : now.monotonicMs + 1000 * config.bgp.gracefulRestart.restartTimeSeconds),
       restart: { claims: [], unconfirmed: new Set(), endsMs: Infinity, sameBoot: false }, unsaved: false,
       counters: { frames: 0, framesHeard: new Map(), announcements: new Map(), unresolvedRoutes: 0, reflections: 0, futures: 0, unordered: 0 },
       startedAt: now, lastInputMs: now.monotonicMs, stoodStillUntilMs: -Infinity, now, dirty: new Set(), writing: new Set(), later: false, untold: [], outputs: [],
@@ -108,7 +109,7 @@ export class Speaker {
         takeWritten(world, input.at);
         break;
       case 'mesh':
-        takeMeshClaim(world, input.claim);
+        takeMeshMessage(world, input.message);
         break;
       case 'gate':
         takeGateAnswer(world, input);
@@ -171,6 +172,17 @@ export class Speaker {
     this.runDue();
     flush(world);
     return { outputs: world.outputs, lifted };
+  }
+
+  /** `hint`: a VM stands still here, or runs here. @returns also what came of it. */
+  hint(request: HintRequest, now: Now): { readonly outputs: Output[]; readonly result: HintResult } {
+    const { world } = this;
+    world.now = now;
+    world.outputs = [];
+    const result = takeHint(world, request);
+    this.runDue();
+    flush(world);
+    return { outputs: world.outputs, result };
   }
 
   /** Operator's override, in the words of the CLI. */

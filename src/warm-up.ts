@@ -11,6 +11,7 @@ import { familyOf, hostPrefix, ip, ipFromBytes, ipToBytes, isIpv4, prefixAddress
 import { parseMac, type Mac } from '../net/mac.ts';
 import type { Now } from '../net/time.ts';
 import { encodeClaimMarks } from '../routes/claim-communities.ts';
+import { addressKey } from '../routes/loc-rib.ts';
 import { Speaker, type SpeakerOptions } from './speaker.ts';
 import { isTellingDue } from './untold.ts';
 import type { Input } from './world.ts';
@@ -74,7 +75,10 @@ export function warmUp(options: Omit<SpeakerOptions, 'dryRun' | 'random' | 'newC
     if (i % 16 === 0) hear(garpFrame(bridgeMac, address), port, tag);
     const rival = rivals[i % rivals.length];
     if (i % 2 === 0 || rival === undefined) hear(there, port + 1, tag);
-    else for (const input of rival(vm, i + 2_000_000_000)) give(input);
+    else {
+      if (config.stragglers.enabled) give(strangerClaim(speaker, vm));
+      for (const input of rival(vm, i + 2_000_000_000)) give(input);
+    }
   }
   return speaker.world.migrations.all.filter((m) => m.direction === 'in').length;
 }
@@ -183,4 +187,11 @@ function addressesOf(prefix: Prefix, { exclude }: WatchConfig): IpAddress[] {
 
 function macOf(n: number): Mac {
   return parseMac(`52:54:00:00:00:${n.toString(16).padStart(2, '0')}`) as Mac;
+}
+
+/** What another node's speaker tells of its claim for an address that is here. */
+function strangerClaim({ world }: Speaker, { vrf, address }: WarmVm): Input {
+  const sequence = (world.locRib.handovers.get(addressKey(vrf, address))?.sequence ?? 0) + 1;
+  const nextHop = ip('192.0.2.254');
+  return { type: 'mesh', message: { type: 'claim', segment: world.segments.get(vrf) ?? 0, node: ip('192.0.2.253'), boot: '0000000000000000', counter: sequence, nextHop, sequence, address } };
 }

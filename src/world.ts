@@ -17,7 +17,7 @@ import type { BootFacts, Memory, RememberedAddress } from '../routes/memory.ts';
 import type { Migration, MigrationLog } from '../routes/migrations.ts';
 import type { PreferenceOptions } from '../routes/preference.ts';
 import type { Deadlines } from '../net/deadlines.ts';
-import type { MeshClaim } from '../forward/mesh.ts';
+import type { MeshMessage, MeshText } from '../forward/mesh.ts';
 import type { KernelChange } from '../forward/entries.ts';
 import type { Family, IpAddress } from '../net/ip.ts';
 import type { Mac } from '../net/mac.ts';
@@ -39,8 +39,8 @@ export type Input =
   | { readonly type: 'session'; readonly peer: string; readonly input: Exclude<SessionInput, { type: 'start' | 'stop' | 'fail' | 'send' | 'refresh' | 'tick' }> }
   /** All outputs of the dispatch before have been handed to the kernel; `at`: when each peer's last byte was, monotonic ms. */
   | { readonly type: 'written'; readonly at?: ReadonlyMap<string, number> }
-  /** Another node's speaker told of a claim of its own; its authenticity was proven. */
-  | { readonly type: 'mesh'; readonly claim: MeshClaim }
+  /** Another node's speaker told something; its authenticity was proven. */
+  | { readonly type: 'mesh'; readonly message: MeshMessage }
   /** The checks of the policy gate have answered for a port. */
   | { readonly type: 'gate'; readonly ifindex: number; readonly port: string; readonly open: boolean; readonly text: string }
   /** What the BFD process says of a peer. */
@@ -61,8 +61,11 @@ export type Output =
   | { readonly type: 'sendFrame'; readonly ifindex: number; readonly bytes: Uint8Array }
   /** The host's own routes and neighbours. `leftovers`: what a life before left goes where nobody wants it. */
   | { readonly type: 'kernel'; readonly changes: readonly KernelChange[]; readonly refresh: readonly { readonly ifindex: number; readonly address: IpAddress; readonly mac: Mac }[]; readonly leftovers?: true }
-  /** Stragglers: claims to tell other nodes of directly; `endpoint`, once: where this node's end of the tunnel is. */
-  | { readonly type: 'mesh'; readonly endpoint?: IpAddress; readonly claims: readonly { readonly claim: Omit<MeshClaim, 'boot' | 'counter'>; readonly members: readonly IpAddress[] }[] }
+  /**
+   * Stragglers: what other nodes are told directly. `endpoint`, once: where this node's end of the tunnel is; `ends`: those of other nodes, to be
+   * made before they are needed; `listenAt`: addresses at which others are to be heard.
+   */
+  | { readonly type: 'mesh'; readonly endpoint?: IpAddress; readonly ends?: readonly IpAddress[]; readonly listenAt?: readonly IpAddress[]; readonly tellings: readonly { readonly text: MeshText; readonly members: readonly IpAddress[] }[] }
   | { readonly type: 'askGate'; readonly ifindex: number; readonly port: string }
   /** Goes into the history file, when there is time. */
   | { readonly type: 'history'; readonly migration: Migration }

@@ -12,7 +12,7 @@ export const stragglers = z.strictObject({
   enabled: z.boolean().prefault(false).describe('Needs CAP_NET_ADMIN and `key`.'),
   mode: z.enum(['auto', 'on-link', 'vxlan']).prefault('auto').describe('How they travel: straight to the other node where both share a subnet (`on-link`), else by a VXLAN tunnel.'),
   ceiling: duration('100ms', '60s').prefault('5s').describe('They are passed on no longer than this, whatever the routers do.'),
-  listen: parsed('address:port', parseListenAddress).prefault('0.0.0.0:17490').describe('Where other speakers are heard (UDP); `0.0.0.0` is every address, of both families. An address of its own is this end of the tunnel too; else that is the next hop of our routes.'),
+  listen: parsed('address:port', parseListenAddress).optional().describe('Where other speakers are heard (UDP). Default: at port 17490 of each session\'s local address and of those own addresses that are next hops of our routes. `0.0.0.0` is every address, of both families. An address of its own is this end of the tunnel too; else that is the next hop of our routes.'),
   members: z.union([z.literal('auto'), z.array(hostAddress).max(4096)]).prefault('auto').describe('Who is told of a claim. `auto`: the next hop of the route that showed where the VM was; over eBGP that is a router, so name the nodes there.'),
   key: password.optional().describe('The key of the fleet: one of `credential`, `file`, `env`. Without the key nothing is told and nothing believed.'),
 }).superRefine((value, context) => {

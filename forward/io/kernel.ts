@@ -21,6 +21,8 @@ export interface Kernel {
   refresh(neighbours: readonly NeighbourOut[]): void;
   /** Stragglers: makes this node's end of the tunnel between nodes, at this address of its own. */
   prepareTunnel(local: IpAddress): void;
+  /** Another node's end of it: what is sent there later waits for nothing. */
+  prepareEnd(endpoint: IpAddress): void;
   /** From now on what a life before left, and nobody wants, goes. */
   removeLeftovers(): void;
   /** What is wanted and somebody else has, and what the kernel refused, in words. */
@@ -137,6 +139,7 @@ export function openKernel(onProblem: (text: string) => void, stragglers: 'auto'
     },
     refresh: (neighbours) => writer.refresh(neighbours),
     prepareTunnel: (local) => writer.prepareTunnel(local),
+    prepareEnd: (endpoint) => writer.prepareEnd(endpoint),
     removeLeftovers() {
       holdings.leftoversStay = false;
       writer.perform([...holdings.table.own.keys()].filter((id) => !wanted.has(id)));

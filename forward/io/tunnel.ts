@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { openNetlinkSocket } from '../../native/index.ts';
 import type { IpAddress } from '../../net/ip.ts';
 import { decodeTold, type RouteOut } from '../wire/requests.ts';
-import { encodeTunnel, encodeTunnelAddress, encodeTunnelEnd, encodeTunnelQuestion, encodeTunnelRemoval, encodeTunnelUp, tunnelGateway, tunnelName } from '../wire/tunnel.ts';
+import { encodeTunnel, encodeTunnelAddress, encodeTunnelEnd, encodeTunnelQuestion, encodeTunnelRemoval, encodeTunnelRules, encodeTunnelUp, tunnelGateway, tunnelName } from '../wire/tunnel.ts';
 
 export interface Tunnel {
   /** The way to another node's end, which is there when this returns; `undefined`: there is no tunnel, and `onProblem` has said why. */
@@ -54,6 +54,8 @@ export function openTunnel(local: IpAddress, onProblem: (text: string) => void):
     }
     const refused = ask([encodeTunnelUp(sequence, ifindex), encodeTunnelAddress(sequence + 1, ifindex)]);
     if (refused !== 0) onProblem(`the tunnel ${tunnelName} can't be brought up: errno ${refused}`);
+    const ruled = ask(encodeTunnelRules(sequence));
+    if (ruled !== 0 && ruled !== EEXIST) onProblem(`the rule for what comes out of ${tunnelName} can't be made: errno ${ruled}`);
   }
   return {
     to(endpoint) {
@@ -69,7 +71,7 @@ export function openTunnel(local: IpAddress, onProblem: (text: string) => void):
       return { type: 'gateway', gateway: tunnelGateway(endpoint), ifindex };
     },
     remove() {
-      if (ifindex !== undefined) ask([encodeTunnelRemoval(sequence, ifindex)]);
+      if (ifindex !== undefined) ask([encodeTunnelRemoval(sequence, ifindex), ...encodeTunnelRules(sequence + 1, true)]);
     },
     close: () => socket.close(),
   };

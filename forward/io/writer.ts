@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { NetlinkSocket } from '../../native/index.ts';
 import { isIpv4, prefixAddress, type IpAddress } from '../../net/ip.ts';
-import { entryText, type EntryId, type KernelEntry } from '../entries.ts';
+import { entryText, innerTable, type EntryId, type KernelEntry } from '../entries.ts';
 import { actionFor, type Action } from '../reconcile.ts';
 import type { KernelTable } from '../table.ts';
 import {
@@ -41,6 +41,7 @@ export interface Writer {
   /** The tables were read: what was asked for before is in them. */
   forgetRequests(): void;
   prepareTunnel(local: IpAddress): void;
+  prepareEnd(endpoint: IpAddress): void;
   close(remove: boolean): void;
 }
 
@@ -102,15 +103,16 @@ export function openWriter(options: {
   }
 
   /** A plain next hop would loop through a router that has not converged, so it serves on the link alone. */
-  function onward(endpoint: IpAddress, ipv4: boolean): RouteOut | undefined {
-    const hop = stragglers === 'vxlan' || isIpv4(endpoint) !== ipv4 ? undefined : resolve(endpoint, undefined);
+  function onward({ endpoint, tunnel: only }: { readonly endpoint: IpAddress; readonly tunnel?: true }, ipv4: boolean): RouteOut | undefined {
+    const hop = only === true || stragglers === 'vxlan' || isIpv4(endpoint) !== ipv4 ? undefined : resolve(endpoint, undefined);
     if (hop?.type === 'gateway' && hop.gateway === endpoint) return hop;
     return tunnel?.to(endpoint);
   }
 
   function outOf(entry: KernelEntry): RouteOut | undefined {
+    if (entry.type === 'inner') return { type: 'link', ifindex: entry.ifindex };
     if (entry.type !== 'route') return undefined;
-    if (entry.to.type === 'straggler') return onward(entry.to.endpoint, isIpv4(entry.prefix));
+    if (entry.to.type === 'straggler') return onward(entry.to, isIpv4(entry.prefix));
     return entry.to.type === 'nextHop' ? resolve(entry.to.address, entry.to.ifindex) : entry.to;
   }
 
@@ -150,9 +152,10 @@ export function openWriter(options: {
   function addition(request: number, id: EntryId, entry: KernelEntry, out: RouteOut | undefined): Uint8Array {
     const { own, addresses } = holdings.table;
     refused.delete(id);
-    own.set(id, entry.type === 'route' ? outText(out as RouteOut) : entry.type === 'neighbour' ? entry.mac : '');
-    if (entry.type === 'route') {
+    own.set(id, entry.type === 'route' || entry.type === 'inner' ? outText(out as RouteOut) : entry.type === 'neighbour' ? entry.mac : '');
+    if (entry.type === 'route' || entry.type === 'inner') {
       addresses.set(id, { address: prefixAddress(entry.prefix), ifindex: 0 });
+      if (entry.type === 'inner') return encodeRoute(request, entry.prefix, out as RouteOut, undefined, innerTable);
       return encodeRoute(request, entry.prefix, out as RouteOut, entry.to.type === 'straggler' ? entry.to.source : undefined);
     }
     addresses.set(id, { address: entry.address, ifindex: entry.ifindex });
@@ -168,6 +171,7 @@ export function openWriter(options: {
     addresses.delete(id);
     if (where === undefined) return undefined;
     if (id.startsWith('route ')) return encodeRouteRemoval(request, id.slice(6) as never);
+    if (id.startsWith('inner ')) return encodeRouteRemoval(request, id.slice(6) as never, innerTable);
     return id.startsWith('proxy ') ? encodeProxy(request, where.address, where.ifindex, false) : encodeNeighbourRemoval(request, where.address, where.ifindex);
   }
 
@@ -236,6 +240,9 @@ export function openWriter(options: {
     forgetRequests: () => sent.clear(),
     prepareTunnel(local) {
       if (stragglers !== 'on-link') tunnel ??= openTunnel(local, say);
+    },
+    prepareEnd(endpoint) {
+      tunnel?.to(endpoint);
     },
     close(remove) {
       if (remove) for (const [file, before] of proxyNdp) if (before !== '1') try { writeFileSync(file, before); } catch { /* the bridge is gone */ }

@@ -62,8 +62,8 @@ const u32Octets = (value: number): number[] => [value & 255, (value >>> 8) & 255
 const afOf = (value: IpAddress | Prefix): number => (isIpv4(value) ? AF.inet : AF.inet6);
 
 /** `rtmsg`: family, destination and source length, tos, table, protocol, scope, type u8 each, flags u32. */
-function rtmsg(prefix: Prefix, protocol: number, reach: number, type: number): Body {
-  return new Body().put([afOf(prefix), prefixLength(prefix), 0, 0, mainTable, protocol, reach, type]).u32(0)
+function rtmsg(prefix: Prefix, table: number, protocol: number, reach: number, type: number): Body {
+  return new Body().put([afOf(prefix), prefixLength(prefix), 0, 0, table, protocol, reach, type]).u32(0)
     .attribute(RTA.dst, ipToBytes(prefixAddress(prefix)));
 }
 
@@ -71,9 +71,9 @@ function rtmsg(prefix: Prefix, protocol: number, reach: number, type: number): B
  * Adds our route, or makes it this one: routes are told apart by prefix and metric, so another's is left alone.
  * @param source of this node, for what it sends itself; the kernel refuses one that it does not have
  */
-export function encodeRoute(sequence: number, prefix: Prefix, out: RouteOut, source?: IpAddress): Uint8Array {
+export function encodeRoute(sequence: number, prefix: Prefix, out: RouteOut, source?: IpAddress, table = mainTable): Uint8Array {
   const reach = out.type === 'link' ? scope.link : scope.universe;
-  const body = rtmsg(prefix, ownProtocol, reach, out.type === 'blackhole' ? RTN.blackhole : RTN.unicast).attribute(RTA.priority, u32Octets(ownMetric));
+  const body = rtmsg(prefix, table, ownProtocol, reach, out.type === 'blackhole' ? RTN.blackhole : RTN.unicast).attribute(RTA.priority, u32Octets(ownMetric));
   if (out.type !== 'blackhole') body.attribute(RTA.oif, u32Octets(out.ifindex));
   if (source !== undefined && isIpv4(source) === isIpv4(prefix)) body.attribute(RTA.prefSrc, ipToBytes(source));
   if (out.type === 'gateway') {
@@ -85,8 +85,8 @@ export function encodeRoute(sequence: number, prefix: Prefix, out: RouteOut, sou
 }
 
 /** Removes our route. The kernel compares the protocol too. */
-export function encodeRouteRemoval(sequence: number, prefix: Prefix): Uint8Array {
-  const body = rtmsg(prefix, ownProtocol, 255 /* RT_SCOPE_NOWHERE: any */, 0).attribute(RTA.priority, u32Octets(ownMetric));
+export function encodeRouteRemoval(sequence: number, prefix: Prefix, table = mainTable): Uint8Array {
+  const body = rtmsg(prefix, table, ownProtocol, 255 /* RT_SCOPE_NOWHERE: any */, 0).attribute(RTA.priority, u32Octets(ownMetric));
   return encodeMessage({ type: RTM.delRoute, flags: NLM_F_REQUEST | NLM_F.ack, sequence, port: 0 }, body.done());
 }
 

@@ -1,7 +1,7 @@
 import { encodeMessage, NLM_F_REQUEST } from '../../bridge/wire/netlink.ts';
 import { ipFromBytes, ipToBytes, isIpv4, type IpAddress } from '../../net/ip.ts';
 import { macFromBytes, macToBytes, type Mac } from '../../net/mac.ts';
-import { ownProtocol } from '../entries.ts';
+import { innerTable, ownProtocol } from '../entries.ts';
 
 // The tunnel between nodes that share no subnet: one VXLAN device (RFC 7348), to which nothing is ever flooded and which learns nothing.
 
@@ -15,7 +15,10 @@ export const tunnelPort = 17491;
  */
 const tunnelMtu = 1500;
 
-const RTM = { newLink: 16, delLink: 17, getLink: 18, newAddress: 20, newNeigh: 28 } as const;
+const RTM = { newLink: 16, delLink: 17, getLink: 18, newAddress: 20, newNeigh: 28, newRule: 32, delRule: 33 } as const;
+const FRA = { iifname: 3, priority: 6, protocol: 21 } as const;
+const FR_ACT_TO_TBL = 1;
+const AF_INET = 2;
 const IFLA = { address: 1, ifname: 3, mtu: 4, linkInfo: 18 } as const;
 const IFLA_INFO = { kind: 1, data: 2 } as const;
 const IFLA_VXLAN = { id: 1, local: 4, learning: 7, port: 15, local6: 17 } as const;
@@ -87,6 +90,16 @@ export function encodeTunnelAddress(sequence: number, ifindex: number): Uint8Arr
   const address = [169, 254, 179, 1];
   const body = Uint8Array.from([2, 32, 0, 253, ...u32(ifindex), ...attribute(IFA.local, address), ...attribute(IFA.address, address)]);
   return encodeMessage({ type: RTM.newAddress, flags: NLM_F_REQUEST | flags.ack | flags.create | flags.replace, sequence, port: 0 }, body);
+}
+
+/** What comes out of the tunnel is looked up in a table of its own first, in both families; `remove` takes the rules away. */
+export function encodeTunnelRules(sequence: number, remove = false): Uint8Array[] {
+  return [AF_INET, AF_INET6].map((family, i) => encodeMessage({
+    type: remove ? RTM.delRule : RTM.newRule, flags: NLM_F_REQUEST | flags.ack | (remove ? 0 : flags.create | flags.exclusive), sequence: sequence + i, port: 0,
+  }, Uint8Array.from([
+    family, 0, 0, 0, innerTable, 0, 0, FR_ACT_TO_TBL, ...u32(0),
+    ...attribute(FRA.iifname, text(tunnelName)), ...attribute(FRA.priority, u32(innerTable)), ...attribute(FRA.protocol, [ownProtocol]),
+  ])));
 }
 
 export function encodeTunnelRemoval(sequence: number, ifindex: number): Uint8Array {

@@ -37,6 +37,11 @@ export function answerCommands(options: CommandsOptions): Backend {
           return override(options, request);
         case 'clear':
           return clear(options, request.address, request.vrf);
+        case 'hint': {
+          const { outputs, result } = speaker.hint(request, now());
+          turn.carryOut(outputs);
+          return 'items' in result ? list(world, 'HintList', result.items) : refusal(result.code, result.message);
+        }
         case 'reload':
           return list(world, 'Reload', [reload({ dryRun: request.dryRun === true })]);
         case 'beginDrain':

@@ -4,6 +4,8 @@ import { readKernelFacts } from '../../forward/io/facts.ts';
 import { openFib, type Fib } from '../../forward/io/fib.ts';
 import { openKernel, type Kernel } from '../../forward/io/kernel.ts';
 import { openMesh, type Mesh } from '../../forward/io/mesh.ts';
+import { meshPort } from '../../forward/mesh.ts';
+import { ip, type IpAddress } from '../../net/ip.ts';
 import { coverageFindings, undeliverable } from '../coverage.ts';
 import type { Log } from '../log.ts';
 import type { Input, Output, World } from '../world.ts';
@@ -22,6 +24,8 @@ export class DataPlane {
   private kernel: Kernel | undefined;
   private fib: Fib | undefined;
   private mesh: Mesh | undefined;
+  /** Where the sessions say that other speakers reach this one. */
+  private readonly reachedAt = new Set<IpAddress>();
 
   constructor(options: DataPlaneOptions) {
     this.options = options;
@@ -36,12 +40,14 @@ export class DataPlane {
   keepMesh({ stragglers: { enabled, listen, key } }: Config): void {
     this.mesh?.close();
     this.mesh = undefined;
-    if (!enabled || this.options.dryRun || listen === undefined || key === undefined) return;
+    if (!enabled || this.options.dryRun || key === undefined) return;
     try {
       this.mesh = openMesh({
-        key: readKey(key), port: listen.port, ...(listen.address === '0.0.0.0' || listen.address === '::' ? {} : { address: listen.address }),
-        onClaim: (claim) => this.options.pump({ type: 'mesh', claim }), onError: this.options.warn,
+        key: readKey(key), port: listen?.port ?? meshPort,
+        onMessage: (message) => this.options.pump({ type: 'mesh', message }), onError: this.options.warn,
       });
+      const everywhere = listen?.address === '0.0.0.0' || listen?.address === '::';
+      this.mesh.listenAt(listen === undefined ? [...this.reachedAt] : everywhere ? [ip('0.0.0.0'), ip('::')] : [listen.address]);
     } catch (error) {
       this.options.warn(`stragglers are not passed on: ${(error as Error).message}`);
     }
@@ -53,9 +59,12 @@ export class DataPlane {
     if (leftovers === true) this.kernel?.removeLeftovers();
   }
 
-  tell({ endpoint, claims }: Extract<Output, { type: 'mesh' }>): void {
+  tell({ endpoint, ends, listenAt, tellings }: Extract<Output, { type: 'mesh' }>): void {
     if (endpoint !== undefined) this.kernel?.prepareTunnel(endpoint);
-    for (const { claim, members } of claims) this.mesh?.tell(claim, members);
+    for (const end of ends ?? []) this.kernel?.prepareEnd(end);
+    for (const address of listenAt ?? []) this.reachedAt.add(address);
+    if (listenAt !== undefined) this.mesh?.listenAt(listenAt);
+    for (const { text, members } of tellings) this.mesh?.tell(text, members);
   }
 
   /** What the kernel refused, and what the node's own data plane leaves open, as the kernel stands now. */

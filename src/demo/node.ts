@@ -108,6 +108,11 @@ export class LandfallNode {
     return this.#daemon?.tail ?? '';
   }
 
+  /** Where it is asked. */
+  get socket(): string {
+    return join(this.folder, 'landfall.sock');
+  }
+
   get config(): string {
     return join(this.folder, 'landfall.yaml');
   }

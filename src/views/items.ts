@@ -115,6 +115,21 @@ export interface MigrationItem {
   timeline: TimelineEntry[];
 }
 
+/** What came of a hint for one address. */
+export interface HintItem {
+  prefix: string;
+  vrf: string;
+  vm?: string;
+  mac?: string;
+  /**
+   * `sending`: its packets go to `node`. `asked`: they will when `node` says that it is ready. `undone`: they stay again. `probed`: the VM is
+   * asked whether it runs here, for a frame of it came too early to count. `none`: there was nothing to undo.
+   */
+  state: 'sending' | 'asked' | 'undone' | 'probed' | 'none';
+  /** Its name, or its BGP Identifier. */
+  node?: string;
+}
+
 export interface ReceivedItem {
   peer: string;
   prefix: string;

@@ -32,7 +32,7 @@ describe('config: defaults', () => {
         withdrawAfterMs: 2000, portGoneGraceMs: 2000, maxPerSecond: 100, flap: { moves: 5, withinMs: 180_000, holdMs: 60_000 },
       },
       identity: { mode: 'learn', onConflict: 'keep', learnedForMs: 86_400_000, learnedIdleForMs: 1_800_000, unverifiedPorts: 'allow', shared: [], bindings: [] },
-      stragglers: { enabled: false, mode: 'auto', ceilingMs: 5000, listen: { address: '0.0.0.0', port: 17490 }, members: 'auto' },
+      stragglers: { enabled: false, mode: 'auto', ceilingMs: 5000, members: 'auto' },
       kernel: { routes: 'off', refreshNeighbors: false },
       kubernetes: { enabled: false, serviceAccount: '/var/run/secrets/kubernetes.io/serviceaccount' },
       process: { scheduling: 'normal' },

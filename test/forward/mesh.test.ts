@@ -7,7 +7,7 @@ import { ip } from '../../net/ip.ts';
 
 const hmac = (key: string): Hmac => (bytes) => createHmac('sha256', key).update(bytes).digest();
 const claim: MeshClaim = {
-  segment: 1, node: ip('192.0.2.6'), boot: '0123456789abcdef', counter: 7, sequence: 216_000_000, address: ip('203.0.113.11'), nextHop: ip('192.0.2.6'),
+  type: 'claim', segment: 1, node: ip('192.0.2.6'), boot: '0123456789abcdef', counter: 7, sequence: 216_000_000, address: ip('203.0.113.11'), nextHop: ip('192.0.2.6'),
 };
 
 describe('forward: what speakers tell each other', () => {

@@ -128,6 +128,9 @@ export function fakeBackend(seen: ApiRequest[] = []): Backend & { emit(event: Ev
         case 'reload': return list('Reload', [reloads[request.dryRun === true ? 'planned' : nextReload.result]]);
         case 'drain': case 'beginDrain': return list('Drain', [{ state: 'withdrawn', since: '2026-11-24T10:41:07.123Z', routes: 0 }]);
         case 'undrain': return list('Drain', [{ state: 'off', routes: 2 }]);
+        case 'hint':
+          return request.vm === 'nobody' ? missing('no VM that is or was on this node is called nobody, by name, MAC or address')
+            : list('HintList', [{ prefix: '203.0.113.11/32', vrf: 'default', vm: 'shop/web-1', mac: '52:54:00:aa:00:01', state: request.state === 'paused' ? 'sending' : 'undone', ...(request.state === 'paused' ? { node: request.to ?? 'hv-09' } : {}) }]);
         case 'announce': case 'withdraw': case 'auto': case 'clear': return list('PrefixList', []);
       }
     },

@@ -12,10 +12,19 @@ export interface Guest {
 
 /** The files below the checkout's root; undefined where the set-up has not made them. */
 export function findGuest(): Guest | undefined {
-  const levels = import.meta.url.endsWith('.ts') ? '../../../' : '../../../../';
-  const folder = join(fileURLToPath(new URL(levels, import.meta.url)), '.guest');
+  const folder = join(root(), '.guest');
   const about = join(folder, 'about.json');
   if (!existsSync(about)) return undefined;
   const { kernel } = JSON.parse(readFileSync(about, 'utf8')) as { kernel: string };
   return { kernel: join(folder, 'vmlinuz'), initramfs: join(folder, 'initramfs.gz'), release: kernel };
+}
+
+/** The checkout, from the sources or from `dist/`. */
+function root(): string {
+  return fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../../../' : '../../../../', import.meta.url));
+}
+
+/** A program that users are given to copy. */
+export function findExample(name: string): string {
+  return join(root(), 'examples', name);
 }

@@ -5,7 +5,7 @@ import { tapMac, vlan } from '../addresses.ts';
 import { Daemon, waitFor } from '../processes.ts';
 import type { Topology } from '../topology.ts';
 import { nodeNamespace, portOf } from '../topology.ts';
-import type { Guest } from './guest-files.ts';
+import { findExample, type Guest } from './guest-files.ts';
 import type { Qmp, QmpEvent } from './qmp.ts';
 import { openQmp } from './qmp.ts';
 
@@ -31,6 +31,8 @@ export interface MachineOptions {
   readonly folder: string;
   /** Waits for a migration; `paused`: and for `cont` after it (-S), as libvirt has it. */
   readonly incoming?: { readonly paused: boolean };
+  /** Gives landfall hints, at this socket of the daemon's. */
+  readonly hints?: { readonly api: string };
 }
 
 /** One QEMU process in a node's namespace, with a tap on the node's bridge. */
@@ -60,10 +62,11 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
   const { topology, node, vm } = options;
   const socket = join(options.folder, `qmp-${++count}`);
   const port = portOf(vm);
+  const watched = options.hints === undefined ? undefined : `${socket}-watched`;
   await makeTap(topology, node, vm);
   const events: QmpEvent[] = [];
   let ready = false;
-  const daemon = new Daemon(`node-${node}/qemu`, topology.namespaces.exec(nodeNamespace(node), commandLine(options, socket)), {
+  const daemon = new Daemon(`node-${node}/qemu`, topology.namespaces.exec(nodeNamespace(node), commandLine(options, socket, watched)), {
     log: join(options.folder, `qemu-${count}-node-${node}.log`),
     onLine: (line) => {
       ready ||= line.startsWith('guest: ready');
@@ -79,6 +82,7 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
       if (!daemon.alive) throw new Error(`QEMU on node ${node} has ended: ${daemon.tail}`);
       return openQmp(socket, (event) => events.push(event)).catch(() => undefined);
     }, 20);
+    if (options.hints !== undefined && watched !== undefined) await startWatcher(options, watched, options.hints.api);
     const booted = async (): Promise<void> => {
       await waitFor('the VM to boot', 60_000, () => {
         if (!daemon.alive) throw new Error(`QEMU on node ${node} has ended: ${daemon.tail}`);
@@ -104,7 +108,23 @@ async function makeTap({ namespaces }: Topology, node: NodeName, vm: Vm): Promis
   await namespaces.ip(ns, [`link set ${port} address ${tapMac(vm)} txqueuelen 3000`, `link set ${port} master br-vlan up`]);
 }
 
-function commandLine({ vm, guest, accel, incoming }: MachineOptions, socket: string): string[] {
+/** The program of `examples/`, as an administrator would run it. It ends with QEMU's monitor. */
+async function startWatcher({ vm, node, folder }: MachineOptions, qmp: string, api: string): Promise<void> {
+  const program = findExample('qmp-watcher.mjs');
+  let ready = false;
+  const watcher = new Daemon(`node-${node}/qmp-watcher`, [process.execPath, program, '--qmp', qmp, '--api', api, '--vm', vm.name], {
+    log: join(folder, `qmp-watcher-${count}-node-${node}.log`),
+    onLine: (line) => {
+      ready ||= line.startsWith('watching');
+    },
+  });
+  await waitFor('the QMP watcher to be connected', 10_000, () => {
+    if (!watcher.alive) throw new Error(`the QMP watcher has ended: ${watcher.tail}`);
+    return ready;
+  }, 20);
+}
+
+function commandLine({ vm, guest, accel, incoming }: MachineOptions, socket: string, watched: string | undefined): string[] {
   const kernelArguments = [
     'console=ttyS0', 'quiet', 'panic=-1', 'mitigations=off',
     `ipv4=${vm.ipv4}/24`, `ipv6=${vm.ipv6}/64`, `gateway4=${vlan.gateway.ipv4}`, `gateway6=${vlan.gateway.ipv6}`,
@@ -112,6 +132,7 @@ function commandLine({ vm, guest, accel, incoming }: MachineOptions, socket: str
   return [
     'qemu-system-x86_64', '-name', vm.name.replace('/', '-'), '-machine', 'pc', '-accel', accel === 'kvm' ? 'kvm' : 'tcg,thread=single', '-smp', '1', '-m', memory,
     '-no-user-config', '-nodefaults', '-display', 'none', '-no-reboot', '-serial', 'stdio', '-qmp', `unix:${socket},server=on,wait=off`,
+    ...(watched === undefined ? [] : ['-qmp', `unix:${watched},server=on,wait=off`]),
     '-netdev', `tap,id=n0,ifname=${portOf(vm)},script=no,downscript=no,vhost=off`, '-device', `virtio-net-pci,netdev=n0,mac=${vm.mac},romfile=`,
     '-kernel', guest.kernel, '-initrd', guest.initramfs, '-append', kernelArguments.join(' '),
     ...(incoming === undefined ? [] : ['-incoming', 'defer', ...(incoming.paused ? ['-S'] : [])]),

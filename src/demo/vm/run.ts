@@ -101,8 +101,8 @@ async function bootVm(scene: Scene, options: VmRunOptions): Promise<Machine> {
   return machine;
 }
 
-function machineOptions({ topology }: Scene, { guest, accel, folder }: VmRunOptions, node: NodeName): MachineOptions {
-  return { topology, vm: topology.vms[0]!, node, guest, accel, folder };
+function machineOptions({ topology, nodes }: Scene, { guest, accel, folder, hints }: VmRunOptions, node: NodeName): MachineOptions {
+  return { topology, vm: topology.vms[0]!, node, guest, accel, folder, ...(hints === true ? { hints: { api: nodes[node].socket } } : {}) };
 }
 
 async function makeMoves(scene: Scene, options: VmRunOptions, first: Machine): Promise<VmRunResult> {
