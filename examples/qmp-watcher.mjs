@@ -28,6 +28,8 @@ let migrating = false;
 let paused = false;
 /** The VM stands still: from now on only QEMU's word that it goes on takes the hint back. */
 let stopped = false;
+let downtimeLimitMs = 300;
+let pausedAt = 0;
 let asking;
 /** What was left of the memory, and when, ms: the last few answers. */
 let progress = [];
@@ -47,6 +49,8 @@ createInterface({ input: monitor }).on('error', () => undefined).on('line', (lin
     take(message.event, message.data ?? {});
   } else if (message.return?.ram !== undefined) {
     judge(message.return);
+  } else if (message.return?.['downtime-limit'] !== undefined) {
+    downtimeLimitMs = message.return['downtime-limit'];
   } else if (message.return?.status !== undefined && asking !== undefined && migrating && !stopped) {
     ask(); // it has just begun
   }
@@ -65,6 +69,7 @@ function take(event, data) {
     else if (data.status === 'completed') forget();
   } else if (event === 'STOP' && migrating) {
     stopped = true;
+    if (paused) process.stdout.write(`${new Date().toISOString()} stopped ${(performance.now() - pausedAt).toFixed(1)} ms after the hint\n`);
     pause();
   } else if (event === 'RESUME') {
     stays();
@@ -74,6 +79,7 @@ function take(event, data) {
 function watchProgress() {
   if (leadMs <= 0 || asking !== undefined || stopped) return;
   progress = [];
+  execute('query-migrate-parameters');
   ask();
 }
 
@@ -81,7 +87,7 @@ function ask(inMs = 5) {
   asking = setTimeout(() => execute('query-migrate'), inMs);
 }
 
-/** QEMU stops the VM when a pass over the memory is done and what was written meanwhile is little. */
+/** QEMU stops the VM as soon as what is left goes over, at the speed of late, within its downtime limit. */
 function judge({ ram, status }) {
   if (status !== 'active' || stopped) return;
   const at = performance.now();
@@ -90,7 +96,8 @@ function judge({ ram, status }) {
   const shrunk = progress[0].remaining - ram.remaining;
   // A new pass: what is left has grown.
   if (shrunk < 0) progress = [{ at, remaining: ram.remaining }];
-  const leftMs = shrunk > 0 ? (ram.remaining / shrunk) * (at - progress[0].at) : ram.remaining === 0 ? 0 : undefined;
+  const more = ram.remaining - (ram.mbps * 1000 / 8) * downtimeLimitMs;
+  const leftMs = more <= 0 ? 0 : shrunk > 0 ? (more / shrunk) * (at - progress[0].at) : undefined;
   if (leftMs !== undefined && leftMs < leadMs) pause();
   else if (leftMs !== undefined && paused && leftMs > 10 * leadMs) resume();
   ask(leftMs === undefined ? 5 : Math.min(25, Math.max(3, (leftMs - leadMs) / 8)));
@@ -99,6 +106,7 @@ function judge({ ram, status }) {
 function pause() {
   if (paused) return;
   paused = true;
+  pausedAt = performance.now();
   hint('paused');
 }
 

@@ -1,6 +1,8 @@
 import type { CapturedFrame } from '../../garp/announcement.ts';
 import type { FdbEntry, Link } from '../../bridge/ports.ts';
 import type { Config } from '../../config/config.ts';
+import type { KernelEntry } from '../../forward/entries.ts';
+import type { MeshMessage, MeshText } from '../../forward/mesh.ts';
 import { ip, type IpAddress, type Prefix } from '../../net/ip.ts';
 import { parseMac, type Mac } from '../../net/mac.ts';
 import type { Now } from '../../net/time.ts';
@@ -57,6 +59,10 @@ export interface SimNode {
   readonly name: string;
   readonly speaker: Speaker;
   readonly notes: Note[];
+  /** What the kernel is to have. */
+  readonly kernel: Map<string, KernelEntry>;
+  /** Types of the messages that other speakers told it, in order. */
+  readonly told: string[];
   nextIfindex: number;
   connection?: number;
   readonly uplink: number;
@@ -81,7 +87,7 @@ export class Fabric {
   addNode(id: number, more?: (config: Config) => Config, here: { readonly links?: readonly Link[]; readonly fdb?: readonly FdbEntry[] } = {}, onProbe?: SimNode['onProbe']): SimNode {
     const config = baseConfig(id, more);
     const speaker = new Speaker({ config, routerId: config.bgp.routerId as IpAddress, dryRun: false, random: () => 0.5, newConnection: () => this.connections++ }, this.now());
-    const node: SimNode = { name: config.node.name, speaker, notes: [], nextIfindex: 10, uplink: uplinkIfindex, ...(onProbe === undefined ? {} : { onProbe }) };
+    const node: SimNode = { name: config.node.name, speaker, notes: [], kernel: new Map(), told: [], nextIfindex: 10, uplink: uplinkIfindex, ...(onProbe === undefined ? {} : { onProbe }) };
     this.nodes.push(node);
     const bridge: Link = { ifindex: bridgeIfindex, name: 'br-vlan', mac: parseMac('02:00:00:00:00:01') as Mac, kind: 'bridge', up: true, carrier: true };
     const bond: Link = { ifindex: uplinkIfindex, name: 'bond0', master: bridgeIfindex, up: true, carrier: true };
@@ -95,9 +101,9 @@ export class Fabric {
   }
 
   /** A port of the VM's; kind `tun` or `veth`. */
-  addPort(node: SimNode, name: string, kind = 'tun'): number {
+  addPort(node: SimNode, name: string, kind = 'tun', mac?: Mac): number {
     const ifindex = node.nextIfindex++;
-    this.give(node, { type: 'bridge', change: { type: 'link', link: { ifindex, name, master: bridgeIfindex, kind, up: true, carrier: true } } });
+    this.give(node, { type: 'bridge', change: { type: 'link', link: { ifindex, name, master: bridgeIfindex, kind, up: true, carrier: true, ...(mac === undefined ? {} : { mac }) } } });
     return ifindex;
   }
 
@@ -180,7 +186,23 @@ export class Fabric {
       else if (output.type === 'sendFrame') node.onProbe?.(output.ifindex, output.bytes, node);
       else if (output.type === 'askGate') node.onGate?.(output.ifindex, output.port);
       else if (output.type === 'session') this.performSession(node, output.output);
+      else if (output.type === 'kernel') for (const { id, entry } of output.changes) if (entry === undefined) node.kernel.delete(id); else node.kernel.set(id, entry);
+      else if (output.type === 'mesh') for (const { text, members } of output.tellings) for (const member of members) this.tell(node, text, member);
     }
+  }
+
+  private meshCounter = 0;
+
+  /** Reaches the node that is heard at the address. */
+  private tell(from: SimNode, text: MeshText, member: IpAddress): void {
+    const message = { ...text, boot: `000000000000000${this.nodes.indexOf(from)}`, counter: ++this.meshCounter } as MeshMessage;
+    this.later(() => {
+      for (const node of this.nodes) {
+        if (node === from || !node.speaker.world.forwarding.listening.has(member)) continue;
+        node.told.push(text.type);
+        this.give(node, { type: 'mesh', message });
+      }
+    });
   }
 
   private performSession(node: SimNode, output: Extract<Output, { type: 'session' }>['output']): void {
