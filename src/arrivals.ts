@@ -1,12 +1,12 @@
 import { locate } from '../bridge/locate.ts';
 import { contradicts, portMark } from '../bridge/ports.ts';
 import type { MeshHanding } from '../forward/mesh.ts';
-import type { Arrival } from '../forward/plan.ts';
 import { hostPrefix, prefixAddress, prefixContains, type IpAddress } from '../net/ip.ts';
 import type { Mac } from '../net/mac.ts';
 import type { ReceivedRoute } from '../routes/adj-rib-in.ts';
 import type { Handover } from '../routes/handover.ts';
 import { addressKey, keyPrefix, type AddressKey } from '../routes/loc-rib.ts';
+import type { Expected } from './forwarding-state.ts';
 import { isMeshed, tellNode, whereToTell } from './mesh-nodes.ts';
 import { peersOf } from './peers.ts';
 import { whyNeverAnnounced } from './watching.ts';
@@ -23,14 +23,6 @@ export const readyForMs = 3 * saidEveryMs;
 /** When it is over, what is still on its way goes to the bridge and nowhere else for longer than any hint lasts. */
 const lingerMs = 35_000;
 const arrivalsLimit = 16_384;
-
-export interface Expected extends Arrival {
-  /** Of the port with the VM's mark; left out where the old node asked. */
-  readonly ifindex?: number;
-  /** Where the old node is told. */
-  readonly member: IpAddress;
-  readonly ending?: true;
-}
 
 /** A local port appeared, or its VM has been loaded: if it bears the mark of a VM that another node claims, that VM is expected. */
 export function expectBehind(world: World, ifindex: number): void {

@@ -1,11 +1,34 @@
 import type { KernelEntry } from '../forward/entries.ts';
-import type { Straggler, Whereabouts } from '../forward/plan.ts';
+import type { Arrival, Straggler, Whereabouts } from '../forward/plan.ts';
 import { Deadlines } from '../net/deadlines.ts';
 import type { IpAddress } from '../net/ip.ts';
 import type { AddressKey } from '../routes/loc-rib.ts';
-import type { Expected } from './arrivals.ts';
-import type { Hint } from './hints.ts';
-import type { MeshNode } from './mesh-nodes.ts';
+
+/** Another speaker: see mesh-nodes.ts. */
+export interface MeshNode {
+  readonly name: string;
+  readonly endpoint: IpAddress;
+  readonly boot: string;
+  readonly heardMs: number;
+}
+
+/** A VM that stands still here, on the node that it is about to leave: see hints.ts. */
+export interface Hint {
+  /** BGP Identifier of the node that is going to claim. */
+  readonly node: IpAddress;
+  readonly atMs: number;
+  /** That node has said that it is ready, and gets the packets. */
+  readonly sending: boolean;
+}
+
+/** A VM that is about to come here: see arrivals.ts. */
+export interface Expected extends Arrival {
+  /** Of the port with the VM's mark; left out where the old node asked. */
+  readonly ifindex?: number;
+  /** Where the old node is told. */
+  readonly member: IpAddress;
+  readonly ending?: true;
+}
 
 /** What this node's own data plane was told, address by address. */
 export interface Forwarding {

@@ -5,6 +5,7 @@ import { printable } from '../net/printable.ts';
 import type { Endpoint, Handover } from '../routes/handover.ts';
 import { addressKey, keyPrefix, type AddressKey } from '../routes/loc-rib.ts';
 import { readyForMs } from './arrivals.ts';
+import type { Hint } from './forwarding-state.ts';
 import { findNode, isMeshed, prepareEnd, tellNode } from './mesh-nodes.ts';
 import { sourceOf } from './next-hop.ts';
 import { sendProbe } from './probing.ts';
@@ -18,14 +19,6 @@ import { note, type World } from './world.ts';
 /** A hint ends by itself after this time, in milliseconds: a VM that stands still for longer than that has lost more than packets. */
 export const hintLastsMs = 30_000;
 const hintsLimit = 16_384;
-
-export interface Hint {
-  /** BGP Identifier of the node that is going to claim. */
-  readonly node: IpAddress;
-  readonly atMs: number;
-  /** That node has said that it is ready, and gets the packets. */
-  readonly sending: boolean;
-}
 
 export interface HintRequest {
   readonly state: 'paused' | 'running';

@@ -1,6 +1,6 @@
 import { meshName, meshNodesLimit, type MeshHello, type MeshText } from '../forward/mesh.ts';
 import type { IpAddress } from '../net/ip.ts';
-import type { Forwarding } from './forwarding-state.ts';
+import type { Forwarding, MeshNode } from './forwarding-state.ts';
 import type { World } from './world.ts';
 
 // Which other speakers there are: each tells the others its name and where its end of the tunnel is, long before anything moves, so that
@@ -9,13 +9,6 @@ import type { World } from './world.ts';
 const greetEveryMs = 30_000;
 /** A node that was not heard for so long is none any more. */
 const forgetAfterMs = 4 * greetEveryMs;
-
-export interface MeshNode {
-  readonly name: string;
-  readonly endpoint: IpAddress;
-  readonly boot: string;
-  readonly heardMs: number;
-}
 
 /** Speakers can be told things, and know where to answer. */
 export function isMeshed({ config, forwarding }: World): boolean {

@@ -31,7 +31,7 @@ export function openMesh(options: {
   return {
     tell(text, members) {
       counter += 1;
-      const bytes = encodeMesh({ ...text, boot, counter } as MeshMessage, hmac);
+      const bytes = encodeMesh({ ...text, boot, counter }, hmac);
       for (const member of members) {
         for (const [address, socket] of sockets) {
           if (isIpv4(address) !== isIpv4(member)) continue;

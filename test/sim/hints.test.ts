@@ -86,7 +86,7 @@ describe('a VM is expected', () => {
 
   it('not behind a port with another mark, or none', () => {
     const { fabric, b } = stage();
-    fabric.addPort(b, 'tap8', 'tun', parseMac('fe:54:00:aa:00:77') as Mac);
+    fabric.addPort(b, 'tap8', 'tun', parseMac('fe:54:00:aa:00:77'));
     fabric.addPort(b, 'tap9', 'tun');
     assert.ok(!inner(b));
   });
