@@ -152,6 +152,8 @@ export class Guests {
   forge(node: Node, vm: Vm, mac: 'own' | 'victim', frame: 'garp' | 'rarp' | 'na'): void {
     // Where nothing is bound, who names first an address that nobody has is its owner: that is no forger.
     if (mac === 'own' && this.stage.scenario.mode === 'learn') return;
+    // Where two claims within `elevatedFor` tie, they may do so as long as both ports live: of a forger's that is for ever.
+    if (this.stage.scenario.profile === 'prepend' || this.stage.scenario.profile === 'window') return;
     if (mac === 'victim') this.forged.set(vm.index, (this.forged.get(vm.index) ?? 0) + 1);
     const source = mac === 'own' ? strangerMac : vm.mac;
     const bytes = frame === 'rarp' ? rarpFrame(source) : frame === 'garp' ? garpFrame(source, vm.addresses[0]) : naFrame(source, vm.addresses[1]);

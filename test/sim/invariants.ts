@@ -106,6 +106,7 @@ export class Invariants implements RouterObserver {
   decided(router: ToyRouter, prefix: Prefix, candidates: readonly RouterCandidate[], best: RouterCandidate | undefined): void {
     const { profile } = this.stage.scenario;
     const windowed = profile === 'window' || profile === 'prepend';
+    if (windowed && !this.promises.clean) return;
     const standing = candidates.filter(({ route }) => !isLeaving(route.attributes.communities));
     for (const one of standing) {
       if (best === undefined || one === best) continue;
@@ -169,10 +170,22 @@ export class Invariants implements RouterObserver {
    * answers takes two more, and so do two who forge one after the other.
    */
   private isTied(vm: Vm): boolean {
+    if (this.stage.scenario.profile === 'ladder') return vm.addresses.some((address) => this.isTiedOnLadder(vm, hostPrefix(address)));
     return vm.addresses.some((address) => {
       const standing = this.stage.nodes.map(({ name }) => this.handover(name, hostPrefix(address), vm.vrf)).filter((h) => (h?.state === 'elevated' || h?.state === 'normal') && (h.source !== 'probe' || (this.guests.forged.get(vm.index) ?? 0) > 1));
       return new Set(standing.map((h) => h?.sequence)).size < standing.length;
     });
+  }
+
+  /** Two claims that were made before either was told of the other stand on one step, and each ToR of a Clos stays with its own node. */
+  private isTiedOnLadder(vm: Vm, prefix: Prefix): boolean {
+    const standing = this.stage.nodes.flatMap(({ name, speaker }) => {
+      const h = this.handover(name, prefix, vm.vrf);
+      if (h?.state !== 'elevated' && h?.state !== 'normal') return [];
+      return [{ sequence: h.sequence, step: speaker?.world.steps.get(`${vm.vrf}|${prefix}` as AddressKey) ?? 0 }];
+    }).sort((a, b) => b.sequence - a.sequence);
+    const [newest, ...older] = standing;
+    return newest !== undefined && older.some(({ step }) => step >= newest.step);
   }
 
   private handover(name: string, prefix: Prefix, vrf: Vrf): Handover | undefined {

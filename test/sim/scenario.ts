@@ -132,7 +132,7 @@ const fabrics: Readonly<Record<Exclude<Kind, 'faulty' | 'clean' | 'window'>, rea
   ladder: [['ladder', 'one'], ['ladder', 'two'], ['ladder', 'clos'], ['ladder', 'clos']],
   prepend: [['prepend', 'one'], ['prepend', 'two'], ['prepend', 'clos'], ['prepend', 'clos']],
   tenants: [['ibgp', 'one'], ['ibgp', 'two'], ['ibgp', 'chain'], ['ebgp', 'one'], ['ebgp', 'two'], ['ebgp', 'chain'], ['ladder', 'clos']],
-  storm: [['ibgp', 'one'], ['ibgp', 'two'], ['ibgp', 'chain'], ['ebgp', 'one'], ['ebgp', 'two'], ['ebgp', 'chain'], ['ladder', 'one'], ['ladder', 'two'], ['ladder', 'clos']],
+  storm: [['ibgp', 'one'], ['ibgp', 'two'], ['ibgp', 'chain'], ['ebgp', 'one'], ['ebgp', 'two'], ['ebgp', 'chain'], ['ladder', 'one'], ['ladder', 'two'], ['ladder', 'clos'], ['window', 'one'], ['window', 'chain'], ['prepend', 'one'], ['prepend', 'two'], ['prepend', 'clos']],
 };
 
 /** `clean`: nothing is lost and nobody lies, so that more can be asked at each step. `faulty`: everything goes. The others beside them. */
