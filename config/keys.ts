@@ -1,6 +1,5 @@
 import { type ConfigError, makeError, maxErrors, nearest } from './errors.ts';
-import { findNotYet, isOff } from './not-yet.ts';
-import { type MapEntry, type MapTree, type Tree, emptyMap, toPlain } from './tree.ts';
+import { type MapEntry, type MapTree, type Tree, emptyMap } from './tree.ts';
 import { quote } from './values.ts';
 
 /** Which keys a file may have and what kind of value each takes; made from the schema. */
@@ -52,12 +51,7 @@ class KeyCheck {
     for (const [key, entry] of tree.entries) {
       const known = keys.get(key);
       const path = pattern === '' ? key : `${pattern}.${key}`;
-      // The keys of an override are those of the file.
-      const plainPath = path.replace(/^overrides\[\]\./, '');
-      const missing = findNotYet(plainPath);
-      if (missing !== undefined) {
-        if (!isOff(missing.off, toPlain(entry.value))) this.report(entry, `${missing.feature} does not exist in this version; leave ${quote(key)} out`);
-      } else if (known === undefined) {
+      if (known === undefined) {
         // Looking for the nearest of each would be the most expensive step of all.
         if (this.errors.length > 2 * maxErrors) continue;
         this.report(entry, this.explainUnknown(key, [...keys.keys()]));

@@ -1,4 +1,3 @@
-import { notYet } from './not-yet.ts';
 import { reloadClassOf, reloadEffects } from './reload-class.ts';
 import { rawJsonSchema } from './schema.ts';
 
@@ -104,11 +103,6 @@ export function makeReference(): string {
     'Keys without a default have to be there, unless they say otherwise. `[]` stands for each element of a list.', '',
     ...keys,
     '### overrides', '', overrides?.description ?? '', '',
-    '## Not in this version', '',
-    'These keys are part of the design. They are refused until their feature exists; the values in the last column are accepted, for they ask for nothing.', '',
-    '| key | what | accepted |', '| --- | --- | --- |',
-    ...notYet.map(({ path, feature, off }) => `| \`${path}\` | ${feature} | ${off === undefined ? '-' : `\`${offText(off)}\``} |`),
-    '',
   ].join('\n');
 }
 
@@ -142,11 +136,4 @@ function kindOf(node: Node): string {
   if (node.type === 'boolean') return '`true`, `false`';
   if (node.type === 'integer') return `${node.title === 'ASN' ? 'ASN, ' : ''}${node.minimum}..${node.maximum}`;
   return node.title ?? node.type ?? 'value';
-}
-
-function offText(off: (typeof notYet)[number]['off']): string {
-  if (off === undefined) return '';
-  if ('value' in off) return String(off.value);
-  if ('empty' in off) return '[]';
-  return `{${Object.entries(off.keys).map(([key, value]) => `${key}: ${offText(value)}`).join(', ')}}`;
 }

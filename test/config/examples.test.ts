@@ -3,7 +3,6 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { describe, it } from 'mocha';
 import { formatErrors } from '../../config/errors.ts';
 import { makeJsonSchema } from '../../config/json-schema.ts';
-import { findNotYet, notYet } from '../../config/not-yet.ts';
 import { makeReference } from '../../config/reference.ts';
 import { rootKeys } from '../../config/schema.ts';
 import { fileOf, parse, valid } from './fixtures.ts';
@@ -65,18 +64,4 @@ describe('config: generated pages', () => {
     assert.equal(schema.properties['bgp']?.additionalProperties, false);
     assert.deepEqual(schema.properties['bgp']?.properties['asn']?.anyOf, [{ type: 'integer', minimum: 1, maximum: 4_294_967_294 }, { $ref: '#/$defs/variable' }]);
   });
-});
-
-describe('config: keys of features to come', () => {
-  /** The schema's own keys win: a feature that is built takes its line out of the table. */
-  for (const { path } of notYet) {
-    it(`${path} is in no schema`, () => {
-      let keys: typeof rootKeys | undefined = rootKeys;
-      for (const part of path.replaceAll('[]', '.[]').split('.')) {
-        keys = part === '[]' ? (keys?.kind === 'list' ? keys.item : undefined) : keys?.kind === 'map' ? keys.keys.get(part) : undefined;
-      }
-      assert.equal(keys, undefined);
-      assert.equal(findNotYet(path)?.path, path);
-    });
-  }
 });
