@@ -66,27 +66,29 @@ function takeApart(update: Uint8Array, addPath: ReadonlySet<number>): { withdraw
   const reader = new ByteReader(update, headerLength);
   const withdrawn: [number, string[]][] = [[ipv4Unicast, keysOf(reader.sub(reader.u16()), addPath.has(ipv4Unicast))]];
   const attributes = reader.sub(reader.u16());
-  const others = new ByteWriter(attributes.left);
+  const first = attributes.offset;
+  let others: ByteWriter | undefined;
   let reach: { family: number; nextHop: Uint8Array; keys: string[] } | undefined;
   while (attributes.left > 0) {
     const start = attributes.offset;
     const flags = attributes.u8();
     const code = attributes.u8();
     const value = attributes.sub((flags & attributeFlags.extendedLength) === 0 ? attributes.u8() : attributes.u16());
+    if (code === attributeCodes.MP_REACH_NLRI || code === attributeCodes.MP_UNREACH_NLRI) others ??= new ByteWriter(attributes.end - first).append(update.subarray(first, start));
     if (code === attributeCodes.MP_UNREACH_NLRI) {
       const family = familyKey(value.u16(), value.u8());
       withdrawn.push([family, keysOf(value, addPath.has(family))]);
     } else if (code === attributeCodes.MP_REACH_NLRI) {
       const family = familyKey(value.u16(), value.u8());
-      const nextHop = value.slice(value.u8()).slice();
+      const nextHop = new Uint8Array(value.slice(value.u8()));
       value.u8();
       reach = { family, nextHop, keys: keysOf(value, addPath.has(family)) };
     } else {
-      others.append(update.subarray(start, attributes.offset));
+      others?.append(update.subarray(start, attributes.offset));
     }
   }
   const nlri = keysOf(reader, addPath.has(ipv4Unicast));
-  const kept = nlri.length > 0 || reach !== undefined ? others.done() : new Uint8Array(0);
+  const kept = nlri.length === 0 && reach === undefined ? new Uint8Array(0) : others === undefined ? new Uint8Array(update.subarray(first, attributes.end)) : others.done();
   return {
     withdrawn,
     announced: [
@@ -96,13 +98,17 @@ function takeApart(update: Uint8Array, addPath: ReadonlySet<number>): { withdraw
   };
 }
 
+const characters = Array.from({ length: 256 }, (_, octet) => String.fromCharCode(octet));
+
 function keysOf(reader: ByteReader, addPath: boolean): string[] {
   const keys: string[] = [];
   while (reader.left > 0) {
     const start = reader.offset;
     if (addPath) reader.u32();
     reader.slice((reader.u8() + 7) >>> 3);
-    keys.push(String.fromCharCode(...reader.bytes.subarray(start, reader.offset)));
+    let key = '';
+    for (let i = start; i < reader.offset; i++) key += characters[reader.bytes[i] as number];
+    keys.push(key);
   }
   return keys;
 }

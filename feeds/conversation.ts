@@ -58,7 +58,7 @@ export function newConversation(neighbour: Neighbour, ends: Ends): Conversation 
 
 export const familyKey = (afi: number, safi: number): number => afi * 256 + safi;
 
-/** Takes the next octets of one way; never throws. */
+/** Takes the next octets of one way; never throws. What is kept is copied: a view of a Buffer would hold all that was read with it. */
 export function listenTo(conversation: Conversation, sent: boolean, bytes: Uint8Array): Said[] {
   const way = sent ? conversation.sent : conversation.received;
   if (way.framer === undefined) return [];
@@ -66,8 +66,8 @@ export function listenTo(conversation: Conversation, sent: boolean, bytes: Uint8
   way.framer = error === undefined ? framer : undefined;
   return messages.map((message) => {
     const type = message[18] as number;
-    if (type === messageTypes.OPEN) way.open ??= message.slice();
-    else if (type === messageTypes.NOTIFICATION) way.notification = message.slice();
+    if (type === messageTypes.OPEN) way.open ??= new Uint8Array(message);
+    else if (type === messageTypes.NOTIFICATION) way.notification = new Uint8Array(message);
     else if (type === messageTypes.KEEPALIVE) way.keepalive = true;
     else if (type === messageTypes.UPDATE && !sent && conversation.settled === undefined && conversation.early.length < earlyAtMost) conversation.early.push(message);
     return { sent, type, bytes: message, settles: conversation.settled === undefined && settle(conversation) };

@@ -89,6 +89,18 @@ describe('a table of what was told', () => {
     assert.deepEqual([rib.routes, rib.refused], [routesAtMost, before + 1]);
   });
 
+  it('keeps nothing of the octets that it was given', () => {
+    for (const message of [update('', '40010100 400200 400304c0000209', '20cb007101'), update('', '800e1e 0002 01 10 20010db8000000000000000000000009 00 40 20010db800000001 40010100 400200', '')]) {
+      const rib = newAdjRib();
+      const given = Buffer.from(message);
+      applyUpdate(rib, given, none);
+      const before = [...updatesOf(rib)].map(hex);
+      given.fill(0x55);
+      assert.deepEqual([...updatesOf(rib)].map(hex), before);
+      assert.equal(rib.routes, 1);
+    }
+  });
+
   it('may change while it is told', () => {
     const rib = newAdjRib();
     const attributes = (med: number): string => `40010100 400200 400304c0000209 800404 0000000${med}`;
