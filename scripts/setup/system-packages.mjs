@@ -29,12 +29,15 @@ const needs = [
   { package: 'iptables', command: 'iptables', purposes: ['netns'], without: 'tests of lost packets are skipped' },
   { package: 'nftables', command: 'nft', purposes: ['netns'], without: 'tests of lost packets are skipped' },
   { package: 'prometheus', command: 'promtool', purposes: ['netns'], without: 'metrics and alert rules are not judged by Prometheus' },
+  { package: 'pmacct', command: 'pmbmpd', purposes: ['netns'], without: 'what BMP stations are told is not read by one' },
+  { package: 'tshark', command: 'tshark', purposes: ['netns'], without: 'the octets of BMP are not judged by Wireshark' },
+  { package: 'bgpdump', command: 'bgpdump', purposes: ['netns'], without: 'the MRT file is read by our own decoder alone' },
   { package: 'chromium', command: 'chromium', purposes: ['netns'], without: 'the timeline page is not tested in a browser' },
   { package: 'systemd', command: 'systemd-analyze', purposes: ['netns'], without: 'the systemd unit is not graded' },
 ];
 
 /** Services that a package would start: the node's own routers are no business of ours. */
-const services = { frr: ['frr'], bird2: ['bird'], gobgpd: ['gobgpd'], exabgp: ['exabgp'], openbgpd: ['openbgpd'], prometheus: ['prometheus'] };
+const services = { frr: ['frr'], bird2: ['bird'], gobgpd: ['gobgpd'], exabgp: ['exabgp'], openbgpd: ['openbgpd'], prometheus: ['prometheus'], pmacct: ['nfacctd', 'pmacctd', 'sfacctd', 'uacctd'] };
 
 /** @param {string} purpose what the set-up is for */
 export function missingPackages(purpose) {

@@ -12,7 +12,7 @@ import { BirdTor } from '../../src/demo/tor-bird.ts';
 // tshark for the octets on the way there, bgpdump for the MRT file.
 
 const node = { address: '192.0.2.2', torAddress: '192.0.2.1', asn: 65_020 };
-const [first, second] = [crowdVm(1), crowdVm(2)];
+const [first, second, third] = [crowdVm(1), crowdVm(2), crowdVm(3)];
 /** A route that has nothing to do with VMs, and one that could be a VM's. */
 const foreign = ['10.9.0.0/16', `${crowdVm(77).ipv4}/32`];
 
@@ -91,7 +91,7 @@ bgp:
 watch:
   - {bridge: br-vlan, ports: {local: ["tap*"], uplink: [up0]}, prefixes: [${crowd.ipv4}, "${crowd.ipv6}"]}
 identity:
-  bindings: [${[first, second].map((vm) => `{vm: ${vm.name}, mac: "${vm.mac}", ips: [${vm.ipv4}, "${vm.ipv6}"]}`).join(', ')}]
+  bindings: [${[first, second, third].map((vm) => `{vm: ${vm.name}, mac: "${vm.mac}", ips: [${vm.ipv4}, "${vm.ipv6}"]}`).join(', ')}]
 log: {level: info, format: json}
 api: {socket: ${join(folder, 'landfall.sock')}, mode: "0600"}
 state: {file: ${join(folder, 'state.json')}}
@@ -185,6 +185,22 @@ telemetry: {listen: off, ${feeds}}
     assert.deepEqual([tableOf('out'), tableOf('in')], [hostRoutes(first, second), received]);
   });
 
+  it('a station that stands still holds nothing up, and hears it all when it goes on', async () => {
+    const station = daemons.filter(({ name }) => name === 'pmbmpd').at(-1) as Daemon;
+    process.kill(station.pid, 'SIGSTOP');
+    try {
+      await rarp(third.mac);
+      await waitFor('the router to have the routes', 10_000, async () => (await tor.routes()).some(({ prefix }) => prefix === `${third.ipv4}/32`));
+      const { items } = JSON.parse(await must([...landfallCommand(), '-s', join(folder, 'landfall.sock'), 'show', 'migrations', '-o', 'json'], { timeoutMs: 30_000 })) as { items: { prefix: string; announceSeconds?: number }[] };
+      const announced = items.find(({ prefix }) => prefix === `${third.ipv4}/32`)?.announceSeconds;
+      assert.ok(announced !== undefined && announced < 1, `${announced}`);
+      assert.ok(!tableOf('out').includes(`${third.ipv4}/32`));
+    } finally {
+      process.kill(station.pid, 'SIGCONT');
+    }
+    await waitFor('the third VM', 10_000, () => tableOf('out').length === 6);
+  });
+
   it('the router ends the session, and it comes back: peer down with its words, peer up', async () => {
     const before = logged('peer_up').length;
     await tor.stop();
@@ -222,7 +238,7 @@ telemetry: {listen: off, ${feeds}}
     assert.ok(own.some(({ toState }) => toState === 'Established'));
     assert.ok([node.address, node.torAddress].every((address) => own.some(({ type, from }) => type === 'UPDATE' && from?.address === address)), 'both ways');
     const announced = new Set(theirs.split('\n').flatMap((line) => { const fields = line.split('|'); return fields[2] === 'A' ? [fields[5] as string] : []; }));
-    assert.deepEqual([...announced].sort(), [...hostRoutes(first, second), ...received].sort());
+    assert.deepEqual([...announced].sort(), [...hostRoutes(first, second, third), ...received].sort());
     const established = theirs.split('\n').filter((line) => line.split('|')[2] === 'STATE' && line.endsWith('|5|6'));
     assert.ok(established.length >= 1, theirs.slice(0, 2000));
   });
