@@ -1,4 +1,4 @@
-import type { BindingConfig, Config, PeerConfig, WatchConfig } from './config.ts';
+import type { BindingConfig, Config, ListenRange, PeerConfig, WatchConfig } from './config.ts';
 import { reloadClassOf, type ReloadClass } from './reload-class.ts';
 
 /** A key whose effective value differs. */
@@ -28,9 +28,10 @@ const longestText = 80;
  */
 export function compareConfigs(before: Config, after: Config): KeyChange[] {
   const changes: KeyChange[] = [];
-  const { bgp: { peers: oldPeers, ...oldBgp }, watch: oldWatch, identity: { bindings: oldBindings, ...oldIdentity }, ...oldRest } = before;
-  const { bgp: { peers, ...bgp }, watch, identity: { bindings, ...identity }, ...rest } = after;
-  compare(oldBgp, bgp, { key: 'bgp', pattern: 'bgp' }, changes);
+  const { bgp: { peers: oldPeers, listen: { ranges: oldRanges = [], ...oldListen }, ...oldBgp }, watch: oldWatch, identity: { bindings: oldBindings, ...oldIdentity }, ...oldRest } = before;
+  const { bgp: { peers, listen: { ranges = [], ...listen }, ...bgp }, watch, identity: { bindings, ...identity }, ...rest } = after;
+  compare({ ...oldBgp, listen: oldListen }, { ...bgp, listen }, { key: 'bgp', pattern: 'bgp' }, changes);
+  compareRanges(oldRanges, ranges, changes);
   comparePeers(oldPeers, peers, changes);
   compareNamed(named(oldWatch), named(watch), 'watch', changes);
   compare(oldIdentity, identity, { key: 'identity', pattern: 'identity' }, changes);
@@ -41,7 +42,7 @@ export function compareConfigs(before: Config, after: Config): KeyChange[] {
 
 /** The effective value knows its unit by its name; the YAML's key does not say it. */
 function yamlKey(key: string, place: Place): string {
-  if (place.pattern === 'bgp.peers[]' && key === 'profile') return 'routes.profile';
+  if ((place.pattern === 'bgp.peers[]' || place.pattern === 'bgp.listen.ranges[]') && key === 'profile') return 'routes.profile';
   return key.replace(/(Ms|Seconds)$/, '');
 }
 
@@ -72,6 +73,16 @@ function comparePeers(before: readonly PeerConfig[], after: readonly PeerConfig[
     const [from, to] = [old.get(name), next.get(name)];
     const place: Place = { key: `bgp.peers[${name}]`, pattern: 'bgp.peers[]', peer: name };
     if (from === undefined || to === undefined) changes.push(changeAt(place, from && saidOfPeer(from), to && saidOfPeer(to)));
+    else compare(from, to, place, changes);
+  }
+}
+
+function compareRanges(before: readonly ListenRange[], after: readonly ListenRange[], changes: KeyChange[]): void {
+  const [old, next] = [before, after].map((ranges) => new Map(ranges.map((range) => [range.name, range]))) as [Map<string, ListenRange>, Map<string, ListenRange>];
+  for (const name of new Set([...old.keys(), ...next.keys()])) {
+    const [from, to] = [old.get(name), next.get(name)];
+    const place: Place = { key: `bgp.listen.ranges[${name}]`, pattern: 'bgp.listen.ranges[]' };
+    if (from === undefined || to === undefined) changes.push(changeAt(place, from && `${from.prefix} AS ${from.asn}`, to && `${to.prefix} AS ${to.asn}`));
     else compare(from, to, place, changes);
   }
 }

@@ -35,12 +35,18 @@ export interface BgpConfig {
   readonly asn: number;
   /** Left out: the session's or node's IPv4 address, else derived from `node.name` (FIELD: one file for the fleet). */
   readonly routerId?: IpAddress;
-  readonly listen: { readonly enabled: boolean; readonly port: number };
+  readonly listen: { readonly enabled: boolean; readonly port: number; readonly ranges?: readonly ListenRange[] };
   readonly nextHop: NextHops;
   readonly gracefulRestart: { readonly enabled: boolean; readonly restartTimeSeconds: number };
   readonly receive: 'vm-prefixes' | 'none';
   /** Those whose `nodeSelector` matches this node. */
   readonly peers: readonly PeerConfig[];
+}
+
+/** Whoever connects from an address of `prefix` becomes a peer, `maxPeers` at once; see `listen-range.ts`. */
+export interface ListenRange extends Omit<PeerConfig, 'address' | 'port' | 'sourceAddress' | 'bfd'> {
+  readonly prefix: Prefix;
+  readonly maxPeers: number;
 }
 
 /** Where a TCP MD5 key is read from; the key itself never enters the Config. */

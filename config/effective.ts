@@ -1,6 +1,6 @@
-import type { IpAddress } from '../net/ip.ts';
-import type { BindingConfig, Config, GateCheck, LevelConfig, NextHops, PeerConfig, Profile, SecretSource } from './config.ts';
-import type { Draft, DraftBinding, DraftLevel, DraftPeer } from './schema.ts';
+import { prefixAddress, type IpAddress } from '../net/ip.ts';
+import type { BindingConfig, Config, GateCheck, LevelConfig, ListenRange, NextHops, PeerConfig, Profile, SecretSource } from './config.ts';
+import type { Draft, DraftBinding, DraftLevel, DraftPeer, DraftRange } from './schema.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 
@@ -47,7 +47,7 @@ export function makeConfig(draft: Draft, node: NodeFacts, fileBindings: readonly
     bgp: compact({
       asn: bgp.asn,
       routerId: bgp.routerId,
-      listen: bgp.listen,
+      listen: compact({ enabled: bgp.listen.enabled, port: bgp.listen.port, ranges: bgp.listen.ranges.length === 0 ? undefined : bgp.listen.ranges.map((range) => makeRange(draft, range)) }),
       nextHop: compact(bgp.nextHop),
       gracefulRestart: { enabled: bgp.gracefulRestart.enabled, restartTimeSeconds: bgp.gracefulRestart.restartTime },
       receive: bgp.receive,
@@ -104,6 +104,16 @@ const ladderSteps = 8;
 /** With a 4-byte ASN only a large community can name it. */
 export function defaultCommunity(asn: number, n: number): string {
   return asn > 0xffff ? `${asn}:9:${n}` : `${asn}:${n}`;
+}
+
+/** A range as if it were the peer with its first address: what is checked of peers is checked of it. */
+export function asPeer({ prefix, maxPeers: _, ...range }: DraftRange): DraftPeer {
+  return { ...range, address: prefixAddress(prefix), port: 179 };
+}
+
+function makeRange(draft: Draft, range: DraftRange): ListenRange {
+  const { address: _, port: _port, ...rest } = makePeer(draft, asPeer(range));
+  return { ...rest, prefix: range.prefix, maxPeers: range.maxPeers };
 }
 
 function makePeer(draft: Draft, peer: DraftPeer): PeerConfig {

@@ -62,6 +62,7 @@ function describeLike(schema: z.ZodType, like: z.ZodType): z.ZodType {
 /** What the schema makes of a file: all defaults filled in that depend on nothing else. */
 export type Draft = z.output<typeof root>;
 export type DraftPeer = z.output<typeof peer>;
+export type DraftRange = Draft['bgp']['listen']['ranges'][number];
 export type DraftWatch = z.output<typeof watch>;
 export type DraftBinding = z.output<typeof binding>;
 export type DraftLevel = Draft['routes']['normal'];

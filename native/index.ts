@@ -15,7 +15,7 @@ interface Binary {
   netlinkSend(watch: Watch, message: Uint8Array): void;
   tcpConnect(options: TcpConnectOptions, callback: (event: number | Error) => void): Watch;
   tcpListen(options: TcpListenOptions): number;
-  tcpSetMd5(fd: number, family: number, address: string, key: Uint8Array): void;
+  tcpSetMd5(fd: number, family: number, address: string, key: Uint8Array, prefixLength: number): void;
   tcpSetTtl(fd: number, family: number, ttl: number, minTtl: number): void;
   tcpSend(fd: number, bytes: Uint8Array): number;
   tcpUnacknowledged(fd: number): number;
@@ -178,6 +178,8 @@ export function openNetlinkSocket(options: {
 export interface TcpMd5 {
   readonly address: string;
   readonly key: Uint8Array;
+  /** For every address of the prefix that has no key of its own; left out: for the address alone. */
+  readonly prefixLength?: number | undefined;
 }
 
 export interface TcpOptions {
@@ -246,10 +248,10 @@ export function tcpListen(options: TcpListenOptions): number {
 
 const noKey = new Uint8Array(0);
 
-/** Sets, changes or (with `undefined`) takes away the MD5 key for `address` on an open socket. @throws SystemError */
-export function setTcpMd5(fd: number, address: string, key: Uint8Array | undefined): void {
+/** Sets, changes or (with `undefined`) takes away the MD5 key for `address`, or a prefix, on an open socket. @throws SystemError */
+export function setTcpMd5(fd: number, address: string, key: Uint8Array | undefined, prefixLength = 0): void {
   if (key !== undefined && key.length === 0) throw new TypeError('an MD5 key has at least one octet');
-  binary().tcpSetMd5(fd, address.includes(':') ? 6 : 4, address, key ?? noKey);
+  binary().tcpSetMd5(fd, address.includes(':') ? 6 : 4, address, key ?? noKey, prefixLength);
 }
 
 /** IP_TTL and IP_MINTTL, or their IPv6 kin; an absent value is left alone. @throws SystemError */

@@ -98,8 +98,8 @@ static const char *set_options(int fd, const struct tcp_options *options) {
   return set_ttl(fd, options->family, options->ttl, options->min_ttl);
 }
 
-/* RFC 2385. An empty key takes the key away. */
-static const char *set_md5(int fd, const struct sockaddr_storage *address, const uint8_t *key, size_t length) {
+/* RFC 2385. An empty key takes the key away. prefix > 0: for all addresses that begin as this one does, where none has a key of its own. */
+static const char *set_md5(int fd, const struct sockaddr_storage *address, int prefix, const uint8_t *key, size_t length) {
   struct tcp_md5sig request = {0};
   int failed;
   if (length > TCP_MD5SIG_MAXKEYLEN) {
@@ -109,12 +109,16 @@ static const char *set_md5(int fd, const struct sockaddr_storage *address, const
   memcpy(&request.tcpm_addr, address, sizeof *address);
   request.tcpm_keylen = (uint16_t)length;
   if (length > 0) memcpy(request.tcpm_key, key, length);
-  failed = setsockopt(fd, IPPROTO_TCP, TCP_MD5SIG, &request, sizeof request);
+  if (prefix > 0) {
+    request.tcpm_flags = TCP_MD5SIG_FLAG_PREFIX;
+    request.tcpm_prefixlen = (uint8_t)prefix;
+  }
+  failed = setsockopt(fd, IPPROTO_TCP, prefix > 0 ? TCP_MD5SIG_EXT : TCP_MD5SIG, &request, sizeof request);
   explicit_bzero(&request, sizeof request);
   return failed == 0 ? NULL : "setsockopt TCP_MD5SIG";
 }
 
-/* Of { address, key }, or of a list of them (listener). Returns the failed step, or NULL. */
+/* Of { address, key, prefixLength? }, or of a list of them (listener). Returns the failed step, or NULL. */
 static const char *set_md5_entry(napi_env env, int fd, int family, napi_value entry) {
   char text[INET6_ADDRSTRLEN] = "";
   struct sockaddr_storage address;
@@ -122,13 +126,14 @@ static const char *set_md5_entry(napi_env env, int fd, int family, napi_value en
   napi_typedarray_type type;
   size_t length = 0;
   void *bytes;
-  if (!option_text(env, entry, "address", text, sizeof text) || !read_address(family, text, 0, 0, &address) ||
+  int prefix = 0;
+  if (!option_int(env, entry, "prefixLength", &prefix) || !option_text(env, entry, "address", text, sizeof text) || !read_address(family, text, 0, 0, &address) ||
       !option_present(env, entry, "key", &key) ||
       napi_get_typedarray_info(env, key, &type, &length, &bytes, NULL, NULL) != napi_ok || type != napi_uint8_array || length == 0) {
     errno = EINVAL; /* an empty key would mean no key */
     return "setsockopt TCP_MD5SIG";
   }
-  return set_md5(fd, &address, bytes, length);
+  return set_md5(fd, &address, prefix, bytes, length);
 }
 
 static const char *set_md5_option(napi_env env, int fd, int family, napi_value object) {
@@ -224,24 +229,25 @@ napi_value tcp_listen(napi_env env, napi_callback_info info) {
   return napi_create_int32(env, fd, &result) == napi_ok ? result : give_up(env, fd, "listen");
 }
 
-/* tcpSetMd5(fd, family, address, key: Uint8Array, empty to take it away) */
+/* tcpSetMd5(fd, family, address, key: Uint8Array, empty to take it away, prefixLength: 0 for the address alone) */
 napi_value tcp_set_md5(napi_env env, napi_callback_info info) {
-  napi_value argv[4];
+  napi_value argv[5];
   napi_typedarray_type type;
   struct sockaddr_storage address;
   char text[INET6_ADDRSTRLEN] = "";
-  int fd = -1, family = 0;
+  int fd = -1, family = 0, prefix = 0;
   size_t length = 0, text_length;
   void *key = NULL;
   const char *failed;
-  if (!read_arguments(env, info, 4, argv)) return NULL;
+  if (!read_arguments(env, info, 5, argv)) return NULL;
   if (napi_get_value_int32(env, argv[0], &fd) != napi_ok || napi_get_value_int32(env, argv[1], &family) != napi_ok ||
+      napi_get_value_int32(env, argv[4], &prefix) != napi_ok ||
       napi_get_value_string_utf8(env, argv[2], text, sizeof text, &text_length) != napi_ok ||
       napi_get_typedarray_info(env, argv[3], &type, &length, &key, NULL, NULL) != napi_ok || type != napi_uint8_array ||
       !read_address(family == 4 ? AF_INET : AF_INET6, text, 0, 0, &address)) {
     return throw_error(env, "setsockopt TCP_MD5SIG", EINVAL);
   }
-  failed = set_md5(fd, &address, key, length);
+  failed = set_md5(fd, &address, prefix, key, length);
   return failed == NULL ? NULL : throw_error(env, failed, errno);
 }
 

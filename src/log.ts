@@ -32,6 +32,7 @@ export type LogEvent =
   | 'notification.received' | 'notification.sent'
   | 'override.cleared' | 'override.set'
   | 'port.added' | 'port.removed' | 'port.unlisted'
+  | 'range.forgotten' | 'range.full'
   | 'route.announced' | 'route.limited' | 'route.received' | 'route.refused' | 'route.withdrawn'
   | 'session.problem' | 'session.rekeyed' | 'session.transition'
   | 'station.connected' | 'station.lost'

@@ -10,14 +10,14 @@ import type { Peer } from './world.ts';
 
 /**
  * A peer whose session waits for its start. @param restarting the process has just started: it was there before, as far as the router knows
- * (the R bit of RFC 4724).
+ * (the R bit of RFC 4724). @param caller it connects to us, never we to it
  */
-export function newPeer(config: Config, peer: PeerConfig, routerId: IpAddress, now: Now, restarting: boolean): Peer {
+export function newPeer(config: Config, peer: PeerConfig, routerId: IpAddress, now: Now, restarting: boolean, caller = false): Peer {
   const { gracefulRestart } = config.bgp;
   const options: SessionOptions = {
     peer: peer.name, localAsn: config.bgp.asn, peerAsn: peer.asn, bgpIdentifier: routerId, families: peer.families,
     holdSeconds: peer.timers.holdSeconds, keepaliveSeconds: peer.timers.keepaliveSeconds, connectRetrySeconds: peer.timers.connectRetrySeconds,
-    passive: false,
+    passive: caller,
     ...(peer.timers.sendHoldSeconds === undefined ? {} : { sendHoldSeconds: peer.timers.sendHoldSeconds }),
     ...(peer.role === undefined ? {} : { role: peer.role }),
     // Between IPv6 addresses IPv4 routes have an IPv6 next hop, as in fabrics whose links have no IPv4 addresses.

@@ -12,6 +12,7 @@ import { addressKey, keyPrefix, newLocRib } from '../routes/loc-rib.ts';
 import { newMigrationLog } from '../routes/migrations.ts';
 import { takeWritten } from './chronicle-written.ts';
 import { deriveFrom } from './derived.ts';
+import { callersDeadline, callersIfDue, takeCaller } from './callers.ts';
 import { beginDrain, drainDeadline, drainIfDue, endDrain } from './drain.ts';
 import { askDueGates, nextGateDeadline, takeGateAnswer } from './gate-keeping.ts';
 import { restartDeadline, restartIfDue } from './graceful-restart.ts';
@@ -63,7 +64,7 @@ export class Speaker {
     this.world = {
       config, routerId: options.routerId, random: options.random, newConnection: options.newConnection, dryRun: options.dryRun,
       peers: new Map(config.bgp.peers.map((peer) => [peer.name, newPeer(config, peer, options.routerId, now, true)])),
-      sessionDeadlines: new Deadlines(), ...deriveFrom(config, options.routerId), bridges: emptyBridgeState(),
+      rangesFull: new Map(), sessionDeadlines: new Deadlines(), ...deriveFrom(config, options.routerId), bridges: emptyBridgeState(),
       bindings: makeBindingTable(config.identity.bindings, undefined, undefined, config.identity.shared), rates: emptyRateLimits(), locRib: newLocRib(),
       // The clock makes ids of different lives of the process differ.
       migrations: newMigrationLog(config.telemetry.history.keep, Math.floor(now.wallMs / 1000) % 1_000_000 * 1000),
@@ -105,6 +106,9 @@ export class Speaker {
         if (peer !== undefined) stepPeer(world, peer, input.input);
         break;
       }
+      case 'caller':
+        takeCaller(world, input);
+        break;
       case 'written':
         takeWritten(world, input.at);
         break;
@@ -149,7 +153,7 @@ export class Speaker {
   /** When the next `tick` is needed, in monotonic milliseconds. */
   nextDeadline(): number {
     const { world } = this;
-    let next = Math.min(this.expireAtMs, restartDeadline(world), staleDeadline(world), forwardingDeadline(world), farewellDeadline(world), drainDeadline(world));
+    let next = Math.min(this.expireAtMs, restartDeadline(world), staleDeadline(world), forwardingDeadline(world), farewellDeadline(world), callersDeadline(world), drainDeadline(world));
     for (const at of [world.sessionDeadlines.next(), world.locRib.deadlines.next(), world.carrierDeadlines.next(), world.lookups.deadlines.next(), world.search.nextMs, nextGateDeadline(world)]) {
       if (at !== undefined && at < next) next = at;
     }
@@ -240,6 +244,7 @@ export class Speaker {
     restartIfDue(world);
     forgetStaleIfDue(world);
     farewellsIfDue(world);
+    callersIfDue(world);
     drainIfDue(world);
     const { deadlines, handovers } = world.locRib;
     for (let key = deadlines.takeDue(monotonicMs); key !== undefined; key = deadlines.takeDue(monotonicMs)) {

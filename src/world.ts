@@ -41,6 +41,8 @@ export type Input =
   | { readonly type: 'written'; readonly at?: ReadonlyMap<string, number> }
   /** Another node's speaker told something; its authenticity was proven. */
   | { readonly type: 'mesh'; readonly message: MeshMessage }
+  /** Somebody from a range of `bgp.listen.ranges` has connected. */
+  | { readonly type: 'caller'; readonly range: string; readonly address: IpAddress; readonly interface?: string; readonly connection: ConnectionId; readonly localAddress: IpAddress }
   /** The checks of the policy gate have answered for a port. */
   | { readonly type: 'gate'; readonly ifindex: number; readonly port: string; readonly open: boolean; readonly text: string }
   /** What the BFD process says of a peer. */
@@ -111,6 +113,8 @@ export interface Peer {
   stale?: { readonly keys: ReadonlySet<AddressKey>; readonly families: Set<Family>; readonly untilMs: number };
   /** A reload takes it away: it is sent withdraws, and when it has acknowledged them, Cease; see reload/farewell.ts. */
   farewell?: { readonly untilMs: number; readonly next?: PeerConfig };
+  /** It is of a range: it came by itself, and goes at that time (monotonic ms) unless it comes again. */
+  caller?: { readonly range: string; goneAtMs?: number };
   /** Families whose routes can't be sent for want of a next hop, said once. */
   readonly noNextHop: Set<string>;
   /** What BFD said last, and since when its state is that, wall ms. */
@@ -139,6 +143,8 @@ export interface World {
   readonly newConnection: () => ConnectionId;
   readonly dryRun: boolean;
   readonly peers: Map<string, Peer>;
+  /** When a range of callers last said that it is full, monotonic ms. */
+  readonly rangesFull: Map<string, number>;
   /** Sessions by their next deadline. */
   readonly sessionDeadlines: Deadlines<string>;
   watches: readonly Watch[];

@@ -1,6 +1,6 @@
 import { createServer, type Socket } from 'node:net';
 import { setSocketTtl, setTcpMd5, tcpListen } from '../../native/index.ts';
-import { isIpv4, type IpAddress } from '../../net/ip.ts';
+import { isIpv4, makePrefix, prefixContains, type IpAddress } from '../../net/ip.ts';
 import { addressOf, connectionOf, descriptorOf, type Connection, type ConnectionEvents } from './connection.ts';
 import { networkControl, ttlOf, type TtlOptions } from './ttl.ts';
 
@@ -14,6 +14,8 @@ export interface ListenOptions {
 
 export interface ListenPeer extends TtlOptions {
   readonly address: IpAddress;
+  /** Every address of this prefix is meant that is no other peer's. */
+  readonly prefixLength?: number;
   /** Where the same link-local address is on several, the one that is meant. */
   readonly interface?: string;
   readonly md5?: Uint8Array;
@@ -55,7 +57,7 @@ export function listen(options: ListenOptions, onConnection: (accepted: Accepted
   const secured = peers.length > 0 && peers.every((peer) => peer.ttlSecurity);
   const fd = tcpListen({
     family, address: options.address, port: options.port, backlog: 64, tos: networkControl, ...(secured ? { ttl: 255, minTtl: 255 } : {}),
-    md5: peers.flatMap(({ address, md5 }) => (md5 === undefined ? [] : [{ address, key: md5 }])),
+    md5: peers.flatMap(({ address, prefixLength, md5 }) => (md5 === undefined ? [] : [{ address, key: md5, prefixLength }])),
   });
 
   const server = createServer({ pauseOnConnect: true }, (socket) => {
@@ -63,7 +65,7 @@ export function listen(options: ListenOptions, onConnection: (accepted: Accepted
     const remoteAddress = addressOf(socket.remoteAddress);
     const localAddress = addressOf(socket.localAddress);
     const zone = socket.remoteAddress?.split('%')[1];
-    const peer = peers.find((candidate) => candidate.address === remoteAddress && (zone === undefined || (candidate.interface ?? zone) === zone));
+    const peer = remoteAddress === undefined ? undefined : peerAt(peers, remoteAddress, zone);
     if (peer === undefined || remoteAddress === undefined || localAddress === undefined || (peer.ttlSecurity && !secured)) {
       socket.destroy();
       return;
@@ -91,14 +93,27 @@ export function listen(options: ListenOptions, onConnection: (accepted: Accepted
     port: typeof bound === 'object' && bound !== null ? bound.port : options.port,
     setPeers(all) {
       const next = ofFamily(all);
-      for (const peer of next) if (peer.md5 !== undefined) setTcpMd5(fd, peer.address, peer.md5);
-      for (const { address, md5 } of peers) {
-        if (md5 !== undefined && next.find((peer) => peer.address === address)?.md5 === undefined) setTcpMd5(fd, address, undefined);
+      for (const peer of next) if (peer.md5 !== undefined) setTcpMd5(fd, peer.address, peer.md5, peer.prefixLength);
+      for (const { address, prefixLength, md5 } of peers) {
+        if (md5 !== undefined && next.find((peer) => peer.address === address && peer.prefixLength === prefixLength)?.md5 === undefined) setTcpMd5(fd, address, undefined, prefixLength);
       }
       peers = next;
     },
     close: () => server.close(),
   };
+}
+
+/** A peer of its own goes before a range, a longer prefix before a shorter one, as the kernel chooses keys. */
+function peerAt(peers: readonly ListenPeer[], address: IpAddress, zone: string | undefined): ListenPeer | undefined {
+  let best: ListenPeer | undefined;
+  for (const peer of peers) {
+    if (zone !== undefined && (peer.interface ?? zone) !== zone) continue;
+    const { prefixLength: length } = peer;
+    if (length === undefined ? peer.address !== address : !prefixContains(makePrefix(peer.address, length), address)) continue;
+    if (length === undefined) return peer;
+    if (length > (best?.prefixLength ?? -1)) best = peer;
+  }
+  return best;
 }
 
 function setTtl(socket: Socket, family: 4 | 6, peer: ListenPeer): Error | undefined {

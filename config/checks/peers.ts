@@ -1,7 +1,8 @@
 import { familyOf, isLinkLocal, type IpAddress } from '../../net/ip.ts';
-import { nextHopOf, selects, timersOf, type Labels } from '../effective.ts';
+import { asPeer, nextHopOf, selects, timersOf, type Labels } from '../effective.ts';
 import type { Draft, DraftPeer } from '../schema.ts';
 import { checkProfile, checkProfiles } from './profiles.ts';
+import { checkRanges } from './ranges.ts';
 import type { Report } from './report.ts';
 
 type Findings = Pick<Report, 'error' | 'warn'>;
@@ -16,6 +17,12 @@ export function checkPeers(draft: Draft, labels: Labels, report: Report): void {
     // Mistakes count wherever the peer is; doubts only on the nodes that have it.
     checkPeer(draft, peer, index, selects(peer.nodeSelector, labels) ? report : report.errorsOnly());
   }
+  for (const [index, range] of draft.bgp.listen.ranges.entries()) {
+    // Found of a peer, said of the range.
+    const at = (path: Parameters<Findings['error']>[0]): typeof path => (path[1] === 'peers' ? ['bgp', 'listen', 'ranges', ...path.slice(2)] : path);
+    checkPeer(draft, asPeer(range), index, { error: (path, text) => report.error(at(path), text), warn: (path, text) => report.warn(at(path), text) });
+  }
+  checkRanges(draft, labels, report);
   checkSelected(draft, labels, report);
   checkProfiles(draft, labels, report);
   checkCommunitiesOfExport(draft, report);
@@ -93,7 +100,7 @@ function checkSelected(draft: Draft, labels: Labels, report: Report): void {
     seen.set(endpoint, peer.name);
     if (!watchedVrfs.has(peer.vrf)) report.warn(['bgp', 'peers', index, 'vrf'], `no watched bridge is in VRF ${peer.vrf}: this peer hears of nothing`);
   }
-  if (selected.length === 0) report.warn(['bgp', 'peers'], draft.bgp.peers.length === 0 ? 'no peers: nothing is announced' : 'the labels of this node select no peer: nothing is announced here');
+  if (selected.length === 0 && draft.bgp.listen.ranges.length === 0) report.warn(['bgp', 'peers'], draft.bgp.peers.length === 0 ? 'no peers: nothing is announced' : 'the labels of this node select no peer: nothing is announced here');
 }
 
 function checkCommunitiesOfExport(draft: Draft, report: Report): void {

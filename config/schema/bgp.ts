@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { IpAddress } from '../../net/ip.ts';
 import { type Parsed, parseAddress, parseDuration, parsePeerAddress, interfacePattern } from '../values.ts';
-import { asn, communities, duration, durationPattern, hostAddress, nodeSelector, ofFamily, parsed, password, text, vrf, whole } from './kinds.ts';
+import { asn, communities, duration, durationPattern, hostAddress, nodeSelector, ofFamily, parsed, password, prefix, text, vrf, whole } from './kinds.ts';
 
 // `bgp` and `routes`: the sessions, and what the routers are told.
 
@@ -55,6 +55,13 @@ export const peer = z.strictObject({
   nodeSelector: nodeSelector.optional().describe('This peer only on nodes with all of these labels, so one file serves a whole fleet.'),
 });
 
+export const range = peer.omit({ address: true, interface: true, port: true, sourceAddress: true, bfd: true, nodeSelector: true }).extend({
+  name: vrf.describe('Peers are named by it and their address: `leafs-192.0.2.7`.'),
+  prefix: prefix.describe('Whoever connects from one of these addresses, and is no peer of its own in `bgp.peers`.'),
+  interface: text('name', interfacePattern, 'must be the name of an interface').optional().describe('Of link-local addresses, the interface where they are met.'),
+  maxPeers: whole(1, 256).prefault(16).describe('So many at once; whoever comes then is refused.'),
+});
+
 export const bgp = z.strictObject({
   asn: asn.describe('Our AS number.'),
   routerId: parsed<IpAddress>('IPv4 address', (value) => {
@@ -65,6 +72,7 @@ export const bgp = z.strictObject({
   listen: z.strictObject({
     enabled: z.boolean().prefault(false).describe('Also accept connections of the configured peers.'),
     port: whole(1, 65535).prefault(179).describe('Below 1024 it needs CAP_NET_BIND_SERVICE.'),
+    ranges: z.array(range).max(16, { error: 'at most 16 ranges' }).prefault([]).describe('Peers that are not named one by one: they connect to us, never we to them. They are gone two minutes (or their restart time) after their last connection.'),
   }).prefault({}).describe('By default we connect, and nobody connects to us.'),
   nextHop: nextHop.prefault({}).describe('The next hop of our routes. Default: the session\'s local address, which serves its own family only.'),
   timers: z.strictObject({

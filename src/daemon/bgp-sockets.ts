@@ -1,8 +1,9 @@
-import { dial, listen, type Connection, type Listener } from '../../bgp/io/tcp.ts';
+import { dial, listen, type Accepted, type Connection, type Listener } from '../../bgp/io/tcp.ts';
 import { readKey } from '../../bgp/io/tcp-auth.ts';
 import type { ConnectionId } from '../../bgp/session-contract.ts';
-import type { Config, PeerConfig } from '../../config/config.ts';
-import { isIpv4, type IpAddress } from '../../net/ip.ts';
+import type { Config, ListenRange, PeerConfig } from '../../config/config.ts';
+import { peerOfRange, rangeOf } from '../../config/listen-range.ts';
+import { isIpv4, prefixAddress, prefixLength, type IpAddress } from '../../net/ip.ts';
 import { explainMissing } from '../io/capabilities.ts';
 import type { Input, Output } from '../world.ts';
 import { StartFailed } from './start-failed.ts';
@@ -68,25 +69,29 @@ export class BgpSockets {
   }
 
   private forget(id: ConnectionId): boolean {
+    const owner = this.owners.get(id);
     this.owners.delete(id);
+    // Those who come from ranges may be many, one after the other.
+    if (owner !== undefined && ![...this.owners.values()].includes(owner) && !this.options.config().bgp.peers.some(({ name }) => name === owner)) this.keys.delete(owner);
     return this.connections.delete(id);
   }
 
   /** @throws KeyError */
-  private keyOf({ name, password }: PeerConfig): Uint8Array | undefined {
+  private keyOf({ name, password }: PeerConfig | ListenRange): Uint8Array | undefined {
     const key = password === undefined ? undefined : readKey(password);
     if (key === undefined) this.keys.delete(name);
     else this.keys.set(name, key);
     return key;
   }
 
-  /** Peers of a configuration whose key reads differently from what their sockets have. One that can't be read is none: the dial says so. */
-  changedKeys({ bgp }: Config): string[] {
-    return bgp.peers.flatMap(({ name, password }) => {
-      const has = this.keys.get(name);
-      if (password === undefined || has === undefined) return [];
+  /** Peers and ranges of a configuration whose key reads differently from what their sockets have. One that can't be read is none: the dial says so. */
+  changedKeys({ bgp }: Config): { readonly name: string; readonly key: string }[] {
+    return [...this.keys].flatMap(([name, has]) => {
+      const range = bgp.listen.ranges?.find((candidate) => candidate.name === name);
+      const password = (bgp.peers.find((peer) => peer.name === name) ?? range ?? this.options.peer(name))?.password;
+      if (password === undefined) return [];
       try {
-        return Buffer.compare(has, readKey(password)) === 0 ? [] : [name];
+        return Buffer.compare(has, readKey(password)) === 0 ? [] : [{ name, key: `bgp.${range === undefined ? 'peers' : 'listen.ranges'}[${name}].password` }];
       } catch {
         return [];
       }
@@ -190,13 +195,20 @@ export class BgpSockets {
         ...(peer.multihop === undefined ? {} : { multihop: peer.multihop }), ...(key === undefined ? {} : { md5: key }),
       };
     });
+    const ranges = (bgp.listen.ranges ?? []).filter(({ prefix }) => isIpv4(prefix) === isIpv4(address)).map((range) => {
+      const key = this.keyOf(range);
+      return {
+        address: prefixAddress(range.prefix), prefixLength: prefixLength(range.prefix), ibgp: range.asn === bgp.asn, ttlSecurity: range.ttlSecurity,
+        ...(range.interface === undefined ? {} : { interface: range.interface }), ...(range.multihop === undefined ? {} : { multihop: range.multihop }), ...(key === undefined ? {} : { md5: key }),
+      };
+    });
     const there = this.listeners.get(address);
-    if (there !== undefined) return there.setPeers(peers);
-    if (peers.length === 0) return;
-    this.listeners.set(address, listen({ address, port: bgp.listen.port, peers }, (accepted) => {
+    if (there !== undefined) return there.setPeers([...peers, ...ranges]);
+    if (peers.length + ranges.length === 0) return;
+    this.listeners.set(address, listen({ address, port: bgp.listen.port, peers: [...peers, ...ranges] }, (accepted) => {
       const peer = ofFamily().find((candidate) => candidate.address === accepted.remoteAddress
         && (candidate.interface === undefined || accepted.interface === undefined || candidate.interface === accepted.interface));
-      if (peer === undefined) return;
+      if (peer === undefined) return this.takeCaller(accepted);
       const connection = this.newConnection();
       this.keep(peer.name, connection, accepted.take({
         data: (bytes) => this.heard(peer.name, connection, bytes),
@@ -212,6 +224,28 @@ export class BgpSockets {
   private heard(peer: string, connection: ConnectionId, bytes: Uint8Array): void {
     this.options.watcher.octets(connection, false, bytes);
     this.tell(peer, { type: 'data', connection, bytes });
+  }
+
+  /** Somebody from a range. */
+  private takeCaller(accepted: Accepted): void {
+    const range = rangeOf(this.options.config().bgp.listen.ranges, accepted.remoteAddress, accepted.interface);
+    if (range === undefined) return;
+    const peer = peerOfRange(range, accepted.remoteAddress, accepted.interface);
+    const { name, password } = peer;
+    const key = this.keys.get(range.name);
+    if (password !== undefined && key !== undefined) this.keys.set(name, key);
+    const connection = this.newConnection();
+    this.keep(name, connection, accepted.take({
+      data: (bytes) => this.heard(name, connection, bytes),
+      written: (unsent) => this.tell(name, { type: 'written', connection, unsent }),
+      closed: (error) => this.closed(name, connection, error),
+    }));
+    const { localAddress, localPort, remotePort } = accepted;
+    this.options.watcher.opened(peer, connection, { localAddress, localPort, remotePort });
+    this.options.pump({
+      type: 'caller', range: range.name, address: accepted.remoteAddress, connection, localAddress,
+      ...(accepted.interface === undefined ? {} : { interface: accepted.interface }),
+    });
   }
 
   private closed(peer: string, connection: ConnectionId, error?: string): void {

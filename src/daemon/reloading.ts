@@ -99,8 +99,8 @@ export class Reloading {
       : `what is on disk is not what runs: ${problems[0]}${more}; mend it${of === 'bindings' ? '' : ', then landfall reload'}`);
   }
 
-  private apply(config: Config, item: ReloadItem, rekeyed: readonly string[]): void {
-    const { log, turn, sources, dataPlane, sockets, feeds, dryRun, socket } = this.options;
+  private apply(config: Config, item: ReloadItem, rekeyed: readonly { readonly name: string }[]): void {
+    const { log, turn, sources, dataPlane, sockets, speaker, feeds, dryRun, socket } = this.options;
     const watched = JSON.stringify(bfdOrder(this.running));
     this.running = config;
     log.setLevel(config.log.level);
@@ -115,12 +115,12 @@ export class Reloading {
       if (!dryRun) sources.openBfd(config, socket ?? config.api.socket);
     }
     // A session that begins anew has read its key by now.
-    const live = rekeyed.filter((name) => !item.peers.some((peer) => peer.name === name));
+    const live = rekeyed.map(({ name }) => name).filter((name) => speaker.world.peers.has(name) && !item.peers.some((peer) => peer.name === name));
     sockets.rekey(live);
     turn.carryOut(live.map((peer): Output => ({ type: 'note', note: { level: 'info', room: 'bgp', peer, event: 'session.rekeyed', publish: 'peer', fields: {} } })));
-    const answered = item.peers.length > 0 || config.bgp.peers.some(({ password }) => password !== undefined);
+    const answered = item.peers.length > 0 || item.changes.some(({ key }) => key.startsWith('bgp.listen.ranges')) || [...config.bgp.peers, ...config.bgp.listen.ranges ?? []].some(({ password }) => password !== undefined);
     if (answered && config.bgp.listen.enabled && !dryRun) sockets.renewListeners();
-    if (item.peers.length > 0) void this.seeOff();
+    void this.seeOff();
   }
 
   /** Peers that are taken away have their withdraws now: when TCP says so, their sessions end. */

@@ -6,6 +6,7 @@ import { deriveFrom } from '../derived.ts';
 import { isForwarding } from '../forwarding.ts';
 import { touch } from '../forwarding-state.ts';
 import { note, type Peer, type World } from '../world.ts';
+import { callersAnew } from '../callers.ts';
 import { addPeer, beginFarewell, resetPeer } from './farewell.ts';
 import { askGatesAnew, askNewGates, dropGroundless, searchAnew } from './ground.ts';
 import { planReload, type PeerPlan } from './plan.ts';
@@ -27,7 +28,7 @@ export function applyReload(world: World, config: Config): void {
   const watched = touches('watch');
   if (watched || touches('routes')) Object.assign(world, deriveFrom(config, world.routerId));
   world.migrations.keep = config.telemetry.history.keep;
-  renewPeers(world, config, plan.peers);
+  renewPeers(world, config, plan.peers, plan.changes);
   if (touches('identity')) renewBindings(world, before);
   if (watched || touches('routes.globalAdmin', 'bgp.receive', 'telemetry.bmp')) receiveAnew(world, before);
   if (touches('identity.mode') || plan.changes.some(({ key, peer }) => peer !== undefined && key.endsWith('.bindings'))) rebindAll(world);
@@ -57,7 +58,7 @@ function renewBindings(world: World, before: Config): void {
   world.bindings = makeBindingTable(identity.bindings, keeps ? world.bindings.learned : undefined, keeps ? world.bindings.routes : undefined, identity.shared);
 }
 
-function renewPeers(world: World, config: Config, plans: readonly PeerPlan[]): void {
+function renewPeers(world: World, config: Config, plans: readonly PeerPlan[], changes: readonly KeyChange[]): void {
   const planned = new Map(plans.map((plan) => [plan.name, plan.action]));
   for (const { name, action } of plans) {
     const peer = world.peers.get(name);
@@ -74,6 +75,7 @@ function renewPeers(world: World, config: Config, plans: readonly PeerPlan[]): v
     else if (action === 'reset') resetPeer(world, peer, next);
     else peer.config = next;
   }
+  callersAnew(world, changes);
   inOrderOf(world, config);
 }
 

@@ -39,15 +39,20 @@ export function farewellDeadline(world: World): number {
 }
 
 function endFarewell(world: World, peer: Peer): void {
-  const { name } = peer.config;
   const next = peer.farewell?.next;
   // It does not come back: what it showed says nothing any more.
   peer.restartTimeSeconds = 0;
+  dropPeer(world, peer);
+  if (next !== undefined) addPeer(world, next);
+}
+
+/** There is no such peer any more. */
+export function dropPeer(world: World, peer: Peer): void {
+  const { name } = peer.config;
   stepPeer(world, peer, { type: 'stop', subcode: errorSubcodes.cease.peerDeconfigured });
   world.peers.delete(name);
   world.sessionDeadlines.set(name, undefined);
   for (const [key, h] of world.locRib.handovers) if (h.gone.has(name)) world.locRib.handovers.set(key, { ...h, gone: new Set([...h.gone].filter((other) => other !== name)) });
-  if (next !== undefined) addPeer(world, next);
 }
 
 /** A new peer, whose session starts at once. */

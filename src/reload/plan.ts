@@ -27,7 +27,8 @@ export function planReload(before: Config, after: Config): ReloadPlan {
 
 function planPeers(before: Config, after: Config, changes: readonly KeyChange[]): PeerPlan[] {
   const session = changes.filter((change) => change.class === 'session');
-  const ofAll = session.filter((change) => change.peer === undefined).map(({ key }) => key);
+  // Peers of ranges are not known by name before they come: see callers.ts.
+  const ofAll = session.filter((change) => change.peer === undefined && !change.key.startsWith('bgp.listen.ranges')).map(({ key }) => key);
   const [old, next] = [before, after].map(({ bgp }) => new Set(bgp.peers.map(({ name }) => name))) as [Set<string>, Set<string>];
   return [...new Set([...old, ...next])].flatMap((name): PeerPlan[] => {
     if (!next.has(name)) return [{ name, action: 'removed', keys: [] }];

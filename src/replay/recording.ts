@@ -74,8 +74,8 @@ export class RecordingReplay {
 
   /** A connection that the listener took got its name from the daemon, out of the same row of numbers. */
   private followConnections(input: Input | undefined): void {
-    if (input?.type !== 'session') return;
-    const { connection } = input.input as { readonly connection?: unknown };
+    if (input?.type !== 'session' && input?.type !== 'caller') return;
+    const { connection } = (input.type === 'caller' ? input : input.input) as { readonly connection?: unknown };
     if (typeof connection === 'number') this.connections = Math.max(this.connections, connection);
   }
 

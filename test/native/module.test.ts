@@ -119,7 +119,7 @@ describe('the native module', () => {
       const native = require(${binary});
       const calls = [() => native.packetOpen(), () => native.packetOpen(new Uint8Array(5), new Float64Array(5), 1, () => 0),
         () => native.netlinkOpen(new Uint8Array(9), [], 1, () => 0), () => native.packetSend({}, 1, new Uint8Array(1)), () => native.tcpConnect({}, () => 0),
-        () => native.tcpConnect({ family: '4' }, () => 0), () => native.tcpListen({ family: 4, address: 'x'.repeat(99), port: 1 }), () => native.tcpSetMd5(0, 4, 'x', 5)];
+        () => native.tcpConnect({ family: '4' }, () => 0), () => native.tcpListen({ family: 4, address: 'x'.repeat(99), port: 1 }), () => native.tcpSetMd5(0, 4, 'x', 5, 0)];
       for (const call of calls) { try { call(); console.log('no error'); } catch (error) { console.log(error.code ?? error.name); } }`);
     assert.equal(native.output, 'TypeError\nEINVAL\nEINVAL\nEBADF\nEINVAL\nTypeError\nTypeError\nEINVAL\n');
   }).timeout(30_000);

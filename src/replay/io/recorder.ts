@@ -72,7 +72,9 @@ export function openRecorder(folder: string, header: Omit<RecordingHeader, 'reco
   };
   // Secrets are no part of a Config: it knows where a key is kept, and that is left out too.
   const { bgp, ...rest } = header.config;
-  const config = { ...rest, bgp: { ...bgp, peers: bgp.peers.map((peer) => (peer.password === undefined ? peer : { ...peer, password: { env: 'REMOVED' } })) } };
+  const bare = <Keyed extends { readonly password?: unknown }>(keyed: Keyed): Keyed => (keyed.password === undefined ? keyed : { ...keyed, password: { env: 'REMOVED' } });
+  const { ranges, ...listen } = bgp.listen;
+  const config = { ...rest, bgp: { ...bgp, listen: { ...listen, ...(ranges === undefined ? {} : { ranges: ranges.map(bare) }) }, peers: bgp.peers.map(bare) } };
   put(`${formatRecorded({ ...header, config, recording: recordingFormat, seed })}\n`);
   return {
     folder,
