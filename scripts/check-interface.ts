@@ -70,7 +70,7 @@ const sections: Readonly<Record<string, readonly string[]>> = {
   'States': prefixStates,
   'Verdicts': [...(/export type Verdict =([^;]*);/.exec(read('identity/admit.ts'))?.[1] ?? '').matchAll(/'(\w+)'/g)].map(([, word]) => word as string),
   'Columns': [
-    ...columnsOf('show peers', peersView as never), ...columnsOf('show prefixes', prefixesView), ...columnsOf('show migrations', migrationsView), ...columnsOf('show received', receivedView),
+    ...columnsOf('show peers', peersView), ...columnsOf('show prefixes', prefixesView), ...columnsOf('show migrations', migrationsView), ...columnsOf('show received', receivedView),
   ],
   'Findings of doctor': [...new Set(['bridges', 'capabilities', 'examine-host', 'examine-speaker', 'guests', 'icmp-errors', 'node-as-gateway', 'kernel-options', 'other-speakers', 'own-addresses', 'routes', 'sessions', 'source-rewriting', 'upstream']
     .flatMap((name) => found(`src/doctor/${name}.ts`, /\b(?:ok|warn|fail|skip)\(\s*'([\w-]+)'/g)))],
