@@ -1,4 +1,4 @@
-import { headerLength } from '../bgp/wire/header.ts';
+import { extendedMaxMessageLength, headerLength } from '../bgp/wire/header.ts';
 import { attributeCodes, attributeFlags, messageTypes } from '../bgp/wire/iana.ts';
 import { ByteReader, ByteWriter, ShortRead } from '../net/bytes.ts';
 import { familyKey } from './conversation.ts';
@@ -123,13 +123,13 @@ export function* updatesOf(rib: AdjRib): Generator<Uint8Array> {
     let nlri = new ByteWriter();
     for (const [key, announced] of routes) {
       if (shared !== undefined && (announced !== shared || room(shared) < nlri.length + key.length)) {
-        yield encodeUpdate(family, shared, nlri.view());
+        yield* encodeUpdate(family, shared, nlri.view());
         nlri = new ByteWriter();
       }
       shared = announced;
       nlri.append(Uint8Array.from(key, (character) => character.charCodeAt(0)));
     }
-    if (shared !== undefined) yield encodeUpdate(family, shared, nlri.view());
+    if (shared !== undefined) yield* encodeUpdate(family, shared, nlri.view());
   }
 }
 
@@ -138,7 +138,8 @@ function room({ attributes, nextHop }: Announced): number {
   return usualLength - headerLength - 4 - attributes.length - (nextHop === undefined ? 0 : 9 + nextHop.length);
 }
 
-function encodeUpdate(family: number, { attributes, nextHop }: Announced, nlri: Uint8Array): Uint8Array {
+/** None where it would be too long: a header of MP_REACH_NLRI may have grown by an octet. */
+function encodeUpdate(family: number, { attributes, nextHop }: Announced, nlri: Uint8Array): Uint8Array[] {
   const body = new ByteWriter(usualLength).u16(0);
   if (nextHop === undefined) {
     body.u16(attributes.length).append(attributes).append(nlri);
@@ -147,7 +148,7 @@ function encodeUpdate(family: number, { attributes, nextHop }: Announced, nlri: 
     body.u16(4 + length + attributes.length).u8(attributeFlags.optional | attributeFlags.extendedLength).u8(attributeCodes.MP_REACH_NLRI).u16(length);
     body.u16(family >>> 8).u8(family & 0xff).u8(nextHop.length).append(nextHop).u8(0).append(nlri).append(attributes);
   }
-  return message(body.view());
+  return headerLength + body.length > extendedMaxMessageLength ? [] : [message(body.view())];
 }
 
 /** RFC 4724 section 2. */

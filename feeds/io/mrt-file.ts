@@ -6,6 +6,8 @@ export interface MrtFileOptions {
   readonly maxBytes: number;
   /** Files before the present one: FILE.1 is the youngest of them. */
   readonly keep: number;
+  /** Nothing is touched before: another may still be writing there. */
+  readonly after?: Promise<void> | undefined;
   /** Why records are lost from now on; undefined: they are written again. */
   readonly onState: (problem: string | undefined) => void;
 }
@@ -32,6 +34,7 @@ const gatherMs = 200;
  */
 export function openMrtFile(options: MrtFileOptions): MrtFile {
   const { file, maxBytes, keep } = options;
+  const ready = options.after ?? Promise.resolve();
   let handle: FileHandle | undefined;
   let size = 0;
   let waiting: Uint8Array[] = [];
@@ -107,7 +110,7 @@ export function openMrtFile(options: MrtFileOptions): MrtFile {
   };
   const run = (): void => {
     timer = undefined;
-    running ??= flush().finally(() => {
+    running ??= ready.then(flush).finally(() => {
       running = undefined;
       if (waiting.length > 0) timer ??= setTimeout(run, gatherMs);
     });
@@ -124,6 +127,7 @@ export function openMrtFile(options: MrtFileOptions): MrtFile {
     },
     async close() {
       clearTimeout(timer);
+      await ready;
       await running;
       await flush();
       await end().catch(() => undefined);

@@ -65,8 +65,8 @@ export class Feeds {
     for (const each of unwanted) void closeStation(each);
     this.stations = [...this.stations.filter((each) => !unwanted.includes(each)), ...bmp.filter((wanted) => !this.stations.some(({ config }) => isSame(wanted, config))).map((wanted) => this.openStation(wanted))];
     if (isSame(mrt, this.mrt?.config)) return;
-    void this.mrt?.file.close();
-    this.mrt = mrt === undefined ? undefined : { config: mrt, file: this.openMrt(mrt) };
+    const before = this.mrt?.file.close();
+    this.mrt = mrt === undefined ? undefined : { config: mrt, file: this.openMrt(mrt, before) };
   }
 
   opened(peer: PeerConfig, connection: number, ends: Ends): void {
@@ -213,10 +213,10 @@ export class Feeds {
     return opened;
   }
 
-  private openMrt({ file, maxBytes, keep }: NonNullable<Config['telemetry']['mrt']>): MrtFile {
+  private openMrt({ file, maxBytes, keep }: NonNullable<Config['telemetry']['mrt']>, after: Promise<void> | undefined): MrtFile {
     const log = this.options.log.child({ room: 'feeds' });
     return openMrtFile({
-      file, maxBytes, keep,
+      file, maxBytes, keep, after,
       onState: (problem) => (problem === undefined ? log.write('info', 'mrt.written', { file }) : log.write('warn', 'mrt.lost', { file, text: problem })),
     });
   }

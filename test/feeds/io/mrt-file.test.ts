@@ -41,6 +41,15 @@ describe('the MRT file', () => {
     assert.deepEqual(linesOf(file()), [1, 2]);
   });
 
+  it('another of the same name begins when the one before has ended', async () => {
+    const before = openIt();
+    before.write(record(1));
+    const after = openMrtFile({ file: file(), maxBytes: 1000, keep: 2, onState: (problem) => states.push(problem), after: before.close() });
+    after.write(record(2));
+    await after.close();
+    assert.deepEqual([linesOf(`${file()}.1`), linesOf(file())], [[1], [2]]);
+  });
+
   it('a record that is larger than a file has one of its own', async () => {
     const mrt = openIt(1000, 2);
     for (const each of [record(1), new Uint8Array(3000).fill(65), record(3)]) mrt.write(each);
