@@ -99,7 +99,12 @@ function judge({ ram, status }) {
   const more = ram.remaining - (ram.mbps * 1000 / 8) * downtimeLimitMs;
   const leftMs = more <= 0 ? 0 : shrunk > 0 ? (more / shrunk) * (at - progress[0].at) : undefined;
   if (leftMs !== undefined && leftMs < leadMs) pause();
-  else if (leftMs !== undefined && paused && leftMs > 10 * leadMs) resume();
+  else if (paused && leftMs !== undefined && leftMs > 10 * leadMs) resume();
+  // The VM runs on and gets nothing: enough of that. STOP gives the hint again.
+  if (paused && at - pausedAt > 5 * leadMs) {
+    resume();
+    return;
+  }
   ask(leftMs === undefined ? 5 : Math.min(25, Math.max(3, (leftMs - leadMs) / 8)));
 }
 

@@ -8,7 +8,7 @@ export interface TimelineLine {
   readonly atMs: number;
   readonly event:
     | 'frame' | 'accepted' | 'held' | 'released' | 'announced' | 'written' | 'reflected' | 'source' | 'source-demoted' | 'source-gone'
-    | 'demoted' | 'withdrawn' | 'settled' | 'superseded' | 'remote-claim' | 'port-gone';
+    | 'demoted' | 'withdrawn' | 'settled' | 'superseded' | 'remote-claim' | 'port-gone' | 'deliverable' | 'undeliverable';
   readonly text: string;
   readonly peer?: string;
 }
@@ -36,6 +36,8 @@ export interface Migration {
   withdrawnAtMs?: number;
   /** How long a shut policy gate held the claim, in milliseconds. */
   heldMs?: number;
+  /** The node's own table delivers it; left out: not asked. */
+  deliverable?: boolean;
   /** Our claim's sequence (in; 0 while there is none), or the one that was given up (out). */
   sequence: number;
   result: MigrationResult;

@@ -6,8 +6,10 @@ import { note, type World } from './world.ts';
 /**
  * The UPDATEs of the dispatch before are with the kernel: that is the announce time of the handovers they were for.
  * @param at when each peer's last byte was handed over, monotonic ms; where it does not say, now.
+ * @returns the claims that were announced for the first time
  */
-export function takeWritten(world: World, at: ReadonlyMap<string, number> | undefined): void {
+export function takeWritten(world: World, at: ReadonlyMap<string, number> | undefined): Migration[] {
+  const claims: Migration[] = [];
   for (const migration of world.writing) {
     if (migration.sent.length === 0) continue;
     let lastMs = -Infinity;
@@ -18,10 +20,14 @@ export function takeWritten(world: World, at: ReadonlyMap<string, number> | unde
       addLine(migration, writtenMs, 'written', `${peer}: last UPDATE byte handed to the kernel`, peer);
     }
     migration.sent.length = 0;
-    if (migration.direction === 'in' && migration.announcedAtMs === undefined) started(world, migration, lastMs);
+    if (migration.direction === 'in' && migration.announcedAtMs === undefined) {
+      started(world, migration, lastMs);
+      claims.push(migration);
+    }
     world.outputs.push({ type: 'history', migration });
   }
   world.writing.clear();
+  return claims;
 }
 
 function started(world: World, migration: Migration, writtenMs: number): void {

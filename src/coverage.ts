@@ -1,8 +1,9 @@
 import { isUplinked } from '../bridge/locate.ts';
 import { coverage, type BridgeFacts, type CoverageFinding } from '../forward/coverage.ts';
 import { whereabouts } from '../forward/plan.ts';
-import { familyOf, hostPrefix, isIpv4, type IpAddress } from '../net/ip.ts';
+import { hostPrefix, isIpv4, type IpAddress } from '../net/ip.ts';
 import { printable } from '../net/printable.ts';
+import { whyUndeliverable } from './delivery.ts';
 import { gatewayOf, watchOf } from './forwarding.ts';
 import { gatewayAddresses } from './neighbour-frames.ts';
 import type { World } from './world.ts';
@@ -43,11 +44,8 @@ export function undeliverable(world: World, outgoing: (address: IpAddress) => nu
     const watch = watchOf(world, h.vrf, h.address, h);
     const gateway = watch === undefined ? undefined : gatewayOf(world, watch);
     if (watch === undefined || gateway === undefined || watch.vrf !== 'default') continue;
-    const ifindex = outgoing(h.address);
-    const name = ifindex === undefined ? undefined : world.bridges.links.get(ifindex)?.name;
-    // A VLAN's interface on the bridge is named after it, by custom if not by law.
-    if (ifindex === gateway.ifindex || (name !== undefined && name.startsWith(`${watch.bridge}.`))) continue;
-    found.push(`${hostPrefix(h.address)} is undeliverable: it is announced, and this node's own table ${name === undefined ? `has no ${familyOf(h.address).slice(0, 4)} route to it` : `sends it to ${printable(name)}`}, not to ${printable(watch.bridge)}`);
+    const why = whyUndeliverable(world, watch, gateway, h.address, outgoing(h.address));
+    if (why !== undefined) found.push(`${hostPrefix(h.address)} is undeliverable: it is announced, and ${why}`);
   }
   return found.length <= namedAtMost ? found : [...found.slice(0, namedAtMost), `${found.length - namedAtMost} more announced addresses are undeliverable`];
 }

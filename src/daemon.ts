@@ -175,6 +175,7 @@ class Daemon {
     sources.openCapture();
     this.dataPlane.keepKernel(config);
     this.dataPlane.keepMesh(config);
+    this.dataPlane.watchFirewall(config);
     if (!dryRun) {
       // Before anything is judged.
       this.state = openMemory({ config, world, now, log, warn });

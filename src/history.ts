@@ -67,7 +67,9 @@ export function parseHistoryLine(line: string, now: Now): Migration | undefined 
   const vm = text('vm');
   const mac = parseMac(text('mac') ?? '');
   const peerNode = parseIp(text('peerNode') ?? '');
+  const deliverable = typeof item['deliverable'] === 'boolean' ? item['deliverable'] : undefined;
   const optional = {
+    deliverable,
     vm, mac, peerNode, announcedAtMs: since('announceSeconds'), reflectedAtMs: since('reflectedSeconds'),
     sourceGoneAtMs: since('sourceGoneSeconds'), withdrawnAtMs: since('withdrawnSeconds'), heldMs: number(item['heldSeconds']) === undefined ? undefined : (item['heldSeconds'] as number) * 1000,
   };

@@ -14,7 +14,7 @@ export type LogEvent =
   | 'bfd.problem' | 'bfd.transition'
   | 'bridge.changed' | 'bridge.resync'
   | 'capture.closed' | 'capture.dropped' | 'capture.failed' | 'capture.opened'
-  | 'claim.unordered'
+  | 'claim.undeliverable' | 'claim.unordered'
   | 'config.loaded' | 'config.refused' | 'config.session' | 'config.warning'
   | 'daemon.failed' | 'daemon.ready' | 'daemon.started' | 'daemon.stopped' | 'daemon.stopping' | 'daemon.warning'
   | 'drain.ended' | 'drain.started' | 'drain.withdrawn'

@@ -11,6 +11,7 @@ import { dueEvent } from '../routes/handover.ts';
 import { addressKey, keyPrefix, newLocRib } from '../routes/loc-rib.ts';
 import { newMigrationLog } from '../routes/migrations.ts';
 import { takeWritten } from './chronicle-written.ts';
+import { askDelivery, takeDelivery } from './delivery.ts';
 import { deriveFrom } from './derived.ts';
 import { callersDeadline, callersIfDue, takeCaller } from './callers.ts';
 import { beginDrain, drainDeadline, drainIfDue, endDrain } from './drain.ts';
@@ -110,7 +111,13 @@ export class Speaker {
         takeCaller(world, input);
         break;
       case 'written':
-        takeWritten(world, input.at);
+        askDelivery(world, takeWritten(world, input.at));
+        break;
+      case 'delivery':
+        takeDelivery(world, input.answers);
+        break;
+      case 'rewrites':
+        world.forwarding.rewrites = input.rules;
         break;
       case 'mesh':
         takeMeshMessage(world, input.message);

@@ -23,6 +23,8 @@ import type { Family, IpAddress } from '../net/ip.ts';
 import type { Mac } from '../net/mac.ts';
 import type { Now } from '../net/time.ts';
 import type { Watch } from './watch.ts';
+import type { DeliveryAnswer, DeliveryQuestion } from './delivery-contract.ts';
+import type { AddressRewrite } from './doctor/host-state.ts';
 import type { Forwarding } from './forwarding-state.ts';
 import type { IgnoredLog } from './ignored.ts';
 import type { Counts } from './metrics/counts.ts';
@@ -43,6 +45,10 @@ export type Input =
   | { readonly type: 'mesh'; readonly message: MeshMessage }
   /** Somebody from a range of `bgp.listen.ranges` has connected. */
   | { readonly type: 'caller'; readonly range: string; readonly address: IpAddress; readonly interface?: string; readonly connection: ConnectionId; readonly localAddress: IpAddress }
+  /** The kernel's answers about claims: see delivery.ts. */
+  | { readonly type: 'delivery'; readonly answers: readonly DeliveryAnswer[] }
+  /** Rules of the firewall that rewrite source addresses. */
+  | { readonly type: 'rewrites'; readonly rules: readonly AddressRewrite[] }
   /** The checks of the policy gate have answered for a port. */
   | { readonly type: 'gate'; readonly ifindex: number; readonly port: string; readonly open: boolean; readonly text: string }
   /** What the BFD process says of a peer. */
@@ -68,6 +74,7 @@ export type Output =
    * made before they are needed; `listenAt`: addresses at which others are to be heard.
    */
   | { readonly type: 'mesh'; readonly endpoint?: IpAddress; readonly ends?: readonly IpAddress[]; readonly listenAt?: readonly IpAddress[]; readonly tellings: readonly { readonly text: MeshText; readonly members: readonly IpAddress[] }[] }
+  | { readonly type: 'askDelivery'; readonly asked: readonly DeliveryQuestion[] }
   | { readonly type: 'askGate'; readonly ifindex: number; readonly port: string }
   /** Goes into the history file, when there is time. */
   | { readonly type: 'history'; readonly migration: Migration }

@@ -1,10 +1,12 @@
 import { openNetlinkSocket, type NetlinkSocket } from '../../native/index.ts';
 import type { IpAddress } from '../../net/ip.ts';
-import { decodeTold, encodeLookup, type Told } from '../wire/requests.ts';
+import { decodeTold, encodeLookup, encodeNeighbourLookup, type Told } from '../wire/requests.ts';
 
 export interface Fib {
   /** The interface by which this node would send to an address; `undefined`: it would not. */
   outgoing(address: IpAddress): number | undefined;
+  /** Whether it knows the MAC of an address on an interface. */
+  knows(address: IpAddress, ifindex: number): boolean;
   close(): void;
 }
 
@@ -28,6 +30,14 @@ export function openFib(): Fib {
       if (told?.type !== 'route') return undefined;
       const { out } = told.route;
       return out === undefined || out.type === 'blackhole' ? undefined : out.ifindex;
+    },
+    knows(address, ifindex) {
+      answer = undefined;
+      sequence += 1;
+      socket.send(encodeNeighbourLookup(sequence, address, ifindex));
+      socket.drain();
+      const told = answer as Told | undefined;
+      return told?.type === 'neighbour' && told.mac !== undefined;
     },
     close: () => socket.close(),
   };

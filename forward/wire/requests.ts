@@ -96,6 +96,11 @@ export function encodeLookup(sequence: number, address: IpAddress): Uint8Array {
   return encodeMessage({ type: RTM.getRoute, flags: NLM_F_REQUEST, sequence, port: 0 }, body.done());
 }
 
+/** Asks for one entry of the neighbour table. */
+export function encodeNeighbourLookup(sequence: number, address: IpAddress, ifindex: number): Uint8Array {
+  return encodeMessage({ type: RTM.getNeigh, flags: NLM_F_REQUEST, sequence, port: 0 }, ndmsg(address, ifindex, 0, 0).done());
+}
+
 /** `ndmsg`: family u8, pad 3, ifindex i32, state u16, flags u8, type u8. */
 function ndmsg(address: IpAddress, ifindex: number, state: number, flags: number): Body {
   return new Body().put([afOf(address), 0, 0, 0]).u32(ifindex).u16(state).put([flags, 0]).attribute(NDA.dst, ipToBytes(address));

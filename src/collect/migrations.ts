@@ -25,6 +25,7 @@ export function collectMigration(m: Migration): MigrationItem {
     ...(announceSeconds === undefined ? {} : { announceSeconds }), ...(reflectedSeconds === undefined ? {} : { reflectedSeconds }),
     ...(m.heldMs === undefined ? {} : { heldSeconds: seconds(0, m.heldMs) }),
     ...(sourceGoneSeconds === undefined ? {} : { sourceGoneSeconds }), ...(withdrawnSeconds === undefined ? {} : { withdrawnSeconds }),
+    ...(m.deliverable === undefined ? {} : { deliverable: m.deliverable }),
     result: m.result,
     timeline: m.timeline.map((line) => ({
       atSeconds: seconds(m.startMs, line.atMs), event: line.event, text: printable(line.text, 400), ...(line.peer === undefined ? {} : { peer: line.peer }),

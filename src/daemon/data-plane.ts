@@ -7,8 +7,19 @@ import { openMesh, type Mesh } from '../../forward/io/mesh.ts';
 import { meshPort } from '../../forward/mesh.ts';
 import { ip, type IpAddress } from '../../net/ip.ts';
 import { coverageFindings, undeliverable } from '../coverage.ts';
+import type { DeliveryAnswer, DeliveryQuestion } from '../delivery-contract.ts';
+import { parseRewrites } from '../doctor/source-rewriting.ts';
+import { isForwarding } from '../forwarding.ts';
+import { readFirewall } from '../io/firewall.ts';
 import type { Log } from '../log.ts';
 import type { Input, Output, World } from '../world.ts';
+
+/** The kernel takes some 50 µs for a question. */
+const questionsAtOnce = 16;
+const questionsAtMost = 4096;
+/** A longer list of rules is not read: that would take the loop too long. */
+const rulesetOctets = 1024 * 1024;
+const firewallEveryMs = 300_000;
 
 export interface DataPlaneOptions {
   /** Nothing is written and nobody told. */
@@ -24,6 +35,8 @@ export class DataPlane {
   private kernel: Kernel | undefined;
   private fib: Fib | undefined;
   private mesh: Mesh | undefined;
+  private firewall: NodeJS.Timeout | undefined;
+  private readonly questions: DeliveryQuestion[] = [];
   /** Where the sessions say that other speakers reach this one. */
   private readonly reachedAt = new Set<IpAddress>();
 
@@ -67,6 +80,43 @@ export class DataPlane {
     for (const { text, members } of tellings) this.mesh?.tell(text, members);
   }
 
+  /** The kernel is asked when there is time, a few at once: an answer is worth no frame. */
+  askLater(asked: readonly DeliveryQuestion[]): void {
+    if (this.questions.length === 0) setImmediate(() => this.ask());
+    this.questions.push(...asked.slice(0, questionsAtMost - this.questions.length));
+  }
+
+  private ask(): void {
+    let answers: DeliveryAnswer[] = [];
+    try {
+      const fib = (this.fib ??= openFib());
+      answers = this.questions.splice(0, questionsAtOnce).map((question) => {
+        const outgoing = fib.outgoing(question.address);
+        return { ...question, neighbour: fib.knows(question.address, question.ifindex), ...(outgoing === undefined ? {} : { outgoing }) };
+      });
+    } catch (error) {
+      this.questions.length = 0;
+      this.options.warn(`the node's own table can't be asked: ${(error as Error).message}`);
+      return;
+    }
+    this.options.pump({ type: 'delivery', answers });
+    if (this.questions.length > 0) setImmediate(() => this.ask());
+  }
+
+  /** Rules that rewrite VMs' sources: at once, and now and then. Only where this process may read them at all. */
+  watchFirewall(config: Config): void {
+    clearInterval(this.firewall);
+    this.firewall = undefined;
+    if (this.kernel === undefined || !isForwarding(config)) return;
+    const read = (): void => {
+      void readFirewall(rulesetOctets).then((found) => {
+        if ('text' in found && this.firewall !== undefined) this.options.pump({ type: 'rewrites', rules: parseRewrites(found.text) });
+      });
+    };
+    this.firewall = setInterval(read, firewallEveryMs);
+    read();
+  }
+
   /** What the kernel refused, and what the node's own data plane leaves open, as the kernel stands now. */
   warnings(world: World): string[] {
     const problems = this.kernel?.problems() ?? [];
@@ -85,6 +135,9 @@ export class DataPlane {
   }
 
   close(): void {
+    clearInterval(this.firewall);
+    this.firewall = undefined;
+    this.questions.length = 0;
     this.kernel?.close(false);
     this.fib?.close();
     this.mesh?.close();

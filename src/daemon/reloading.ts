@@ -108,6 +108,7 @@ export class Reloading {
     if (item.changes.some(({ key }) => key.startsWith('gate.'))) sources.keepGates(config);
     dataPlane.keepKernel(config);
     dataPlane.keepMesh(config);
+    dataPlane.watchFirewall(config);
     if (!dryRun) feeds.configure(config);
     turn.pump({ type: 'reload', config });
     if (watched !== JSON.stringify(bfdOrder(config))) {

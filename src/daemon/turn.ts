@@ -100,6 +100,7 @@ export class Turn {
       else if (output.type === 'sendFrame') sources.sendFrame(output.ifindex, output.bytes);
       else if (output.type === 'mesh') dataPlane.tell(output);
       else if (output.type === 'kernel') dataPlane.apply(output);
+      else if (output.type === 'askDelivery') dataPlane.askLater(output.asked);
       else if (output.type === 'askGate') sources.askGate(output.ifindex, output.port);
       else if (output.type === 'history') words.recordLater(output.migration);
       else this.note(output.note);

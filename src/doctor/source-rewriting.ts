@@ -1,5 +1,5 @@
 import type { Config } from '../../config/config.ts';
-import { hostPrefix, parseIp, parsePrefix, prefixAddress, prefixContains, type Prefix } from '../../net/ip.ts';
+import { hostPrefix, parseIp, parsePrefix, prefixAddress, prefixContains, type IpAddress, type Prefix } from '../../net/ip.ts';
 import { atMost, ok, skip, warn, type Finding } from './finding.ts';
 import type { AddressRewrite, HostState } from './host-state.ts';
 
@@ -14,6 +14,12 @@ export function parseRewrites(text: string, most = 1000): AddressRewrite[] {
     const sources = (match[2] as string).replace(/[{}]/g, '').split(',').map((word) => asPrefix(word.trim())).filter((prefix) => prefix !== undefined);
     return { text: line, negated: match[1] !== undefined, ...(sources.length === 0 ? {} : { sources }) };
   });
+}
+
+/** The first rule for this source. @param sure one that names it; else one that is for every source, as far as the rule says */
+export function rewriteOf(rules: readonly AddressRewrite[], address: IpAddress, sure: boolean): string | undefined {
+  const prefix = hostPrefix(address);
+  return rules.find((rule) => (rule.sources !== undefined && !rule.negated) === sure && covers(rule, prefix))?.text;
 }
 
 function asPrefix(word: string): Prefix | undefined {

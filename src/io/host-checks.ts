@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { accessSync, constants, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { applyChange, emptyBridgeState, type BridgeState } from '../../bridge/fdb.ts';
@@ -11,6 +10,7 @@ import { dropsUnreachable } from '../doctor/icmp-errors.ts';
 import { parseRewrites } from '../doctor/source-rewriting.ts';
 import { readCapabilitySets } from './capabilities.ts';
 import { systemClock } from './clock.ts';
+import { readFirewall } from './firewall.ts';
 import { defaultStateFile } from './state.ts';
 
 /** How long the kernel may take to tell of all links, in milliseconds. */
@@ -34,7 +34,7 @@ export async function readHostState(config: Config): Promise<HostState> {
   const capabilities = readCapabilitySets();
   const connections = readConnections();
   const { speakers, addresses } = inspectHost();
-  const firewall = readFirewall();
+  const firewall = await readFirewall();
   return {
     ...(capabilities === undefined ? {} : { capabilities }), ...(bridges === undefined ? {} : { bridges }), layer3, settings,
     fixedMac: new Set(names.filter((name) => origin.get(name) === '3')), drawnMac: new Set(names.filter((name) => origin.get(name) === '1')),
@@ -78,22 +78,6 @@ function onTopOf(bridge: string, bridges: BridgeState | undefined): string[] {
 function readConnections(): TcpConnection[] | undefined {
   const tables = ['/proc/self/net/tcp', '/proc/self/net/tcp6'].map(textOf);
   return tables.every((table) => table === undefined) ? undefined : tables.flatMap((table) => parseTcpTable(table ?? ''));
-}
-
-/** Each program shows the other's rules badly or not at all. No table is named: that would load its module, and change the host. */
-function readFirewall(): { readonly text: string } | { readonly unread: string } {
-  const texts: string[] = [];
-  let problem = 'neither nft nor iptables-save is here';
-  for (const [program, words] of [['nft', ['list', 'ruleset']], ['iptables-save', []], ['ip6tables-save', []]] as const) {
-    try {
-      texts.push(execFileSync(program, words, {
-        encoding: 'utf8', timeout: 5000, maxBuffer: 16 * 1024 * 1024, stdio: ['ignore', 'pipe', 'ignore'], env: { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` },
-      }));
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') problem = `${program}: not permitted, or it failed`;
-    }
-  }
-  return texts.length === 0 ? { unread: problem } : { text: texts.join('\n') };
 }
 
 function stateFileOf(config: Config): HostState['stateFile'] {

@@ -88,7 +88,7 @@ export interface PrefixItem {
 export interface TimelineEntry {
   /** Since the first frame (or sign) of this handover; negative for what came before. */
   atSeconds: number;
-  /** frame, held, released, accepted, announced, written, reflected, source-demoted, source, source-gone, demoted, withdrawn, settled… */
+  /** frame, held, released, accepted, announced, written, deliverable, undeliverable, reflected, source-demoted, source, source-gone, demoted, withdrawn, settled… */
   event: string;
   text: string;
   peer?: string;
@@ -111,6 +111,8 @@ export interface MigrationItem {
   reflectedSeconds?: number;
   sourceGoneSeconds?: number;
   withdrawnSeconds?: number;
+  /** This node's own table delivers what the router sends for it. */
+  deliverable?: boolean;
   result: string;
   timeline: TimelineEntry[];
 }

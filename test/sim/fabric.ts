@@ -7,6 +7,7 @@ import { ip, type IpAddress, type Prefix } from '../../net/ip.ts';
 import { parseMac, type Mac } from '../../net/mac.ts';
 import type { Now } from '../../net/time.ts';
 import { Speaker } from '../../src/speaker.ts';
+import type { DeliveryAnswer, DeliveryQuestion } from '../../src/delivery-contract.ts';
 import type { Input, Note, Output } from '../../src/world.ts';
 import { ToyRouter } from './toy-router.ts';
 
@@ -68,6 +69,8 @@ export interface SimNode {
   readonly uplink: number;
   /** Answers probes that go out of a port: the VM behind it, if it runs there. */
   onProbe?: (ifindex: number, frame: Uint8Array, node: SimNode) => void;
+  /** Where the kernel would send to an address; left out: nobody answers. */
+  onDelivery?: (question: DeliveryQuestion) => Omit<DeliveryAnswer, keyof DeliveryQuestion>;
   /** Asked for the policy gate of a port. */
   onGate?: (ifindex: number, port: string) => void;
 }
@@ -184,11 +187,17 @@ export class Fabric {
     for (const output of outputs) {
       if (output.type === 'note') node.notes.push(output.note);
       else if (output.type === 'sendFrame') node.onProbe?.(output.ifindex, output.bytes, node);
+      else if (output.type === 'askDelivery') { if (node.onDelivery !== undefined) this.answerDelivery(node, output.asked); }
       else if (output.type === 'askGate') node.onGate?.(output.ifindex, output.port);
       else if (output.type === 'session') this.performSession(node, output.output);
       else if (output.type === 'kernel') for (const { id, entry } of output.changes) if (entry === undefined) node.kernel.delete(id); else node.kernel.set(id, entry);
       else if (output.type === 'mesh') for (const { text, members } of output.tellings) for (const member of members) this.tell(node, text, member);
     }
+  }
+
+  private answerDelivery(node: SimNode, asked: readonly DeliveryQuestion[]): void {
+    const answers = asked.map((question) => ({ ...question, ...(node.onDelivery as NonNullable<SimNode['onDelivery']>)(question) }));
+    this.later(() => this.give(node, { type: 'delivery', answers }), 0.1);
   }
 
   private meshCounter = 0;

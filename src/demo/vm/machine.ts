@@ -105,7 +105,7 @@ async function makeTap({ namespaces }: Topology, node: NodeName, vm: Vm): Promis
   const port = portOf(vm);
   await namespaces.ip(ns, [`tuntap add dev ${port} mode tap`]);
   await namespaces.sysctl(ns, { [`net/ipv6/conf/${port}/disable_ipv6`]: 1 });
-  await namespaces.ip(ns, [`link set ${port} address ${tapMac(vm)} txqueuelen 3000`, `link set ${port} master br-vlan up`]);
+  await namespaces.ip(ns, [`link set ${port} address ${tapMac(vm)} txqueuelen 20000`, `link set ${port} master br-vlan up`]);
 }
 
 /** The program of `examples/`, as an administrator would run it. It ends with QEMU's monitor. */
