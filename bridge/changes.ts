@@ -29,7 +29,8 @@ export function isRunning(link: Link): boolean {
 
 /**
  * What `change` means, told from the state *before* it (so call this before `applyChange`, which writes in place). A port is an ifindex:
- * renaming keeps it, deleting and making one of the same name does not. A resync tells the differences only.
+ * renaming keeps it, deleting and making one of the same name does not. A resync tells the differences only. (What an
+ * `FdbChange` teaches is said by `takeFdbNews`, which takes it in.)
  */
 export function describeChange(before: BridgeState, change: BridgeChange): BridgeEvent[] {
   switch (change.type) {
@@ -41,6 +42,8 @@ export function describeChange(before: BridgeState, change: BridgeChange): Bridg
       return isNews(before, change.entry) ? [{ type: 'learnt', entry: change.entry }] : [];
     case 'fdbGone':
       return isKnown(before, change.entry) ? [{ type: 'forgotten', entry: change.entry }] : [];
+    case 'fdbNews':
+    case 'fdbDump':
     case 'ownAddress':
       return [];
     case 'resync':
@@ -99,6 +102,7 @@ function isNews(state: BridgeState, entry: FdbEntry): boolean {
 function describeResync(before: BridgeState, change: Extract<BridgeChange, { type: 'resync' }>): BridgeEvent[] {
   const links = new Map(change.links.map((link) => [link.ifindex, link]));
   const events = describeLinks(before, (ifindex) => links.get(ifindex), new Set([...before.links.keys(), ...links.keys()]));
+  if (change.fdb === undefined) return events;
   const present = new Set(change.fdb.map((entry) => `${entry.ifindex}/${entry.vlan}/${entry.mac}`));
   for (const [ifindex, entries] of before.entriesOf) {
     // The entries of a port that is gone went with it.

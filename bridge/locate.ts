@@ -1,7 +1,7 @@
 import type { Announcement } from '../garp/announcement.ts';
 import type { Mac } from '../net/mac.ts';
 import { type BridgeState, entriesFor } from './fdb.ts';
-import { type Link, type PortRole, type WatchedBridge, isBridge, isDoublyListed, roleOf } from './ports.ts';
+import { type FdbEntry, type Link, type PortRole, type WatchedBridge, isBridge, isDoublyListed, roleOf } from './ports.ts';
 
 /** Where a frame came in. */
 export interface Place {
@@ -54,7 +54,9 @@ export function portFor(
   vlan: number | undefined,
 ): (Place & { readonly vlan: number }) | undefined {
   for (const wanted of vlan === undefined || vlan === 0 ? [vlan] : [vlan, 0]) {
-    for (const entry of entriesFor(state, mac, wanted)) {
+    const entries = entriesFor(state, mac, wanted);
+    for (let i = entries.length - 1; i >= 0; i--) {
+      const entry = entries[i] as FdbEntry;
       if (entry.permanent) continue;
       const place = locate(state, watched, entry.ifindex, vlan ?? entry.vlan);
       if (place !== undefined) return { ...place, vlan: vlan ?? entry.vlan };

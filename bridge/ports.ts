@@ -43,8 +43,21 @@ export interface FdbEntry {
   readonly permanent: boolean;
 }
 
+/** A forwarding entry that is there now, or (`gone`) no longer. */
+export interface FdbNews extends FdbEntry {
+  readonly gone?: true;
+}
+
+/** What the kernel told of many forwarding entries, since we last looked. It comes by a way of its own: before or after news of their links. */
+export type FdbChange =
+  /** In order. `dumped`: parts of the dump that runs, else events. */
+  | { readonly type: 'fdbNews'; readonly news: readonly FdbNews[]; readonly dumped?: true }
+  /** All entries are told once more from now on; were told, and what was not is gone; or were told in part only. */
+  | { readonly type: 'fdbDump'; readonly phase: 'begins' | 'ends' | 'cut' };
+
 /** What the kernel told about interfaces and forwarding databases. */
 export type BridgeChange =
+  | FdbChange
   | { readonly type: 'link'; readonly link: Link }
   | { readonly type: 'linkGone'; readonly ifindex: number }
   | { readonly type: 'fdb'; readonly entry: FdbEntry }
@@ -55,7 +68,8 @@ export type BridgeChange =
   | {
       readonly type: 'resync';
       readonly links: readonly Link[];
-      readonly fdb: readonly FdbEntry[];
+      /** Left out where forwarding entries are told apart, by `fdbDump`. */
+      readonly fdb?: readonly FdbEntry[];
       readonly ownAddresses: readonly { readonly ifindex: number; readonly address: IpAddress }[];
     };
 

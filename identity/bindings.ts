@@ -154,6 +154,11 @@ export function isKnownMac(table: BindingTable, vrf: string, mac: Mac, vlan: num
   return inherited(table, vrf, mac).length > 0;
 }
 
+/** True if a binding, a learned pair or another node's route names the MAC, in whatever VLAN. */
+export function isNamed(table: BindingTable, vrf: string, mac: Mac): boolean {
+  return table.byMac.has(macKey(vrf, mac)) || learnedOf(table.learned, vrf, mac).length > 0 || routePairsOf(table.routes, vrf, mac).length > 0;
+}
+
 /** One line of `show bindings`. */
 export interface BindingEntry {
   readonly vm?: string;

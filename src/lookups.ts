@@ -74,7 +74,9 @@ export function runLookups(world: World): void {
       continue;
     }
     lookup.sent += 1;
-    sendProbe(world, key, lookup.address, lookup.endpoint);
+    // The VLANs of the port may have been told meanwhile.
+    const { ifindex, vlan } = lookup.endpoint;
+    sendProbe(world, key, lookup.address, { ...lookup.endpoint, tagged: isTagged(world, ifindex, vlan) });
     deadlines.set(key, monotonicMs + everyMs);
   }
 }

@@ -1,7 +1,9 @@
 import { describeChange, type BridgeEvent } from '../bridge/changes.ts';
+import { takeFdbDump, takeFdbNews } from '../bridge/fdb-entries.ts';
 import { applyChange } from '../bridge/fdb.ts';
 import { locate } from '../bridge/locate.ts';
-import type { BridgeChange } from '../bridge/ports.ts';
+import type { BridgeChange, FdbChange, FdbEntry } from '../bridge/ports.ts';
+import { isNamed } from '../identity/bindings.ts';
 import { forgetPort as forgetRate } from '../identity/rate.ts';
 import { prefixAddress } from '../net/ip.ts';
 import { keyPrefix, type AddressKey } from '../routes/loc-rib.ts';
@@ -16,19 +18,38 @@ import { note, type World } from './world.ts';
 
 /** The kernel told something about links, forwarding databases or addresses: what it means for the VMs behind the ports. */
 export function takeBridgeChange(world: World, change: BridgeChange): void {
+  if (change.type === 'fdbNews' || change.type === 'fdbDump') return takeFdbChange(world, change);
   const first = world.bridges.links.size === 0 && change.type === 'resync';
   const events = describeChange(world.bridges, change);
   world.bridges = applyChange(world.bridges, change);
   if (change.type === 'resync') {
     note(world, {
       level: 'info', room: 'bridge', event: 'bridge.resync', publish: 'capture',
-      fields: { links: change.links.length, fdb: change.fdb.length, first },
+      fields: { links: change.links.length, fdb: world.bridges.entryCount, first },
     });
   }
   for (const event of events) takeBridgeEvent(world, event, first);
   if (!first) return;
   confirmMemory(world);
   discover(world);
+}
+
+/** What is said of forwarding entries may be ahead of the news of their port, or behind: they tell where to look, whenever both are known. */
+function takeFdbChange(world: World, change: FdbChange): void {
+  if (change.type === 'fdbNews') {
+    const learnt = takeFdbNews(world.bridges, change.news, change.dumped === true, (entry) => isAwaited(world, entry));
+    for (const entry of learnt) lookBehind(world, entry);
+    return;
+  }
+  takeFdbDump(world.bridges, change.phase);
+  if (change.phase === 'begins') return;
+  const { entryCount, entriesDropped } = world.bridges;
+  note(world, { level: 'debug', room: 'bridge', event: 'bridge.resync', fields: { fdb: entryCount, dropped: entriesDropped, whole: change.phase === 'ends' } });
+}
+
+/** The MAC is that of a VM that is known here or elsewhere: it is kept also where a flood fills the port. */
+function isAwaited(world: World, { mac }: FdbEntry): boolean {
+  return world.watches.some(({ vrf }) => isNamed(world.bindings, vrf, mac));
 }
 
 function takeBridgeEvent(world: World, event: BridgeEvent, first: boolean): void {
@@ -49,8 +70,11 @@ function takeBridgeEvent(world: World, event: BridgeEvent, first: boolean): void
         event: place.role === 'unlisted' ? 'port.unlisted' : 'port.added', fields: { port: event.port.name, bridge: event.bridge, role: place.role },
       });
       if (place.role === 'local') askGate(world, ifindex);
-      if (!first && place.role === 'local') askTheDeparted(world, ifindex);
-      if (!first && place.role === 'local') expectBehind(world, ifindex);
+      if (first || place.role !== 'local') return;
+      askTheDeparted(world, ifindex);
+      expectBehind(world, ifindex);
+      // What spoke there may have been told of already.
+      for (const entry of world.bridges.entriesOf.get(ifindex)?.values() ?? []) lookBehind(world, entry);
       return;
     case 'portGone':
     case 'portMoved':
