@@ -58,8 +58,9 @@ function keyOf(entry: FdbEntry): string {
   return `${entry.vlan}/${entry.mac}`;
 }
 
-/** A port's entry speaks for the bridge that the port is in; the bridge's own entries name the bridge itself, which may be in a VRF. */
-function bridgeOf(state: WritableState, ifindex: number): number {
+/** Where it is not said, an entry speaks for the bridge that its port is in; the bridge's own name the bridge itself, which may be in a VRF. */
+function bridgeOf(state: WritableState, { bridge, ifindex }: FdbEntry): number {
+  if (bridge !== undefined) return bridge;
   const link = state.links.get(ifindex);
   return link?.kind === 'bridge' ? ifindex : (link?.master ?? ifindex);
 }
@@ -68,8 +69,8 @@ function bridgeOf(state: WritableState, ifindex: number): number {
 function rivalOf(state: WritableState, entry: FdbEntry): FdbEntry | undefined {
   const others = entriesFor(state, entry.mac, entry.vlan);
   if (others.length === 0) return undefined;
-  const bridge = bridgeOf(state, entry.ifindex);
-  return others.find((other) => bridgeOf(state, other.ifindex) === bridge);
+  const bridge = bridgeOf(state, entry);
+  return others.find((other) => bridgeOf(state, other) === bridge);
 }
 
 /** @returns true if it is kept and was not known on this port */
@@ -123,15 +124,15 @@ export function removeEntry(state: WritableState, entry: FdbEntry): void {
   if (byVlan?.size === 0) state.fdb.delete(entry.mac);
 }
 
+/** The port is no more. */
 export function forgetEntries(state: WritableState, ifindex: number): void {
   for (const entry of [...(state.entriesOf.get(ifindex)?.values() ?? [])]) removeEntry(state, entry);
 }
 
-/** Now it is known which bridge a port is in: where a MAC was told of it and of another port there, the last word counts. */
-export function settleRivals(state: WritableState, ifindex: number): void {
-  const bridge = bridgeOf(state, ifindex);
-  for (const { mac, vlan } of [...(state.entriesOf.get(ifindex)?.values() ?? [])]) {
-    const rivals = entriesFor(state, mac, vlan).filter((other) => bridgeOf(state, other.ifindex) === bridge);
-    for (const older of rivals.slice(0, -1)) removeEntry(state, older);
-  }
+/**
+ * The port left its bridge, and the kernel forgot what was learnt there. It says so of each entry; where we have read that already, these
+ * may be entries of its next bridge.
+ */
+export function forgetUnnamed(state: WritableState, ifindex: number): void {
+  for (const entry of [...(state.entriesOf.get(ifindex)?.values() ?? [])]) if (entry.bridge === undefined) removeEntry(state, entry);
 }

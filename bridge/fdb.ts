@@ -1,5 +1,5 @@
 import type { IpAddress } from '../net/ip.ts';
-import { addEntry, forgetEntries, removeEntry, settleRivals, takeFdbDump, takeFdbNews } from './fdb-entries.ts';
+import { addEntry, forgetEntries, forgetUnnamed, removeEntry, takeFdbDump, takeFdbNews } from './fdb-entries.ts';
 import type { BridgeChange, Link } from './ports.ts';
 import { isGroupMac } from '../net/mac.ts';
 import { type BridgeState, type WritableState, emptyBridgeState } from './state.ts';
@@ -70,15 +70,12 @@ function setLink(state: WritableState, link: Link): void {
   const before = state.links.get(link.ifindex);
   if (before !== undefined && before.name !== link.name) forgetName(state, before);
   if (before?.master !== undefined && before.master !== link.master) {
-    // The kernel forgets what was learnt on a port that leaves.
     removeFrom(state.ports, before.master, link.ifindex);
-    forgetEntries(state, link.ifindex);
+    forgetUnnamed(state, link.ifindex);
   }
   state.links.set(link.ifindex, link);
   state.byName.set(link.name, link.ifindex);
-  if (link.master === undefined) return;
-  addTo(state.ports, link.master, link.ifindex);
-  if (before?.master !== link.master) settleRivals(state, link.ifindex);
+  if (link.master !== undefined) addTo(state.ports, link.master, link.ifindex);
 }
 
 function removeLink(state: WritableState, ifindex: number): void {

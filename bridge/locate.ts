@@ -54,15 +54,18 @@ export function portFor(
   vlan: number | undefined,
 ): (Place & { readonly vlan: number }) | undefined {
   for (const wanted of vlan === undefined || vlan === 0 ? [vlan] : [vlan, 0]) {
-    const entries = entriesFor(state, mac, wanted);
-    for (let i = entries.length - 1; i >= 0; i--) {
-      const entry = entries[i] as FdbEntry;
-      if (entry.permanent) continue;
+    for (const entry of entriesFor(state, mac, wanted)) {
+      if (entry.permanent || !isOfItsBridge(state, entry)) continue;
       const place = locate(state, watched, entry.ifindex, vlan ?? entry.vlan);
       if (place !== undefined) return { ...place, vlan: vlan ?? entry.vlan };
     }
   }
   return undefined;
+}
+
+/** True as far as is known: news of links and of entries come by two ways, so the port may be told of later, or have left. */
+export function isOfItsBridge(state: BridgeState, { bridge, ifindex }: FdbEntry): boolean {
+  return bridge === undefined || state.links.get(ifindex)?.master === bridge;
 }
 
 /** A port of a watched bridge, with all that the kernel said about it. */

@@ -41,6 +41,8 @@ export interface FdbEntry {
   readonly vlan: number;
   /** NUD_PERMANENT: the port's own address, not learnt from a frame. */
   readonly permanent: boolean;
+  /** The bridge whose entry it is (NDA_MASTER): the port may have left it, or not be known to be in it. Left out: the one that the port is in. */
+  readonly bridge?: number;
 }
 
 /** A forwarding entry that is there now, or (`gone`) no longer. */

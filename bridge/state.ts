@@ -17,7 +17,7 @@ export interface BridgeState {
   readonly byName: ReadonlyMap<string, number>;
   /** The ports of each master, by its ifindex. A master may be told of later than its ports. */
   readonly ports: ReadonlyMap<number, ReadonlySet<number>>;
-  /** By MAC, then VLAN: one entry per bridge, the newest last. (Two, as long as nobody told which bridge a port is in.) */
+  /** By MAC, then VLAN: one entry per bridge. */
   readonly fdb: ReadonlyMap<Mac, ReadonlyMap<number, readonly FdbEntry[]>>;
   /** The entries of each port, oldest first. */
   readonly entriesOf: ReadonlyMap<number, ReadonlyMap<string, FdbEntry>>;

@@ -138,16 +138,18 @@ export interface NetlinkSocket {
 
 /**
  * Opens a NETLINK_ROUTE socket that is a member of `groups` (RTNLGRP_* numbers). Needs no capability.
- * `onData` gets one datagram (several messages) as a view that is overwritten after the call.
+ * `onData` gets one datagram (several messages) as a view that is overwritten after the call. With `octetsPerTurn` (1 MiB at most) it gets
+ * all that wait in one go, up to about so many octets, once in a turn of the event loop: a flood of events costs a turn no more than that.
  * `onError` with code ENOBUFS: events were lost, the socket goes on.
  */
 export function openNetlinkSocket(options: {
   readonly groups: readonly number[];
   readonly receiveBufferBytes: number;
+  readonly octetsPerTurn?: number;
   readonly onData: (datagram: Uint8Array) => void;
   readonly onError: (error: SystemError) => void;
 }): NetlinkSocket {
-  const slab = new Uint8Array(datagramOctets);
+  const slab = new Uint8Array(datagramOctets + Math.min(options.octetsPerTurn ?? 0, 1 << 20));
   const native = binary();
   let open = true;
   let busy = false;

@@ -6,48 +6,72 @@
 
 #define DATAGRAM 65536 /* the kernel makes dump messages of at most 32 KiB */
 #define BATCH 64
+#define TOGETHER 4096
 
 struct netlink {
   struct watch watch;
-  uint8_t *slab; /* DATAGRAM octets, memory of a JavaScript Uint8Array */
+  uint8_t *slab; /* memory of a JavaScript Uint8Array: room for a datagram, or for one behind others that are handed over together */
+  size_t slab_octets;
   napi_ref slab_reference;
 };
 
 static void report(struct watch *watch, const char *what, int error) {
-  napi_value argument = make_error(watch->env, what, error);
+  napi_handle_scope scope;
+  napi_value argument;
+  if (napi_open_handle_scope(watch->env, &scope) != napi_ok) return;
+  argument = make_error(watch->env, what, error);
   if (argument != NULL) watch_call(watch, 1, &argument);
+  napi_close_handle_scope(watch->env, scope);
 }
 
-/* JavaScript reads each datagram before the next one overwrites it. */
-static void drain_some(struct watch *watch, int datagrams) {
+/* Hands over so many octets at the beginning of the slab. False if nothing more is to be read now. */
+static bool hand_over(struct watch *watch, size_t octets) {
+  bool pending = false;
+  napi_handle_scope scope;
+  napi_value argument;
+  if (octets == 0) return true;
+  if (napi_open_handle_scope(watch->env, &scope) != napi_ok) return false;
+  if (napi_create_int32(watch->env, (int32_t)octets, &argument) == napi_ok) watch_call(watch, 1, &argument);
+  napi_close_handle_scope(watch->env, scope);
+  napi_is_exception_pending(watch->env, &pending);
+  return !pending && watch->open;
+}
+
+/* JavaScript reads what it is handed before the next datagram overwrites it. `slabs`: so often at most. */
+static void drain_some(struct watch *watch, int datagrams, int slabs) {
   struct netlink *netlink = (struct netlink *)watch;
-  for (int i = 0; i < datagrams && watch->open; i++) {
-    bool pending = false;
+  size_t held = 0;
+  for (int i = 0; i < datagrams && slabs > 0; i++) {
     struct sockaddr_nl from = {0};
-    struct iovec vector = {.iov_base = netlink->slab, .iov_len = DATAGRAM};
+    struct iovec vector = {.iov_base = netlink->slab + held, .iov_len = DATAGRAM};
     struct msghdr header = {.msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &vector, .msg_iovlen = 1};
-    napi_handle_scope scope;
-    napi_value argument;
     ssize_t length = recvmsg(watch->fd, &header, MSG_DONTWAIT);
     if (length < 0 && errno == EINTR) continue;
-    if (length < 0 && errno == EAGAIN) return;
-    if (napi_open_handle_scope(watch->env, &scope) != napi_ok) return;
-    if (length < 0) {
-      report(watch, "recvmsg", errno); /* ENOBUFS: events were lost */
-    } else if (header.msg_flags & MSG_TRUNC) {
-      report(watch, "recvmsg", ENOBUFS);
-    } else if (from.nl_pid == 0 && napi_create_int32(watch->env, (int32_t)length, &argument) == napi_ok) {
-      watch_call(watch, 1, &argument); /* from the kernel; other processes have nothing to tell us */
+    if (length < 0 && errno == EAGAIN) break;
+    if (length < 0 || (header.msg_flags & MSG_TRUNC)) {
+      const int error = length < 0 ? errno : ENOBUFS; /* ENOBUFS: events were lost */
+      bool pending = false;
+      if (!hand_over(watch, held)) return;
+      held = 0;
+      report(watch, "recvmsg", error);
+      napi_is_exception_pending(watch->env, &pending);
+      if (pending || !watch->open) return;
+      continue;
     }
-    napi_close_handle_scope(watch->env, scope);
-    napi_is_exception_pending(watch->env, &pending);
-    if (pending) return;
+    if (from.nl_pid != 0) continue; /* other processes have nothing to tell us */
+    for (held += (size_t)length; held % NLMSG_ALIGNTO != 0; held++) netlink->slab[held] = 0;
+    if (held + DATAGRAM <= netlink->slab_octets) continue;
+    if (!hand_over(watch, held)) return;
+    held = 0;
+    slabs--;
   }
+  hand_over(watch, held);
 }
 
 static void drain(struct watch *watch, int status) {
+  const bool together = ((struct netlink *)watch)->slab_octets > DATAGRAM;
   (void)status;
-  drain_some(watch, BATCH);
+  drain_some(watch, together ? TOGETHER : BATCH, together ? 1 : BATCH);
 }
 
 /* netlinkDrain(external): what waits is handed over before this returns. */
@@ -58,7 +82,7 @@ napi_value netlink_drain(napi_env env, napi_callback_info info) {
   watch = watch_of(env, argv[0], WATCH_NETLINK, "recvmsg");
   if (watch == NULL || watch->called_from_script) return NULL; /* no reading within reading */
   watch->called_from_script = true;
-  drain_some(watch, BATCH * BATCH);
+  drain_some(watch, BATCH * BATCH, BATCH * BATCH);
   watch->called_from_script = false;
   return NULL;
 }
@@ -89,6 +113,7 @@ static const char *open_socket(napi_env env, int *fd, napi_value groups, int rec
   return NULL;
 }
 
+/* With a slab for more than one datagram those that wait are handed over together, one slab in a turn of the loop. */
 /* netlinkOpen(slab: Uint8Array, groups: number[], receiveBufferBytes, callback(length | Error)): [external, port] */
 napi_value netlink_open(napi_env env, napi_callback_info info) {
   napi_value argv[4], result, element;
@@ -101,7 +126,7 @@ napi_value netlink_open(napi_env env, napi_callback_info info) {
   struct netlink *netlink;
   if (!read_arguments(env, info, 4, argv)) return NULL;
   if (napi_get_typedarray_info(env, argv[0], &type, &length, &slab, NULL, NULL) != napi_ok || type != napi_uint8_array ||
-      length != DATAGRAM || napi_get_value_int32(env, argv[2], &bytes) != napi_ok) {
+      length < DATAGRAM || napi_get_value_int32(env, argv[2], &bytes) != napi_ok) {
     return throw_error(env, "netlinkOpen", EINVAL);
   }
   failed = open_socket(env, &fd, argv[1], bytes, &port);
@@ -112,6 +137,7 @@ napi_value netlink_open(napi_env env, napi_callback_info info) {
     return throw_error(env, failed == NULL ? "calloc" : failed, failed == NULL ? ENOMEM : error);
   }
   netlink->slab = slab;
+  netlink->slab_octets = length;
   netlink->watch.kind = WATCH_NETLINK;
   netlink->watch.ready = drain;
   netlink->watch.release = release;

@@ -1,5 +1,5 @@
 import type { FdbEntry } from '../bridge/ports.ts';
-import { locate, type Place } from '../bridge/locate.ts';
+import { isOfItsBridge, locate, type Place } from '../bridge/locate.ts';
 import { admit } from '../identity/admit.ts';
 import { endpointsOf } from '../identity/bindings.ts';
 import type { Endpoint } from '../routes/handover.ts';
@@ -23,7 +23,7 @@ const limit = 4096;
  * look at every packet for its source.
  */
 export function lookBehind(world: World, entry: FdbEntry): void {
-  if (entry.permanent) return;
+  if (entry.permanent || !isOfItsBridge(world.bridges, entry)) return;
   const first = locate(world.bridges, world.watches, entry.ifindex, entry.vlan);
   if (first?.role !== 'local') return;
   const vrf = world.watches[first.watch]?.vrf;

@@ -73,8 +73,7 @@ function takeBridgeEvent(world: World, event: BridgeEvent, first: boolean): void
       if (first || place.role !== 'local') return;
       askTheDeparted(world, ifindex);
       expectBehind(world, ifindex);
-      // What spoke there may have been told of already.
-      for (const entry of world.bridges.entriesOf.get(ifindex)?.values() ?? []) lookBehind(world, entry);
+      lookBehindPort(world, ifindex);
       return;
     case 'portGone':
     case 'portMoved':
@@ -86,6 +85,7 @@ function takeBridgeEvent(world: World, event: BridgeEvent, first: boolean): void
       note(world, { level: 'debug', room: 'bridge', event: 'port.removed', publish: 'capture', fields: { port: event.port.name, bridge: event.bridge } });
       portGone(world, ifindex);
       if (event.type === 'portGone') forgetPort(world, ifindex);
+      else if (place?.role === 'local') lookBehindPort(world, ifindex);
       return;
     case 'carrierLost':
       world.carrierDeadlines.set(ifindex, world.now.monotonicMs + world.config.migration.portGoneGraceMs);
@@ -96,6 +96,11 @@ function takeBridgeEvent(world: World, event: BridgeEvent, first: boolean): void
       if (place?.role === 'local') expectBehind(world, ifindex);
       return;
   }
+}
+
+/** What spoke behind a port may be told of before the port. */
+function lookBehindPort(world: World, ifindex: number): void {
+  for (const entry of world.bridges.entriesOf.get(ifindex)?.values() ?? []) lookBehind(world, entry);
 }
 
 /**

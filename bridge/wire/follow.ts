@@ -1,8 +1,8 @@
 import type { IpAddress } from '../../net/ip.ts';
-import type { BridgeChange, FdbEntry, Link } from '../ports.ts';
+import type { BridgeChange, Link } from '../ports.ts';
 import { createLinkTable } from './port-vlans.ts';
-import { dumps } from './rtnetlink.ts';
-import type { Dump, RtnetlinkContent, RtnetlinkMessage } from './rtnetlink.ts';
+import { linkDumps as dumps } from './rtnetlink.ts';
+import type { LinkDump, RtnetlinkContent, RtnetlinkMessage } from './rtnetlink.ts';
 
 /** The kernel refused a dump or ended it with an error. */
 export class DumpRefused extends Error {
@@ -12,7 +12,7 @@ export class DumpRefused extends Error {
 /** A dump that was interrupted by a change is asked for again this often; then it is taken as it is, for events follow anyway. */
 const maxInterrupted = 10;
 /** Events that wait for the end of a dump. With more the dump is begun again afterwards, as after an overrun. */
-const maxWaiting = 100_000;
+const maxWaiting = 20_000;
 
 export interface Follower {
   /** The messages of one datagram; `port` is that of the socket. @throws DumpRefused */
@@ -24,13 +24,13 @@ export interface Follower {
 }
 
 /**
- * Turns netlink messages into changes: the dumps one after the other, given out as one `resync`, then events as they come.
- * Events that arrive during the dumps are kept in order and given out after them. An event may then be older than the dump; but
+ * Turns netlink messages of links and addresses into changes: the dumps one after the other, given out as one `resync`, then events as
+ * they come. Events that arrive during the dumps are kept in order and given out after them. An event may then be older than the dump; but
  * whatever changed after it has an event too, so that the last word about each object is the true one. That holds as long as no
  * event was lost: after an overrun the caller opens a new socket and calls `reset` and `restart`.
  */
 export function createFollower(options: {
-  readonly request: (dump: Dump, sequence: number) => void;
+  readonly request: (dump: LinkDump, sequence: number) => void;
   readonly onChange: (change: BridgeChange) => void;
 }): Follower {
   /** Links as last told, for events that speak of a part only. */
@@ -44,7 +44,6 @@ export function createFollower(options: {
   let found: {
     links: Link[];
     ports: Extract<RtnetlinkContent, { type: 'bridgePort' }>[];
-    fdb: FdbEntry[];
     ownAddresses: { ifindex: number; address: IpAddress }[];
   };
 
@@ -52,14 +51,14 @@ export function createFollower(options: {
     stage = next;
     interrupted = false;
     sequence = (sequence + 1) >>> 0 || 1;
-    options.request(dumps[next] as Dump, sequence);
+    options.request(dumps[next] as LinkDump, sequence);
   }
 
   function begin(): void {
     again = false;
     interruptions = 0;
     waiting = [];
-    found = { links: [], ports: [], fdb: [], ownAddresses: [] };
+    found = { links: [], ports: [], ownAddresses: [] };
     ask(0);
   }
 
@@ -67,13 +66,12 @@ export function createFollower(options: {
   function collect(content: RtnetlinkContent): void {
     if (content.type === 'link') found.links.push(content.link);
     else if (content.type === 'bridgePort') found.ports.push(content);
-    else if (content.type === 'fdb') found.fdb.push(content.entry);
     else if (content.type === 'ownAddress') found.ownAddresses.push({ ifindex: content.ifindex, address: content.address });
   }
 
-  const placeOf = { links: 'links', vlans: 'ports', addresses: 'ownAddresses', fdb: 'fdb' } as const;
+  const placeOf = { links: 'links', vlans: 'ports', addresses: 'ownAddresses' } as const;
   function clearStage(current: number): void {
-    found[placeOf[dumps[current] as Dump]] = [];
+    found[placeOf[dumps[current] as LinkDump]] = [];
   }
 
   function endOfDump(errno: number): void {
@@ -92,7 +90,7 @@ export function createFollower(options: {
     links.clear();
     for (const link of found.links) links.takeLink(link);
     for (const port of found.ports) links.takePort(port.ifindex, port.master, port.vlans);
-    options.onChange({ type: 'resync', links: links.all(), fdb: found.fdb, ownAddresses: found.ownAddresses });
+    options.onChange({ type: 'resync', links: links.all(), ownAddresses: found.ownAddresses });
     for (const content of kept) give(content);
   }
 
@@ -107,8 +105,6 @@ export function createFollower(options: {
       case 'linkGone':
         links.takeGone(content.ifindex);
         return options.onChange(content);
-      case 'fdb':
-      case 'fdbGone':
       case 'ownAddress':
         return options.onChange(content);
       default:

@@ -16,6 +16,7 @@ import {
   readMessage,
 } from './netlink.ts';
 import type { NetlinkHeader } from './netlink.ts';
+import { readFdbEntry, RTM_DELNEIGH, RTM_NEWNEIGH } from './neighbours.ts';
 import type { PortVlans, VlanEntry } from './port-vlans.ts';
 import { decodePortVlans, decodeVlans } from './vlan-messages.ts';
 
@@ -24,7 +25,7 @@ export { MalformedNetlink } from './netlink.ts';
 /** rtnetlink(7): groups to join, message types, families, attributes; numbers from linux/rtnetlink.h and its neighbours. */
 export const RTNLGRP = { link: 1, neigh: 3, ipv4Address: 5, ipv6Address: 9, bridgeVlan: 33 } as const;
 const RTM = {
-  newLink: 16, delLink: 17, getLink: 18, newAddress: 20, delAddress: 21, getAddress: 22, newNeigh: 28, delNeigh: 29, getNeigh: 30,
+  newLink: 16, delLink: 17, getLink: 18, newAddress: 20, delAddress: 21, getAddress: 22, newNeigh: RTM_NEWNEIGH, delNeigh: RTM_DELNEIGH, getNeigh: 30,
   newVlan: 112, delVlan: 113,
 } as const;
 const AF = { unspec: 0, inet: 2, bridge: 7, inet6: 10 } as const;
@@ -33,8 +34,6 @@ const IFLA_INFO = { kind: 1, data: 2 } as const;
 const IFLA_BR_VLAN_FILTERING = 7;
 const RTEXT_FILTER_BRVLAN_COMPRESSED = 0x4;
 const IFA = { address: 1, local: 2 } as const;
-const NDA = { lladdr: 2, vlan: 5, master: 9 } as const;
-const NUD_PERMANENT = 0x80;
 const IFF_UP = 0x1;
 const IFF_LOWER_UP = 0x1_0000;
 const macOctets = 6;
@@ -161,27 +160,9 @@ function decodeBridgePort(body: NetlinkReader, ifindex: number): RtnetlinkConten
   return { type: 'bridgePort', ifindex, master, vlans };
 }
 
-/**
- * `ndmsg`: family u8, pad 3, ifindex i32, state u16, flags u8, type u8; then NDA_* attributes. Only a bridge's own entries
- * carry NDA_MASTER: entries of a VXLAN device or of a driver's address filter do not, and are not ours.
- */
 function decodeNeighbour(body: NetlinkReader, isNew: boolean): RtnetlinkContent {
-  const family = body.u8();
-  body.skip(3);
-  const ifindex = body.i32();
-  const state = body.u16();
-  body.skip(2);
-  if (family !== AF.bridge) return { type: 'other' };
-  let mac: FdbEntry['mac'] | undefined;
-  let vlan = 0;
-  let ofBridge = false;
-  readAttributes(body, (type, value) => {
-    if (type === NDA.lladdr && value.left === macOctets) mac = macFromBytes(value.rest());
-    else if (type === NDA.vlan) vlan = value.u16();
-    else if (type === NDA.master) ofBridge = true;
-  });
-  if (mac === undefined || !ofBridge) return { type: 'other' };
-  return { type: isNew ? 'fdb' : 'fdbGone', entry: { ifindex, mac, vlan, permanent: (state & NUD_PERMANENT) !== 0 } };
+  const entry = readFdbEntry(body.bytes, body.offset, body.end);
+  return entry === undefined ? { type: 'other' } : { type: isNew ? 'fdb' : 'fdbGone', entry };
 }
 
 /** `ifaddrmsg`: family u8, prefix length u8, flags u8, scope u8, ifindex u32; IFA_ADDRESS is the far end of a point-to-point link, IFA_LOCAL ours. */
@@ -209,12 +190,12 @@ function text(value: NetlinkReader): string {
   return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
 }
 
-/** What can be asked for whole, in the order in which a monitor asks. */
-export const dumps = ['links', 'vlans', 'addresses', 'fdb'] as const;
-export type Dump = (typeof dumps)[number];
+/** What tells of links and addresses, in the order in which it is asked for. */
+export const linkDumps = ['links', 'vlans', 'addresses'] as const;
+export type LinkDump = (typeof linkDumps)[number];
 
 /** The request for a dump. The kernel answers with messages that bear `sequence`, the last one `done`. */
-export function encodeDumpRequest(dump: Dump, sequence: number): Uint8Array {
+export function encodeDumpRequest(dump: LinkDump | 'fdb', sequence: number): Uint8Array {
   const header = (type: number) => ({ type, flags: NLM_F_REQUEST | NLM_F_DUMP, sequence, port: 0 });
   switch (dump) {
     case 'links':

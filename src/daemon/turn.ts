@@ -55,7 +55,8 @@ export class Turn {
   /** One frame of a batch. @param left so many are known to come after it */
   frame(frame: CapturedFrame, left: number): void {
     // A new port's first frame can be here before the news of the port: the two come on different sockets.
-    if (!this.speaker.world.bridges.links.has(frame.ifindex)) this.hands.sources.catchUp();
+    const link = this.speaker.world.bridges.links.get(frame.ifindex);
+    if (link === undefined || (link.master === undefined && link.kind !== 'bridge')) this.hands.sources.catchUp();
     this.inBatch = true;
     if (left >= shareFrom) this.moreFrames = true;
     if (left >= shareFrom && this.held === undefined) this.hold();

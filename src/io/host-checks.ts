@@ -43,7 +43,7 @@ export async function readHostState(config: Config): Promise<HostState> {
   };
 }
 
-/** One look at links, forwarding tables and addresses. */
+/** One look at links and addresses. */
 function readBridges(): Promise<BridgeState | undefined> {
   return new Promise((resolve) => {
     let monitor: Monitor | undefined;
@@ -55,6 +55,7 @@ function readBridges(): Promise<BridgeState | undefined> {
     const giveUp = setTimeout(() => end(undefined), dumpWithinMs);
     try {
       monitor = openMonitor({
+        withoutEntries: true,
         onChange: (change) => { if (change.type === 'resync') end(applyChange(emptyBridgeState(), change)); },
         onError: () => undefined,
       });

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { BridgeChange, FdbEntry, Link } from '../../bridge/ports.ts';
+import type { BridgeChange, Link } from '../../bridge/ports.ts';
 import { createFollower, DumpRefused } from '../../bridge/wire/follow.ts';
 import { changeVlans } from '../../bridge/wire/port-vlans.ts';
 import type { PortVlans } from '../../bridge/wire/port-vlans.ts';
-import type { Dump, RtnetlinkContent, RtnetlinkMessage } from '../../bridge/wire/rtnetlink.ts';
+import type { LinkDump, RtnetlinkContent, RtnetlinkMessage } from '../../bridge/wire/rtnetlink.ts';
 import { ip } from '../../net/ip.ts';
-import type { Mac } from '../../net/mac.ts';
 
 const ownPort = 4711;
 
@@ -14,13 +13,12 @@ function link(ifindex: number, name: string, master?: number): Extract<Rtnetlink
   const plain: Link = { ifindex, name, up: true, carrier: true };
   return { type: 'link', link: master === undefined ? plain : { ...plain, master } };
 }
-const entry: FdbEntry = { ifindex: 2, mac: '52:54:00:aa:00:01' as Mac, vlan: 0, permanent: false };
 const own = { type: 'ownAddress', ifindex: 1, address: ip('192.0.2.1'), present: true } as const;
 const done: RtnetlinkContent = { type: 'done', errno: 0 };
 
 /** A follower with a kernel that answers when the test says so. */
 function setUp() {
-  const asked: { dump: Dump; sequence: number }[] = [];
+  const asked: { dump: LinkDump; sequence: number }[] = [];
   const changes: BridgeChange[] = [];
   const follower = createFollower({
     request: (dump, sequence) => asked.push({ dump, sequence }),
@@ -57,18 +55,17 @@ function started() {
 }
 
 describe('following the kernel', () => {
-  it('asks for links, VLANs, addresses and forwarding entries in turn and tells them at once', () => {
+  it('asks for links, VLANs and addresses in turn and tells them at once', () => {
     const { follower, answer, changes, asked } = setUp();
     follower.restart();
     answer([link(1, 'br0')]);
     answer([link(2, 'vnet0', 1), done]);
     answer([{ type: 'bridgePort', ifindex: 2, master: 1, vlans: { vlans: [] } }, done]);
-    answer([own, done]);
     assert.deepEqual(changes, []);
-    answer([{ type: 'fdb', entry }, { type: 'other' }, done]);
-    assert.equal(asked(), 'links vlans addresses fdb');
+    answer([own, { type: 'other' }, done]);
+    assert.equal(asked(), 'links vlans addresses');
     assert.deepEqual(changes, [
-      { type: 'resync', links: [link(1, 'br0').link, link(2, 'vnet0', 1).link], fdb: [entry], ownAddresses: [{ ifindex: 1, address: '192.0.2.1' }] },
+      { type: 'resync', links: [link(1, 'br0').link, link(2, 'vnet0', 1).link], ownAddresses: [{ ifindex: 1, address: '192.0.2.1' }] },
     ]);
   });
 
@@ -84,7 +81,7 @@ describe('following the kernel', () => {
 
   it('gives events out as they come afterwards', () => {
     const { tell, changes } = started();
-    const events = [link(3, 'tap1', 1), { type: 'fdb', entry }, { type: 'fdbGone', entry }, own, { type: 'linkGone', ifindex: 3 }] as const;
+    const events = [link(3, 'tap1', 1), own, { type: 'linkGone', ifindex: 3 }] as const;
     tell(...events);
     assert.deepEqual(changes, events);
   });
@@ -110,13 +107,13 @@ describe('following the kernel', () => {
     answer([link(1, 'br0'), done]);
     follower.restart(); // ENOBUFS: the running dump must be read to its end first
     tell(link(8, 'old'));
-    assert.equal(asked(), 'links vlans addresses fdb links vlans');
+    assert.equal(asked(), 'links vlans addresses links vlans');
     answer([done]);
-    assert.equal(asked(), 'links vlans addresses fdb links vlans links');
+    assert.equal(asked(), 'links vlans addresses links vlans links');
     assert.deepEqual(changes, []);
     answer([link(1, 'br1'), done]);
     finish();
-    assert.deepEqual(changes, [{ type: 'resync', links: [link(1, 'br1').link], fdb: [], ownAddresses: [] }]);
+    assert.deepEqual(changes, [{ type: 'resync', links: [link(1, 'br1').link], ownAddresses: [] }]);
   });
 
   it('asks again for a dump that a change interrupted, a limited number of times', () => {
@@ -126,9 +123,8 @@ describe('following the kernel', () => {
     assert.equal(asked(), 'links links');
     answer([link(1, 'br0'), link(2, 'vnet0'), done]);
     answer([done]);
-    answer([done]);
-    for (let i = 0; i < 20 && changes.length === 0; i++) answer([{ type: 'fdb', entry }, done], { interrupted: true });
-    assert.deepEqual(changes, [{ type: 'resync', links: [link(1, 'br0').link, link(2, 'vnet0').link], fdb: [entry], ownAddresses: [] }]);
+    for (let i = 0; i < 20 && changes.length === 0; i++) answer([own, done], { interrupted: true });
+    assert.deepEqual(changes, [{ type: 'resync', links: [link(1, 'br0').link, link(2, 'vnet0').link], ownAddresses: [{ ifindex: 1, address: '192.0.2.1' }] }]);
   });
 
   it('begins again when more events wait than it keeps', () => {
@@ -158,7 +154,7 @@ describe('following the kernel', () => {
     assert.equal(asked(), 'links vlans links');
     answer([link(5, 'br5'), done]);
     finish();
-    assert.deepEqual(changes, [{ type: 'resync', links: [link(5, 'br5').link], fdb: [], ownAddresses: [] }]);
+    assert.deepEqual(changes, [{ type: 'resync', links: [link(5, 'br5').link], ownAddresses: [] }]);
   });
 });
 

@@ -36,6 +36,22 @@ describe('the native module', () => {
     assert.notEqual(socket.port, 0);
   });
 
+  it('hands what waits in a netlink socket over in one go, up to a limit in a turn', async () => {
+    const lengths: number[] = [];
+    const socket = openNetlinkSocket({ groups: [], receiveBufferBytes: 1 << 20, octetsPerTurn: 16_384, onData: (octets) => lengths.push(octets.length), onError: assert.fail });
+    const loopback = Uint8Array.of(32, 0, 0, 0, 18, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0); // RTM_GETLINK
+    socket.send(loopback);
+    socket.drain();
+    const [one] = lengths as [number];
+    for (let i = 0; i < 100; i++) socket.send(loopback);
+    while (lengths.slice(1).reduce((sum, length) => sum + length, 0) < 100 * one) await new Promise((resolve) => setTimeout(resolve, 5));
+    socket.close();
+    assert.equal(lengths.slice(1).reduce((sum, length) => sum + length, 0), 100 * one);
+    const perTurn = Math.floor(16_384 / one) + 1;
+    assert.equal(lengths.length, 1 + Math.ceil(100 / perTurn));
+    assert.equal(lengths[1], perTurn * one);
+  });
+
   it('tells a supervisor, and knows when there is none', () => {
     const before = process.env['NOTIFY_SOCKET'];
     try {

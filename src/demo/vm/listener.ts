@@ -34,6 +34,7 @@ const stop = (error: Error): void => {
 };
 
 openMonitor({
+  withoutEntries: true,
   onError: stop,
   onChange(change) {
     if (change.type === 'resync') change.links.forEach(onLink);
