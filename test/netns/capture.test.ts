@@ -119,7 +119,8 @@ describe('capture and kernel events in a namespace', function () {
   it('begins with a resync', async () => {
     const late = new Recorder();
     await late.until(() => late.changes.length > 0);
-    const first = late.changes[0];
+    await late.until(() => late.changes.some(({ type }) => type === 'resync'));
+    const first = late.changes.find(({ type }) => !type.startsWith('fdb'));
     assert.equal(first?.type, 'resync');
     assert.deepEqual(first.type === 'resync' && first.links.map(({ name, kind }) => [name, kind]), [['lo', undefined], ['br0', 'bridge']]);
     await late.order({ order: 'close' });
@@ -250,11 +251,11 @@ describe('capture and kernel events in a namespace', function () {
     it('hears what the bridge learns and forgets', async () => {
       const mac = '52:54:00:aa:00:77';
       await send(garp().replaceAll(vm, mac.replaceAll(':', '')));
-      const about = (type: string) => () =>
-        recorder.changes.some((change) => change.type === type && 'entry' in change && change.entry.mac === mac && change.entry.ifindex === port && !change.entry.permanent);
-      await recorder.until(about('fdb'));
+      const about = (gone?: true) => () => recorder.changes.some((change) => change.type === 'fdbNews'
+        && change.news.some((entry) => entry.mac === mac && entry.ifindex === port && !entry.permanent && entry.gone === gone));
+      await recorder.until(about());
       execFileSync('bridge', ['-n', namespace, 'fdb', 'del', mac, 'dev', 'tap-a', 'master']);
-      await recorder.until(about('fdbGone'));
+      await recorder.until(about(true));
     });
 
     it('hears of own addresses', async () => {
