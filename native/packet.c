@@ -36,9 +36,21 @@
 #define BUDGET_PER_SECOND 2000
 #define BUDGETS 1024 /* by the low bits of the ifindex */
 
+/*
+ * Where more frames wait than one turn takes, those of interfaces that said little do not wait for those of one that floods: so many of a
+ * turn's frames are taken from further behind, so many of one interface, and never past another frame of the same interface.
+ */
+#define EARLY 24
+#define EARLY_OF_ONE 4
+/* A frame that was taken early, in its slot's status until its turn to be freed comes; no status of the kernel's. */
+#define STATUS_TAKEN (1U << 27)
+
 struct budget {
   int ifindex;
   double frames, at_ms;
+  uint32_t waiting; /* frames of this interface between `next` and `seen` */
+  uint32_t early;   /* taken early in turn `turn` */
+  uint64_t turn;
 };
 
 struct capture {
@@ -48,7 +60,10 @@ struct capture {
   napi_ref slab_reference, fields_reference;
   uint8_t *ring;
   size_t ring_bytes;
-  uint32_t slots, next;
+  uint32_t slots;
+  uint64_t next; /* the oldest frame, counted from the beginning: slot `next % slots` */
+  uint64_t seen; /* up to here the frames that wait have been looked at */
+  uint64_t turn;
   double empty_at_ms; /* monotonic; when the ring was last seen empty */
   uint64_t received, dropped, limited;
   struct budget budgets[BUDGETS];
@@ -60,9 +75,18 @@ static double clock_ms(clockid_t clock) {
   return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
 
-static struct tpacket2_hdr *next_slot(const struct capture *capture) {
-  return (struct tpacket2_hdr *)(capture->ring + (size_t)(capture->next / SLOTS_PER_BLOCK) * BLOCK +
-                                 (size_t)(capture->next % SLOTS_PER_BLOCK) * SLOT);
+static struct tpacket2_hdr *slot_at(const struct capture *capture, uint64_t number) {
+  const uint32_t slot = (uint32_t)(number % capture->slots);
+  return (struct tpacket2_hdr *)(capture->ring + (size_t)(slot / SLOTS_PER_BLOCK) * BLOCK + (size_t)(slot % SLOTS_PER_BLOCK) * SLOT);
+}
+
+static uint32_t status_of(const struct tpacket2_hdr *slot) { return __atomic_load_n(&slot->tp_status, __ATOMIC_ACQUIRE); }
+
+static struct budget *budget_of(struct capture *capture, const struct tpacket2_hdr *slot, double now) {
+  const struct sockaddr_ll *from = (const struct sockaddr_ll *)((const uint8_t *)slot + TPACKET_ALIGN(sizeof *slot));
+  struct budget *budget = &capture->budgets[(unsigned)from->sll_ifindex % BUDGETS];
+  if (budget->ifindex != from->sll_ifindex) *budget = (struct budget){.ifindex = from->sll_ifindex, .frames = BUDGET_FRAMES, .at_ms = now};
+  return budget;
 }
 
 /* ifindex, octets, age in ms, tag present (0 or 1), TPID, TCI. */
@@ -83,16 +107,41 @@ static void describe(struct capture *capture, int index, const struct tpacket2_h
 }
 
 /* Takes one frame out of the budget of its interface; false if there is none left. */
-static bool within_budget(struct capture *capture, const struct tpacket2_hdr *slot, double now) {
-  const struct sockaddr_ll *from = (const struct sockaddr_ll *)((const uint8_t *)slot + TPACKET_ALIGN(sizeof *slot));
-  struct budget *budget = &capture->budgets[(unsigned)from->sll_ifindex % BUDGETS];
-  if (budget->ifindex != from->sll_ifindex) *budget = (struct budget){from->sll_ifindex, BUDGET_FRAMES, now};
+static bool within_budget(struct budget *budget, double now) {
   budget->frames += (now - budget->at_ms) * BUDGET_PER_SECOND / 1e3;
   if (budget->frames > BUDGET_FRAMES) budget->frames = BUDGET_FRAMES;
   budget->at_ms = now;
   if (budget->frames < 1) return false;
   budget->frames -= 1;
   return true;
+}
+
+/* Looks at what came since the last look, and takes what has no frame of its own interface before it. Returns how many of the batch there are then. */
+static int take_early(struct capture *capture, int count, double wall, double now) {
+  if (capture->seen < capture->next) capture->seen = capture->next;
+  for (; count < BATCH && capture->seen < capture->next + capture->slots; capture->seen++) {
+    struct tpacket2_hdr *slot = slot_at(capture, capture->seen);
+    struct budget *budget;
+    if (!(status_of(slot) & TP_STATUS_USER)) break;
+    budget = budget_of(capture, slot, now);
+    if (budget->turn != capture->turn) {
+      budget->turn = capture->turn;
+      budget->early = 0;
+    }
+    if (budget->waiting > 0 || budget->early >= EARLY_OF_ONE || !within_budget(budget, now)) {
+      budget->waiting++;
+      continue;
+    }
+    budget->early++;
+    describe(capture, count++, slot, wall, now - capture->empty_at_ms);
+    __atomic_store_n(&slot->tp_status, TP_STATUS_USER | STATUS_TAKEN, __ATOMIC_RELEASE);
+  }
+  return count;
+}
+
+/* A ring that is nearly full loses whatever comes next: room is made at the cost of the interface that fills it. */
+static bool is_crowded_by(const struct capture *capture, const struct budget *budget) {
+  return capture->seen > capture->next + capture->slots / 4 * 3 && budget->waiting > capture->slots / 4;
 }
 
 static void drain(struct watch *watch, int status) {
@@ -110,17 +159,24 @@ static void drain(struct watch *watch, int status) {
     if (argument != NULL) watch_call(watch, 1, &argument);
     if (!watch->open) return;
   }
-  while (count < BATCH && looked_at++ < capture->slots) {
-    struct tpacket2_hdr *slot = next_slot(capture);
-    if (!(__atomic_load_n(&slot->tp_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER)) {
+  capture->turn++;
+  while (count < BATCH - EARLY && looked_at++ < capture->slots) {
+    struct tpacket2_hdr *slot = slot_at(capture, capture->next);
+    const uint32_t slot_status = status_of(slot);
+    if (!(slot_status & TP_STATUS_USER)) {
       capture->empty_at_ms = now;
       break;
     }
-    if (within_budget(capture, slot, now)) describe(capture, count++, slot, wall, now - capture->empty_at_ms);
-    else capture->limited++;
+    if (!(slot_status & STATUS_TAKEN)) {
+      struct budget *budget = budget_of(capture, slot, now);
+      if (!is_crowded_by(capture, budget) && within_budget(budget, now)) describe(capture, count++, slot, wall, now - capture->empty_at_ms);
+      else capture->limited++;
+      if (capture->next < capture->seen && budget->waiting > 0) budget->waiting--;
+    }
     __atomic_store_n(&slot->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
-    capture->next = capture->next + 1 == capture->slots ? 0 : capture->next + 1;
+    capture->next++;
   }
+  if (count == BATCH - EARLY) count = take_early(capture, count, wall, now);
   if (count > 0 && napi_create_int32(watch->env, count, &argument) == napi_ok) watch_call(watch, 1, &argument);
 }
 

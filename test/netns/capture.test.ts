@@ -203,6 +203,26 @@ describe('capture and kernel events in a namespace', function () {
       assert.ok(after.received >= 2000);
     });
 
+    it('a port that said one thing does not wait behind a port that floods, and each port is heard in order', async () => {
+      const quiet = await makePort('quiet');
+      recorder.forget();
+      const flood = garp('61');
+      recorder.child.kill('SIGSTOP');
+      try {
+        await speaker.order({ order: 'send', ifindex: vmEnd, hex: flood, count: 2000 });
+        for (const last of ['62', '63', '64']) await speaker.order({ order: 'send', ifindex: quiet.vmEnd, hex: garp(last) });
+      } finally {
+        recorder.child.kill('SIGCONT');
+      }
+      await recorder.until(() => recorder.frames.filter((frame) => frame.ifindex === port).length === 2000);
+      const places = ['62', '63', '64'].map((last) => recorder.frames.findIndex((frame) => frame.ifindex === quiet.port && frame.hex === garp(last)));
+      assert.ok(places.every((place, i) => place >= 0 && place < 200 && place > (places[i - 1] ?? -1)), `read as number ${places.join(', ')}`);
+      const order = recorder.frames.filter((frame) => frame.ifindex === port).map(({ hex }) => parseInt(hex.slice(-4), 16));
+      assert.deepEqual(order, order.toSorted((a, b) => a - b));
+      assert.equal(new Set(order).size, 2000);
+      ip('link', 'del', 'vm-quiet');
+    });
+
     it('tells when the kernel got a frame, not when it was read', async () => {
       const { beforeMs } = await send(garp('21'));
       await recorder.until(() => recorder.seen(garp('21'), port).length === 1);
