@@ -37,7 +37,7 @@ describe('floods, frr', function () {
     await sleep(1500);
     let resumedAt = NaN;
     await lab.stage.move(to, { leadMs: 300, keepSourceMs: 100 }, (times) => { resumedAt = times.resumedAt; });
-    const ms = await followed(lab, to, resumedAt, 45_000);
+    const ms = await followed(lab, to, resumedAt);
     const duringMs = wallMs() - resumedAt;
     const words = await poured;
     const { capture } = await statusOf(lab.nodes[to]);
@@ -47,9 +47,9 @@ describe('floods, frr', function () {
       + `+${grown.toFixed(0)} MiB; ${capture.frames - before.capture.frames} frames read, ${capture.dropped - before.capture.dropped} dropped; ${duringMs.toFixed(0)} ms`);
     await on(to);
     assert.deepEqual((['a', 'b'] as const).map((node) => timesEstablished(lab, node)), sessions, 'no session fell');
-    assert.ok(grown <= 128, `it grew by ${grown.toFixed(0)} MiB`);
-    // News of the VM's port comes behind the flood's own in the kernel's queue: the VM is then found by asking, seconds later.
-    assert.ok(ms < 45_000, `the router followed after ${ms.toFixed(0)} ms`);
+    assert.ok(grown <= 64, `it grew by ${grown.toFixed(0)} MiB`);
+    // As ever, with some time for a machine that also makes the flood.
+    assert.ok(ms < 2000, `the router followed after ${ms.toFixed(0)} ms`);
   };
 
   before(async function () {
@@ -130,7 +130,7 @@ describe('floods, frr', function () {
     const grown = memory.peak() - startMiB;
     report(`${sent} frames in ${ms.toFixed(0)} ms: ${learned} bindings, ${held} prefixes; +${grown.toFixed(0)} MiB; ${capture.dropped} dropped`);
     assert.ok(learned <= 5000 && held <= 10_000);
-    assert.ok(grown <= 96, `it grew by ${grown.toFixed(0)} MiB`);
+    assert.ok(grown <= 64, `it grew by ${grown.toFixed(0)} MiB`);
     assert.equal(timesEstablished(lab, 'a'), sessions, 'no session fell');
     assert.deepEqual((lab.watches[0]?.events ?? []).filter((event) => event.at >= from && event.deleted && event.prefix.startsWith(lab.vm.ipv4)), []);
   });
