@@ -1,5 +1,6 @@
 import type { RouteAttributes } from '../../bgp/route.ts';
 import { ip, type IpAddress } from '../../net/ip.ts';
+import type { BridgeChange } from '../../bridge/ports.ts';
 import type { Now } from '../../net/time.ts';
 import { parseMemory } from '../../routes/memory.ts';
 import { memoryText } from '../../src/restore.ts';
@@ -92,7 +93,10 @@ export class Stage {
     const read = node.file === undefined ? undefined : parseMemory(node.file);
     const memory = read !== undefined && 'memory' in read ? { memory: read.memory } : {};
     this.give(node, { type: 'restored', ...memory, boot: { id: 'boot', uptimeSeconds: 1e6 } });
-    this.give(node, { type: 'bridge', change: { type: 'resync', links: [...node.links.values()], fdb: [...node.fdb.values()], ownAddresses: [] } });
+    for (const change of [
+      { type: 'fdbDump', phase: 'begins' }, { type: 'fdbNews', news: [...node.fdb.values()], dumped: true }, { type: 'fdbDump', phase: 'ends' },
+      { type: 'resync', links: [...node.links.values()], ownAddresses: [] },
+    ] satisfies BridgeChange[]) this.give(node, { type: 'bridge', change });
     this.give(node, { type: 'start' });
   }
 
