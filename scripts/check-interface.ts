@@ -52,7 +52,7 @@ function commands(): string[] {
 function metrics(): string[] {
   const { world } = new Fabric().addNode(1).speaker;
   world.config = baseConfig(1, (config) => ({ ...config, telemetry: { ...config.telemetry, perPrefixMetrics: true } }));
-  const text = renderMetrics(world, newMetrics(0), { version: '1', commit: 'c', dropped: 0 });
+  const text = renderMetrics(world, newMetrics(0), { version: '1', commit: 'c', dropped: 0, feeds: { stations: [{ station: 's', connected: true, sent: 1 }], mrtLost: 0 } });
   return [...text.matchAll(/^# TYPE landfall_(\w+)/gm)].map(([, name]) => name as string);
 }
 

@@ -88,6 +88,8 @@ describe('command line', function () {
       ['announce 203.0.113.11', /^$/, /announced by hand/],
       ['withdraw 203.0.113.11 --for 10m', /^$/, /for 10m00s/],
       ['auto 203.0.113.11/32 -q', /^$/, /^$/],
+      ['hint paused shop/web-1 --to hv-08 --vrf default', /^$/, /^203\.0\.113\.11\/32: what comes for it goes to hv-08 until that node claims it\n$/],
+      ['hint running shop/web-1 -o name', /./, /stays here again/],
       ['reload --dry-run', /^KEY +CLASS +PEER.*\nbgp\.peers\[tor-a\]\.timers\.hold +session +tor-a +9 +30 +the session begins anew\n$/, /^would apply 1 change\n$/],
       ['reload', /timers\.hold/, /^applied 1 change\n$/],
       ['reload -o name', /^applied\n$/, /applied 1 change/],
@@ -106,6 +108,7 @@ describe('command line', function () {
     const asked = (verb: string): ApiRequest | undefined => seen.find((request) => request.verb === verb);
     assert.deepEqual(asked('migrations'), { verb: 'migrations', sinceSeconds: 3600 });
     assert.deepEqual(asked('withdraw'), { verb: 'withdraw', address: '203.0.113.11', forSeconds: 600 });
+    assert.deepEqual(asked('hint'), { verb: 'hint', state: 'paused', vm: 'shop/web-1', to: 'hv-08', vrf: 'default' });
     assert.deepEqual(asked('reload'), { verb: 'reload', dryRun: true });
     assert.deepEqual(asked('beginDrain'), { verb: 'beginDrain', waitSeconds: 2 });
     assert.deepEqual(asked('auto'), { verb: 'auto', address: '203.0.113.11' });
