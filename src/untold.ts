@@ -1,15 +1,8 @@
 import type { RouteChange } from '../bgp/route.ts';
-import type { Now } from '../net/time.ts';
 import type { Handover, HandoverEvent } from '../routes/handover.ts';
 import type { AddressKey } from '../routes/loc-rib.ts';
 import { chronicle, chronicleSent } from './chronicle.ts';
 import type { Peer, World } from './world.ts';
-
-/** What a frame brought about, before anybody has written it down. */
-export type Untold = { readonly at: Now } & (
-  | { readonly type: 'step'; readonly key: AddressKey; readonly before: Handover; readonly after: Handover; readonly event: HandoverEvent }
-  | { readonly type: 'sent'; readonly peer: Peer; readonly change: RouteChange }
-);
 
 // UPDATEs first: while a frame is worked on, timelines wait until its bytes are with the kernel. Whatever comes next finds them written.
 

@@ -4,6 +4,7 @@ import type { CapturedFrame } from '../garp/announcement.ts';
 import type { BridgeChange } from '../bridge/ports.ts';
 import type { BridgeState } from '../bridge/fdb.ts';
 import type { BfdReport } from '../bfd/orders.ts';
+import type { RouteChange } from '../bgp/route.ts';
 import type { SessionInput, SessionOutput, ConnectionId } from '../bgp/session-contract.ts';
 import type { SessionState } from '../bgp/session.ts';
 import type { BindingTable } from '../identity/bindings.ts';
@@ -11,7 +12,7 @@ import type { RateLimits } from '../identity/rate.ts';
 import type { AdjRibIn } from '../routes/adj-rib-in.ts';
 import type { AdjRibOut } from '../routes/adj-rib-out.ts';
 import type { FabricEvidence } from '../routes/fabric.ts';
-import type { Endpoint } from '../routes/handover.ts';
+import type { Endpoint, Handover, HandoverEvent } from '../routes/handover.ts';
 import type { AddressKey, LocRib } from '../routes/loc-rib.ts';
 import type { BootFacts, Memory, RememberedAddress } from '../routes/memory.ts';
 import type { Migration, MigrationLog } from '../routes/migrations.ts';
@@ -29,7 +30,6 @@ import type { Forwarding } from './forwarding-state.ts';
 import type { IgnoredLog } from './ignored.ts';
 import type { Counts } from './metrics/counts.ts';
 import type { Refreshes } from './refresh.ts';
-import type { Untold } from './untold.ts';
 
 /** What comes from outside into the one deterministic object. */
 export type Input =
@@ -140,6 +140,12 @@ export interface Gate {
   /** The pause after the next answer that says shut, in milliseconds. */
   pauseMs: number;
 }
+
+/** What a frame brought about, before anybody has written it down. */
+export type Untold = { readonly at: Now } & (
+  | { readonly type: 'step'; readonly key: AddressKey; readonly before: Handover; readonly after: Handover; readonly event: HandoverEvent }
+  | { readonly type: 'sent'; readonly peer: Peer; readonly change: RouteChange }
+);
 
 /** All that the speaker remembers. Functions of `src/` take it and change it; nothing else does. */
 export interface World {

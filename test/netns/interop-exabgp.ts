@@ -2,7 +2,7 @@ import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Daemon, findProgram, waitFor } from '../../src/demo/processes.ts';
 import { cells, hostPrefix, nodeAsns, routerAsn, routerId, theirs } from './interop-cells.ts';
-import type { InteropRouter, Place } from './interop-routers.ts';
+import type { InteropRouter, Place } from './interop-place.ts';
 
 /** ExaBGP dials: it listens to whole addresses only. It has no table, so what it says in its JSON is added up. */
 export function exabgp({ namespaces, namespace, folder }: Place): InteropRouter {

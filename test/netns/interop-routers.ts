@@ -1,22 +1,12 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Namespaces } from '../../src/demo/namespaces.ts';
 import { Daemon, findProgram, must, run, waitFor } from '../../src/demo/processes.ts';
 import { chownToFrr } from '../../src/demo/tor-frr.ts';
 import { cells, hostPrefix, nodeAsns, routerAsn, routerId, theirs, type Cell, type RouterKind } from './interop-cells.ts';
 import { exabgp } from './interop-exabgp.ts';
+import type { InteropRouter, Place } from './interop-place.ts';
 
 // Each router in its namespace, with a configuration, a folder and a control socket of its own, and how it is asked what it has.
-
-/** What a router says of itself. Sessions are named by the neighbor's address. */
-export interface InteropRouter {
-  start(): Promise<void>;
-  established(): Promise<Set<string>>;
-  /** What it has from each neighbor: `neighbor prefix`. */
-  received(): Promise<Set<string>>;
-  /** Sessions of its BFD that are up. */
-  bfdUp(): Promise<Set<string>>;
-}
 
 export const programs: Readonly<Record<RouterKind, readonly string[]>> = {
   frr: ['zebra', 'bgpd', 'bfdd', 'vtysh'], bird: ['bird', 'birdc'], gobgp: ['gobgpd', 'gobgp'], exabgp: ['exabgp'], openbgpd: ['bgpctl'],
@@ -26,12 +16,6 @@ export const programs: Readonly<Record<RouterKind, readonly string[]>> = {
 const frrFolder = '/usr/lib/frr';
 const openbgpd = '/usr/sbin/bgpd';
 const wantsBfd = ({ feature }: Cell): boolean => feature === 'bfd';
-
-export interface Place {
-  readonly namespaces: Namespaces;
-  readonly namespace: string;
-  readonly folder: string;
-}
 
 export function createInteropRouter(kind: RouterKind, place: Place): InteropRouter {
   return { frr: frr, bird: bird, gobgp: gobgp, exabgp: exabgp, openbgpd: openBgpd }[kind](place);

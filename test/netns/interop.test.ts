@@ -7,7 +7,8 @@ import { Namespaces, removeLeftovers } from '../../src/demo/namespaces.ts';
 import { Daemon, findProgram, killAll, landfallCommand, must, run, stopAll, waitFor, type Finished } from '../../src/demo/processes.ts';
 import type { ListReply, PeerItem, ReceivedItem } from '../../src/views/items.ts';
 import { cells, hostPrefix, modes, nodeAsns, ours, reasonAgainst, routerAsn, routerKinds, routerNames, tableOf, theirs, type Cell, type Column, type Mode, type RouterKind } from './interop-cells.ts';
-import { createInteropRouter, programs, type InteropRouter } from './interop-routers.ts';
+import type { InteropRouter } from './interop-place.ts';
+import { createInteropRouter, programs } from './interop-routers.ts';
 
 // Every router that Debian has × iBGP, eBGP × IPv4, IPv6, IPv4 over IPv6 × MD5, graceful restart, BFD: all sessions of a router at once, two
 // daemons of landfall against one router. What a router cannot do is expected not to work, so that a table that has become false fails.
