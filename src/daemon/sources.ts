@@ -47,7 +47,7 @@ export class Sources {
   /** The first look at bridges and ports comes before the first frame is judged. @throws StartFailed when the kernel says nothing */
   openMonitor(): Promise<void> {
     return new Promise((resolve, reject) => {
-      const giveUp = setTimeout(() => reject(new StartFailed('the kernel did not answer a netlink dump within 5 s', 1)), 5000);
+      const giveUp = setTimeout(() => reject(new StartFailed('the kernel did not answer a netlink dump within 15 s', 1)), 15_000);
       this.monitor = openMonitor({
         onChange: (change) => {
           this.options.pump({ type: 'bridge', change });
