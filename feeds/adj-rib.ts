@@ -151,6 +151,26 @@ function encodeUpdate(family: number, { attributes, nextHop }: Announced, nlri: 
   return headerLength + body.length > extendedMaxMessageLength ? [] : [message(body.view())];
 }
 
+/** The routes of a family as they stand, to be compared with later ones. */
+export function standing(rib: AdjRib, family: number): ReadonlyMap<string, unknown> {
+  return new Map(rib.families.get(family));
+}
+
+/** Withdraws of the routes that were not told again since `before`: what the end of a marked refresh means (RFC 7313 section 4). */
+export function* withdrawsSince(rib: AdjRib, family: number, before: ReadonlyMap<string, unknown>): Generator<Uint8Array> {
+  const routes = rib.families.get(family);
+  const stale = [...before].filter(([key, announced]) => routes?.get(key) === announced);
+  let nlri = '';
+  for (const [i, [key]] of stale.entries()) {
+    nlri += key;
+    if (i < stale.length - 1 && nlri.length < usualLength - 64) continue;
+    const octets = Uint8Array.from(nlri, (character) => character.charCodeAt(0));
+    const mp = new ByteWriter().u8(attributeFlags.optional | attributeFlags.extendedLength).u8(attributeCodes.MP_UNREACH_NLRI).u16(3 + octets.length).u16(family >>> 8).u8(family & 0xff).append(octets);
+    yield message(family === ipv4Unicast ? new ByteWriter().u16(octets.length).append(octets).u16(0).view() : new ByteWriter().u16(0).u16(mp.length).append(mp.view()).view());
+    nlri = '';
+  }
+}
+
 /** RFC 4724 section 2. */
 export function endOfRibOf(family: number): Uint8Array {
   if (family === ipv4Unicast) return message(Uint8Array.of(0, 0, 0, 0));

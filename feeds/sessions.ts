@@ -1,6 +1,7 @@
 import { messageTypes } from '../bgp/wire/iana.ts';
-import { applyUpdate, newAdjRib, type AdjRib } from './adj-rib.ts';
-import { listenTo, newConversation, type Conversation, type Settled } from './conversation.ts';
+import { headerLength } from '../bgp/wire/header.ts';
+import { applyUpdate, newAdjRib, standing, withdrawsSince, type AdjRib } from './adj-rib.ts';
+import { familyKey, listenTo, newConversation, type Conversation, type Settled } from './conversation.ts';
 import type { Observation } from './observation.ts';
 
 /** A session that is Established, and what both sides have told. */
@@ -9,6 +10,8 @@ export interface Session {
   readonly upAtMs: number;
   readonly adjRibIn: AdjRib;
   readonly adjRibOut: AdjRib;
+  /** Families that the neighbour is sending again, with what stood when it began (RFC 7313). */
+  readonly refreshes: Map<number, ReadonlyMap<string, unknown>>;
 }
 
 /** Why a session ended. */
@@ -63,7 +66,7 @@ function hearOctets(sessions: Sessions, { connection, sent, bytes, atMs }: Extra
   for (const said of listenTo(conversation, sent, bytes)) {
     heard.push({ type: 'message', conversation, sent, bytes: said.bytes, atMs });
     if (said.settles) {
-      const session: Session = { conversation: conversation as Session['conversation'], upAtMs: atMs, adjRibIn: newAdjRib(), adjRibOut: newAdjRib() };
+      const session: Session = { conversation: conversation as Session['conversation'], upAtMs: atMs, adjRibIn: newAdjRib(), adjRibOut: newAdjRib(), refreshes: new Map() };
       sessions.up.set(connection, session);
       heard.push({ type: 'up', session, atMs });
       // Whoever is first to be Established may have spoken before the other was. We never are: what is early came from the neighbour.
@@ -71,9 +74,23 @@ function hearOctets(sessions: Sessions, { connection, sent, bytes, atMs }: Extra
     } else if (said.type === messageTypes.UPDATE) {
       const session = sessions.up.get(connection);
       if (session !== undefined) update(session, said);
+    } else if (said.type === messageTypes['ROUTE-REFRESH'] && !sent && tables) {
+      const session = sessions.up.get(connection);
+      if (session !== undefined) for (const bytes of refresh(session, said.bytes)) update(session, { sent, bytes });
     }
   }
   return heard;
+}
+
+/** RFC 7313 section 3.2: AFI 2, subtype 1, SAFI 1. @returns withdraws that nobody said: what a finished refresh did not name is gone */
+function refresh({ adjRibIn, refreshes, conversation }: Session, bytes: Uint8Array): Iterable<Uint8Array> {
+  const [afiHigh = 0, afiLow = 0, subtype, safi = 0] = bytes.subarray(headerLength);
+  const family = familyKey(afiHigh * 256 + afiLow, safi);
+  const before = refreshes.get(family);
+  if (subtype === 1 && conversation.settled.families.includes(family)) refreshes.set(family, standing(adjRibIn, family));
+  if (subtype !== 2 || before === undefined) return [];
+  refreshes.delete(family);
+  return [...withdrawsSince(adjRibIn, family, before)];
 }
 
 function hearClosed(sessions: Sessions, { connection, byUs, atMs }: Extract<Observation, { type: 'closed' }>): Heard[] {

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { Capability } from '../../bgp/wire/messages.ts';
+import { routesOf } from '../../bgp/pack-updates.ts';
+import { decodeMessage } from '../../bgp/wire/message.ts';
+import type { Capability, UpdateMessage } from '../../bgp/wire/messages.ts';
 import { familyKey, follow } from '../../feeds/conversation.ts';
 import { Framer } from '../../bgp/wire/framer.ts';
-import { update } from '../bgp/wire/build.ts';
-import { encode, hearAll, keepalive, octets, open, opened, ours, theirs, upSession } from './talk.ts';
+import type { Heard } from '../../feeds/sessions.ts';
+import { message, update } from '../bgp/wire/build.ts';
+import { context, encode, hearAll, keepalive, octets, open, opened, ours, theirs, upSession } from './talk.ts';
 
 const route = update('', '40010100 400200 400304c0000209', '20cb007101');
 const withdraw = update('20cb007101', '', '');
@@ -63,6 +66,26 @@ describe('what is heard on the sessions', () => {
     });
     assert.deepEqual(settle(ours, theirs)?.families, [familyKey(1, 1), familyKey(2, 1)]);
     assert.equal(settle(ours, theirs)?.as4, true);
+  });
+
+  it('what a marked refresh does not name is withdrawn, and nothing else (RFC 7313)', () => {
+    const v4 = (n: number): Uint8Array => update('', '40010100 400200 400304c0000209', `20cb0071${n.toString(16).padStart(2, '0')}`);
+    const v6 = (n: number): Uint8Array => update('', `800e1e 0002 01 10 20010db8000000000000000000000009 00 40 20010db80000000${n} 40010100 400200`, '');
+    const marker = (afi: number, subtype: number): Uint8Array => message(5, `000${afi}0${subtype}01`);
+    const sessions = hearAll([...[1, 2, 3].flatMap((n) => [v4(n), v6(n)]), marker(1, 1), v4(2), v4(9), marker(2, 1), v6(1)].map((bytes) => octets(false, bytes)), upSession()).sessions;
+    const gone = (heard: readonly Heard[]): string[] => heard.flatMap((each) => (each.type === 'update' ? routesOf(decodeMessage(each.bytes, context) as UpdateMessage).map((change) => (change.type === 'withdraw' ? change.prefix : '')) : []));
+    assert.deepEqual(gone(hearAll([octets(false, marker(1, 2))], sessions).heard), ['203.0.113.1/32', '203.0.113.3/32']);
+    assert.deepEqual(gone(hearAll([octets(false, marker(2, 2))], sessions).heard), ['2001:db8:0:2::/64', '2001:db8:0:3::/64']);
+    assert.equal(sessions.up.get(1)?.adjRibIn.routes, 3);
+    assert.deepEqual(hearAll([octets(false, marker(1, 2)), octets(false, marker(1, 0))], sessions).heard.map(({ type }) => type), ['message', 'message']);
+  });
+
+  it('a refresh of many routes that names none withdraws them all, in messages that are not too long', () => {
+    const nlri = (from: number): string => Array.from({ length: 800 }, (_, n) => `20${(0x0a000000 + from + n).toString(16).padStart(8, '0')}`).join('');
+    const sessions = hearAll([0, 800, 1600].map((from) => octets(false, update('', '40010100 400200 400304c0000209', nlri(from)))), upSession()).sessions;
+    const { heard } = hearAll([octets(false, message(5, '00010101')), octets(false, message(5, '00010201'))], sessions);
+    assert.equal(sessions.up.get(1)?.adjRibIn.routes, 0);
+    for (const each of heard) if (each.type === 'update') assert.ok(each.bytes.length <= 4096);
   });
 
   it('a broken stream is followed no further, and nothing is thrown', () => {
