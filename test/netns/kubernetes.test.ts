@@ -16,7 +16,7 @@ const vm = crowdVm(1);
 const controlPort = 6400;
 
 describe('kubernetes', function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   let namespaces: Namespaces;
   let folder: string;
   let tor: BirdTor;
@@ -40,7 +40,7 @@ describe('kubernetes', function () {
     }, join(folder, 'tor'));
     await tor.start();
     const stand = start('api', [process.execPath, '--import', 'tsx', fileURLToPath(new URL('kube-api-main.ts', import.meta.url)), join(folder, 'api'), String(controlPort)]);
-    await waitFor('the stand-in', 20_000, () => stand.tail.includes('ready'));
+    await waitFor('the stand-in', 60_000, () => stand.tail.includes('ready'));
     const { port } = await api('/node?name=hv-1&rack=r1');
     const timers = 'timers: {hold: 9s, keepalive: 3s, connectRetry: 1s}';
     writeFileSync(join(folder, 'landfall.yaml'), `apiVersion: landfall/v1
@@ -59,7 +59,7 @@ api: {socket: ${join(folder, 'landfall.sock')}, mode: "0600"}
 state: {file: ${join(folder, 'state.json')}}
 `);
     landfall = start('landfall', [...landfallCommand(), 'run', '-c', join(folder, 'landfall.yaml')]);
-    await waitFor('the session', 30_000, async () => (await tor.established()).includes(node.address));
+    await waitFor('the session', 60_000, async () => (await tor.established()).includes(node.address));
   });
   after(async () => {
     for (const daemon of daemons) await daemon.stop('SIGKILL');
@@ -87,8 +87,8 @@ state: {file: ${join(folder, 'state.json')}}
   it('the labels of the Node select the peers from the start on, and an arrival is an Event', async () => {
     assert.deepEqual(await peers(), ['tor']);
     await must(namespaces.exec('out', [process.execPath, '--import', 'tsx', fileURLToPath(new URL('send-rarp.ts', import.meta.url)), 'vm0', vm.mac]), { timeoutMs: 30_000 });
-    await waitFor('the route', 10_000, async () => (await tor.routes()).some((route) => route.prefix === `${vm.ipv4}/32`));
-    const events = await waitFor('the Events', 10_000, async () => {
+    await waitFor('the route', 60_000, async () => (await tor.routes()).some((route) => route.prefix === `${vm.ipv4}/32`));
+    const events = await waitFor('the Events', 60_000, async () => {
       const told = (await api('/')).events;
       return told.some(({ reason }) => reason === 'VMArrived') ? told : undefined;
     });
@@ -99,20 +99,20 @@ state: {file: ${join(folder, 'state.json')}}
 
   it('a label that changes moves the node to its other peer, and back, without a restart', async () => {
     await api('/node?name=hv-1&rack=r2');
-    await waitFor('the other peer', 10_000, async () => (await peers()).join() === 'elsewhere');
-    await waitFor('the withdraw', 10_000, async () => (await tor.routes()).every((route) => route.prefix !== `${vm.ipv4}/32`));
+    await waitFor('the other peer', 60_000, async () => (await peers()).join() === 'elsewhere');
+    await waitFor('the withdraw', 60_000, async () => (await tor.routes()).every((route) => route.prefix !== `${vm.ipv4}/32`));
     await api('/node?name=hv-1&rack=r1');
-    await waitFor('the route again', 30_000, async () => (await tor.routes()).some((route) => route.prefix === `${vm.ipv4}/32`));
+    await waitFor('the route again', 60_000, async () => (await tor.routes()).some((route) => route.prefix === `${vm.ipv4}/32`));
     assert.deepEqual(await peers(), ['tor']);
   });
 
   it('a label whose override only a restart can apply changes nothing, and status says so', async () => {
     await api('/node?name=hv-1&rack=r3');
-    await waitFor('the warning', 10_000, async () => (await warnings()).some((text) => text.startsWith('what the labels of this Node select is not what runs: only a restart can change bgp.routerId')));
+    await waitFor('the warning', 60_000, async () => (await warnings()).some((text) => text.startsWith('what the labels of this Node select is not what runs: only a restart can change bgp.routerId')));
     assert.deepEqual(await peers(), ['tor']);
     assert.ok((await tor.established()).includes(node.address));
     await api('/node?name=hv-1&rack=r1');
-    await waitFor('no warning', 10_000, async () => (await warnings()).every((text) => !text.includes('labels of this Node')));
+    await waitFor('no warning', 60_000, async () => (await warnings()).every((text) => !text.includes('labels of this Node')));
   });
 
   it('landfall --node asks the speaker by way of the API server', async () => {
@@ -128,13 +128,13 @@ exec ${process.execPath} --input-type=module -e 'import { get } from "node:https
 
   it('a restart while the API server is away has the labels of before, and keeps the route', async () => {
     await api('/away');
-    await waitFor('the warning', 30_000, async () => (await warnings()).some((text) => /the Node hv-1 can't be watched/.test(text)));
+    await waitFor('the warning', 60_000, async () => (await warnings()).some((text) => /the Node hv-1 can't be watched/.test(text)));
     await landfall.stop('SIGTERM');
     landfall = start('landfall', [...landfallCommand(), 'run', '-c', join(folder, 'landfall.yaml')]);
-    await waitFor('the session', 30_000, async () => (await tor.established()).includes(node.address));
+    await waitFor('the session', 60_000, async () => (await tor.established()).includes(node.address));
     assert.deepEqual(await peers(), ['tor']);
     assert.ok((await warnings()).some((text) => text.includes('are those of an earlier run')));
-    await waitFor('the prefix', 10_000, async () => (await cli('show prefixes -o name')).stdout.includes(`${vm.ipv4}/32`));
+    await waitFor('the prefix', 60_000, async () => (await cli('show prefixes -o name')).stdout.includes(`${vm.ipv4}/32`));
     assert.ok((await tor.routes()).some((route) => route.prefix === `${vm.ipv4}/32`));
   });
 });

@@ -9,7 +9,7 @@ import { needs } from './lab.ts';
 // process.scheduling: fifo, with and without CAP_SYS_NICE.
 
 describe('process.scheduling', function () {
-  this.timeout(60_000);
+  this.timeout(200_000);
   let namespaces: Namespaces;
   let folder: string;
   const daemons: Daemon[] = [];
@@ -41,7 +41,7 @@ log: {format: json}
 `);
     const daemon = new Daemon(`landfall ${scheduling}`, namespaces.exec('node', [...before, ...landfallCommand(), 'run', '--dry-run', '-c', file]));
     daemons.push(daemon);
-    const status = await waitFor('the daemon', 20_000, async () => {
+    const status = await waitFor('the daemon', 60_000, async () => {
       const done = await run([...landfallCommand(), '-s', socket, 'status', '-o', 'json'], { timeoutMs: 10_000 });
       return done.status === 0 ? (JSON.parse(done.stdout) as { items: { warnings: string[] }[] }) : undefined;
     });
