@@ -25,6 +25,8 @@ export function ownOpen(options: SessionOptions, first: boolean): OpenMessage {
   if (options.addPath === true) {
     capabilities.push({ type: 'addPath', families: options.families.map((family) => ({ afi: afiOf(family), safi: safis.unicast, sendReceive: addPathReceive })) });
   }
+  // RFC 9494: no family of ours is to be kept for long, but a stale route of another may be told to us: we know what its community means.
+  if (gracefulRestart !== undefined) capabilities.push({ type: 'longLivedGracefulRestart', families: [] });
   if (gracefulRestart !== undefined) {
     capabilities.push({
       type: 'gracefulRestart', restartState: first && gracefulRestart.restarting, notification: false,

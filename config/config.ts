@@ -69,6 +69,8 @@ export interface PeerConfig {
   readonly nextHop: NextHops;
   readonly profile: Profile;
   readonly vrf: string;
+  /** Several routes for a prefix are taken (RFC 7911). */
+  readonly addPath?: boolean;
   /** What we are to it, RFC 9234. */
   readonly role?: 'provider' | 'rs' | 'rs-client' | 'customer' | 'peer';
   /** Does a RARP here move the addresses that this peer's routes give its MAC? Mode learn only. */

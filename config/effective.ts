@@ -132,6 +132,7 @@ function makePeer(draft: Draft, peer: DraftPeer): PeerConfig {
     nextHop: nextHopOf(draft, peer),
     profile: profileOf(draft, peer) ?? 'sequence',
     vrf: peer.vrf,
+    addPath: peer.addPath,
     role: peer.role,
     bindings: peer.bindings ?? (peer.asn === draft.bgp.asn ? 'learn' : 'none'),
     bfd: peer.bfd?.enabled === true ? { minTxMs: peer.bfd.minTx, minRxMs: peer.bfd.minRx, multiplier: peer.bfd.multiplier } : undefined,

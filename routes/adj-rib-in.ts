@@ -1,4 +1,5 @@
-import type { Route } from '../bgp/route.ts';
+import { wellKnownCommunities } from '../bgp/community.ts';
+import type { Community, Route } from '../bgp/route.ts';
 import type { IpAddress, Prefix } from '../net/ip.ts';
 import type { Now } from '../net/time.ts';
 import { decodeClaimMarks, type ClaimMarks } from './claim-communities.ts';
@@ -15,7 +16,7 @@ export interface ReceivedRoute {
   readonly route: Route;
   readonly marks: Partial<ClaimMarks>;
   readonly kind: ReceivedKind;
-  /** The node gives the address up; such a claim outbids nobody. */
+  /** The node gives the address up, or a router keeps its route though it is gone (LLGR_STALE, RFC 9494); such a claim outbids nobody. */
   readonly leaving: boolean;
   readonly since: Now;
 }
@@ -23,6 +24,8 @@ export interface ReceivedRoute {
 /** Routes held from one peer, VM prefixes only. Bounded: what is over the limit is counted and not kept. */
 export interface AdjRibIn {
   readonly routes: Map<Prefix, ReceivedRoute>;
+  /** Where the peer sends several for a prefix (RFC 7911): all of them, by path identifier; see paths.ts. */
+  paths?: Map<Prefix, Map<number, ReceivedRoute>>;
   refused: number;
 }
 
@@ -33,6 +36,8 @@ export function newAdjRibIn(): AdjRibIn {
   return { routes: new Map(), refused: 0 };
 }
 
+const llgrStale = wellKnownCommunities['llgr-stale'] as Community;
+
 /**
  * Reads a route as a claim. `routerId` is ours: a route that names us, or that a reflector says was ours, is `own`. `like`: another route of
  * the same UPDATE; what both have in common is then read and kept once, however many prefixes a peer puts into it.
@@ -42,7 +47,7 @@ export function classify(route: Route, globalAdmin: number, routerId: IpAddress,
   if (like?.route.attributes === attributes) return { route, marks: like.marks, leaving: like.leaving, since: like.since, kind: like.kind };
   const marks = decodeClaimMarks(globalAdmin, attributes.largeCommunities);
   const node = marks.node ?? attributes.originatorId;
-  const read = { route, marks: node === undefined ? marks : { ...marks, node }, leaving: isLeaving(attributes.communities), since: now };
+  const read = { route, marks: node === undefined ? marks : { ...marks, node }, leaving: isLeaving(attributes.communities) || attributes.communities.includes(llgrStale), since: now };
   if (node === routerId) return { ...read, kind: 'own' };
   if (marks.sequence === undefined || node === undefined) return { ...read, kind: 'foreign' };
   return { ...read, kind: isFuture(marks.sequence, now) ? 'future' : 'rival' };

@@ -3,6 +3,7 @@ import type { RouteChange } from '../bgp/route.ts';
 import type { ReceivedRoute } from '../routes/adj-rib-in.ts';
 import type { Handover, HandoverEvent } from '../routes/handover.ts';
 import { addressKey, type AddressKey } from '../routes/loc-rib.ts';
+import { pathsOf } from '../routes/paths.ts';
 import { addLine, openMigration, type Direction, type Migration, type MigrationResult, type TimelineLine } from '../routes/migrations.ts';
 import { chronicleHeld, saidOfHold } from './chronicle-held.ts';
 import { peersOf } from './peers.ts';
@@ -182,17 +183,18 @@ export function chronicleReceived(world: World, key: AddressKey, peer: Peer, h: 
   const rivalBefore = before?.kind === 'rival';
   if (after?.kind === 'own' && after.marks.sequence === h.sequence && before?.marks.sequence !== h.sequence) {
     noteReflected(world, m, name);
-    addLine(m, now, 'reflected', `${name} now sends next hop ${nextHop} (this node)`, name);
+    const said = peer.adjIn.paths !== undefined && hasLine(m, 'reflected', name); // a path behind it has changed
+    if (!said) addLine(m, now, 'reflected', `${name} now sends next hop ${nextHop} (this node)`, name);
   } else if (rivalBefore && after === undefined) {
     noteReflected(world, m, name);
     addLine(m, now, 'reflected', `${name} withdrew the rival's route: it prefers ours`, name);
   } else if (after?.kind === 'rival' && after.leaving && !(rivalBefore && before.leaving)) {
     addLine(m, now, 'source-demoted', `${after.marks.node} announces it as leaving at ${name}`, name);
   }
-  if (!rivalBefore || after?.kind === 'rival') return;
+  if (!rivalBefore || after?.kind === 'rival' || [...pathsOf(peer.adjIn, hostPrefix(h.address))].some(({ kind }) => kind === 'rival')) return;
   if (!hasLine(m, 'source', name)) noteSeen(world, m, name, 'migration.sourceGone', 'sourceGoneSeconds');
   addLine(m, now, 'source', `${before.marks.node ?? 'the source'}'s route withdrawn at ${name}`, name);
-  if (!peersOf(world, h.vrf).some((p) => p.adjIn.routes.get(hostPrefix(h.address))?.kind === 'rival')) {
+  if (!peersOf(world, h.vrf).some((p) => [...pathsOf(p.adjIn, hostPrefix(h.address))].some(({ kind }) => kind === 'rival'))) {
     m.sourceGoneAtMs ??= now.monotonicMs;
     addLine(m, now, 'source-gone', `no peer shows ${before.marks.node ?? 'the source'}'s route any more`, name);
   }

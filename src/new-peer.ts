@@ -19,6 +19,7 @@ export function newPeer(config: Config, peer: PeerConfig, routerId: IpAddress, n
     holdSeconds: peer.timers.holdSeconds, keepaliveSeconds: peer.timers.keepaliveSeconds, connectRetrySeconds: peer.timers.connectRetrySeconds,
     passive: caller,
     ...(peer.timers.sendHoldSeconds === undefined ? {} : { sendHoldSeconds: peer.timers.sendHoldSeconds }),
+    addPath: peer.addPath === true && config.bgp.receive !== 'none',
     ...(peer.role === undefined ? {} : { role: peer.role }),
     // Between IPv6 addresses IPv4 routes have an IPv6 next hop, as in fabrics whose links have no IPv4 addresses.
     extendedNextHop: !isIpv4(peer.address) && peer.families.includes('ipv4-unicast'),

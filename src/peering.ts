@@ -10,6 +10,7 @@ import { newAdjRibOut, takeDelta, type Wanted } from '../routes/adj-rib-out.ts';
 import { encodeClaimMarks } from '../routes/claim-communities.ts';
 import type { Handover } from '../routes/handover.ts';
 import { addressKey, keyPrefix } from '../routes/loc-rib.ts';
+import { pathsOf, takePath } from '../routes/paths.ts';
 import { preferenceOf, settlesSilently, type Level } from '../routes/preference.ts';
 import { newFabricEvidence } from '../routes/fabric.ts';
 import { chronicleReceived } from './chronicle.ts';
@@ -66,7 +67,10 @@ export function stepPeer(world: World, peer: Peer, input: SessionInput): void {
         beginRefresh(peer.refreshes, output.family, peer.adjIn.routes.keys());
         break;
       case 'refreshEnds':
-        for (const prefix of endRefresh(peer.refreshes, output.family)) receiveChange(world, peer, { type: 'withdraw', prefix });
+        for (const prefix of endRefresh(peer.refreshes, output.family)) {
+          peer.adjIn.paths?.delete(prefix);
+          receiveChange(world, peer, { type: 'withdraw', prefix });
+        }
         break;
       case 'note':
         noteSession(world, peer, output.note);
@@ -119,8 +123,22 @@ function receive(world: World, peer: Peer, update: UpdateMessage): void {
   let like: ReceivedRoute | undefined;
   for (const change of routesOf(update)) {
     const prefix = change.type === 'announce' ? change.route.prefix : change.prefix;
-    if (isHostPrefix(prefix) && insidePrefixes(world, peer.config.vrf, prefixAddress(prefix))) like = receiveChange(world, peer, change, like) ?? like;
+    if (isHostPrefix(prefix) && insidePrefixes(world, peer.config.vrf, prefixAddress(prefix))) like = (change.pathId === undefined ? receiveChange(world, peer, change, like) : receivePath(world, peer, change, change.pathId, like)) ?? like;
   }
+}
+
+/** One of several routes for a prefix (RFC 7911): what says most counts as the peer's route, and a change behind it is weighed, too. */
+function receivePath(world: World, peer: Peer, change: RouteChange, pathId: number, like: ReceivedRoute | undefined): ReceivedRoute | undefined {
+  const prefix = change.type === 'announce' ? change.route.prefix : change.prefix;
+  const received = change.type === 'withdraw' ? undefined : classify(change.route, world.config.routes.globalAdmin, world.routerId, world.now, like);
+  const shown = peer.adjIn.routes.get(prefix);
+  const taken = takePath(peer.adjIn, prefix, pathId, received);
+  if (taken === undefined) return undefined;
+  if (received !== undefined) confirmRoute(peer.refreshes, prefix);
+  if (taken.best === undefined) return receiveChange(world, peer, { type: 'withdraw', prefix });
+  if (shown === undefined || shown.route !== taken.best.route) receiveChange(world, peer, { type: 'announce', route: taken.best.route }, taken.best);
+  else if (taken.before !== undefined || received !== undefined) weigh(world, peer, prefix, taken.before, shown);
+  return received;
 }
 
 /** One route that a peer announces or withdraws, or that is looked at anew. `like`: another of the same UPDATE. @returns what is kept of it */
@@ -193,8 +211,8 @@ function weigh(world: World, peer: Peer, prefix: Prefix, before: ReceivedRoute |
 
 function rivalVisible(world: World, vrf: string, prefix: Prefix): boolean {
   return peersOf(world, vrf).some((peer) => {
-    const received = peer.adjIn.routes.get(prefix);
-    return received?.kind === 'rival' && !received.leaving;
+    for (const { kind, leaving } of pathsOf(peer.adjIn, prefix)) if (kind === 'rival' && !leaving) return true;
+    return false;
   });
 }
 

@@ -2,6 +2,7 @@ import { endOfRibFamily } from '../bgp/pack-updates.ts';
 import type { UpdateMessage } from '../bgp/wire/messages.ts';
 import { prefixAddress } from '../net/ip.ts';
 import { addressKey, keyPrefix, type AddressKey } from '../routes/loc-rib.ts';
+import { pathsOf } from '../routes/paths.ts';
 import { takeRivalGone } from './early.ts';
 import { touch } from './forwarding-state.ts';
 import { peersOf } from './peers.ts';
@@ -61,8 +62,8 @@ function endStale(world: World, peer: Peer, heard: boolean): void {
     touch(world.forwarding, key);
     const prefix = keyPrefix(key);
     const shown = peersOf(world, vrf).some((other) => {
-      const received = other.adjIn.routes.get(prefix);
-      return received?.kind === 'rival' && !received.leaving;
+      for (const { kind, leaving } of pathsOf(other.adjIn, prefix)) if (kind === 'rival' && !leaving) return true;
+      return false;
     });
     if (shown || isStale(world, vrf, key) || !world.rivals.delete(key)) continue;
     if (heard && world.locRib.handovers.has(key)) takeRivalGone(world, vrf, prefixAddress(prefix));

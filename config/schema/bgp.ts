@@ -43,6 +43,7 @@ export const peer = z.strictObject({
   nextHop: nextHop.prefault({}).describe('Wins over `bgp.nextHop`.'),
   routes: z.strictObject({ profile: profile.optional().describe('Wins over `routes.profile`.') }).prefault({}).describe('Wins over `routes`.'),
   vrf: vrf.prefault('default').describe('Which watched bridges this peer hears of.'),
+  addPath: z.boolean().prefault(true).describe('Whether several routes for an address are taken where the router sends them (RFC 7911), so that a rival behind the one it prefers is seen.'),
   role: z.enum(['provider', 'rs', 'rs-client', 'customer', 'peer']).optional().describe('eBGP: what we are to the router (RFC 9234). It is told so, must not contradict, and routes that leak are refused.'),
   bindings: z.enum(['learn', 'none']).optional().describe('Mode learn: whether the routes of this peer tell which addresses a MAC has, so that a RARP alone moves a VM that this node never heard. Default: `learn` on iBGP, `none` on eBGP.'),
   bfd: z.strictObject({

@@ -70,7 +70,9 @@ export function collectReceived(world: World, prefix?: string, peerName?: string
   const items: ReceivedItem[] = [];
   for (const peer of world.peers.values()) {
     if (peerName !== undefined && peer.config.name !== peerName) continue;
-    for (const [received, { route, marks, kind, leaving, since }] of peer.adjIn.routes) {
+    const { routes, paths } = peer.adjIn;
+    const all = [...routes].flatMap(([received, route]) => [...paths?.get(received) ?? [[undefined, route] as const]].map(([pathId, path]) => ({ received, pathId, ...path })));
+    for (const { received, pathId, route, marks, kind, leaving, since } of all) {
       if (prefix !== undefined && received !== prefix && !received.startsWith(`${prefix}/`)) continue;
       const { attributes } = route;
       items.push({
@@ -80,7 +82,7 @@ export function collectReceived(world: World, prefix?: string, peerName?: string
         asPath: attributes.asPath.map((segment) => (segment.type === 'AS_SEQUENCE' ? segment.asns.join(' ') : `{${segment.asns.join(',')}}`)).join(' '),
         communities: attributes.communities.map(formatCommunity), largeCommunities: attributes.largeCommunities.map(formatLargeCommunity),
         ...(marks.sequence === undefined ? {} : { sequence: marks.sequence }), ...(marks.mac === undefined ? {} : { mac: marks.mac }),
-        ...(marks.node === undefined ? {} : { node: marks.node }), kind: kind === 'rival' && leaving ? 'rival, leaving' : kind, since: timeText(since.wallMs),
+        ...(pathId === undefined ? {} : { pathId }), ...(marks.node === undefined ? {} : { node: marks.node }), kind: kind === 'rival' && leaving ? 'rival, leaving' : kind, since: timeText(since.wallMs),
       });
     }
   }

@@ -38,7 +38,9 @@ export function receiveAnew(world: World, before: Config): void {
   for (const peer of world.peers.values()) {
     if (!now) forgetReceived(world, peer);
     else dropOutside(world, peer, reread);
-    if (!asked && !watched && !(now && widened.has(peer.config.vrf))) continue;
+    // Routes behind the one that counts are read anew when they are sent again.
+    const behind = reread && peer.adjIn.paths !== undefined;
+    if (!asked && !watched && !behind && !(now && widened.has(peer.config.vrf))) continue;
     for (const family of peer.session.negotiated?.families ?? []) stepPeer(world, peer, { type: 'refresh', family });
   }
 }
@@ -46,6 +48,7 @@ export function receiveAnew(world: World, before: Config): void {
 function dropOutside(world: World, peer: Peer, reread: boolean): void {
   for (const [prefix, { route }] of [...peer.adjIn.routes]) {
     if (!insidePrefixes(world, peer.config.vrf, prefixAddress(prefix))) {
+      peer.adjIn.paths?.delete(prefix);
       receiveChange(world, peer, { type: 'withdraw', prefix });
       world.rivals.delete(addressKey(peer.config.vrf, prefixAddress(prefix)));
     } else if (reread) receiveChange(world, peer, { type: 'announce', route });

@@ -145,6 +145,8 @@ export interface ReceivedItem {
   mac?: string;
   /** BGP Identifier of the node that sent it, from the large community or ORIGINATOR_ID. */
   node?: string;
+  /** Of several routes for the prefix (RFC 7911), this one's identifier. */
+  pathId?: number;
   /** own (reflected to us), rival, stale, future, foreign. */
   kind: string;
   since: string;

@@ -15,7 +15,7 @@ describe('config: defaults', () => {
         asn: 65010, listen: { enabled: false, port: 179 }, nextHop: {}, gracefulRestart: { enabled: true, restartTimeSeconds: 60 }, receive: 'vm-prefixes',
         peers: [{
           name: 'tor-a', address: '192.0.2.1', asn: 65010, port: 179, families: ['ipv4-unicast'], timers: { holdSeconds: 9, keepaliveSeconds: 3, connectRetrySeconds: 5 },
-          ttlSecurity: false, nextHop: {}, profile: 'sequence', vrf: 'default', bindings: 'learn',
+          ttlSecurity: false, nextHop: {}, profile: 'sequence', vrf: 'default', addPath: true, bindings: 'learn',
         }],
       },
       watch: [{
