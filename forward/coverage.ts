@@ -29,7 +29,7 @@ export interface BridgeFacts {
 }
 
 export interface CoverageFinding {
-  readonly code: 'neighbours_lost' | 'gateway_mac_not_fixed' | 'neighbour_entry_late' | 'not_forwarding' | 'redirects' | 'no_gateway';
+  readonly code: 'neighbours_lost' | 'gateway_mac_not_fixed' | 'neighbour_entry_late' | 'not_forwarding' | 'redirects' | 'no_gateway' | 'gateway_mac_differs';
   readonly text: string;
 }
 

@@ -23,7 +23,7 @@ const nameOctets = 64;
 const macOctets = 32;
 export const meshMessageOctets = bodyOctets + macOctets;
 export const meshHelloOctets = bodyOctets + nameOctets + macOctets;
-const types = ['claim', 'hello', 'ready', 'unready', 'handing'] as const;
+const types = ['claim', 'hello', 'ready', 'unready', 'handing', 'gateway'] as const;
 
 /** Who speaks: in every message. */
 export interface MeshSender {
@@ -66,9 +66,16 @@ export interface MeshHanding extends MeshSender {
   readonly mac: Mac;
 }
 
-export type MeshMessage = MeshClaim | MeshHello | MeshReady | MeshHanding;
+/** "I am the gateway of VMs with this address, and have this MAC there." */
+export interface MeshGateway extends MeshSender {
+  readonly type: 'gateway';
+  readonly address: IpAddress;
+  readonly mac: Mac;
+}
+
+export type MeshMessage = MeshClaim | MeshHello | MeshReady | MeshHanding | MeshGateway;
 /** A message before it is sent. */
-export type MeshText = Unsent<MeshClaim> | Unsent<MeshHello> | Unsent<MeshReady> | Unsent<MeshHanding>;
+export type MeshText = Unsent<MeshClaim> | Unsent<MeshHello> | Unsent<MeshReady> | Unsent<MeshHanding> | Unsent<MeshGateway>;
 type Unsent<Message extends MeshMessage> = Omit<Message, 'boot' | 'counter'>;
 
 /** HMAC-SHA256 under the key of the mesh: 32 octets. */
@@ -89,7 +96,7 @@ export function encodeMesh(message: MeshMessage, hmac: Hmac): Uint8Array {
     padded.set(ipToBytes(each));
     writer.append(padded);
   }
-  writer.append(macToBytes(message.type === 'handing' ? message.mac : zeroMac));
+  writer.append(macToBytes(message.type === 'handing' || message.type === 'gateway' ? message.mac : zeroMac));
   while (writer.length < bodyOctets) writer.u8(0);
   if (message.type === 'hello') for (let i = 0; i < nameOctets; i++) writer.u8((message.name.charCodeAt(i) || 0) & 0x7f);
   writer.append(hmac(writer.view().subarray(0, octets)));
@@ -131,7 +138,8 @@ function readMessage(reader: ByteReader, octets: number): MeshMessage | undefine
     case 'hello': return { type, ...sender, name: nameFrom(reader.slice(nameOctets)) };
     case 'ready':
     case 'unready': return { type, ...sender, address };
-    case 'handing': return { type, ...sender, address, mac };
+    case 'handing':
+    case 'gateway': return { type, ...sender, address, mac };
   }
 }
 

@@ -4,7 +4,8 @@ import { whereabouts } from '../forward/plan.ts';
 import { hostPrefix, isIpv4, type IpAddress } from '../net/ip.ts';
 import { printable } from '../net/printable.ts';
 import { whyUndeliverable } from './delivery.ts';
-import { gatewayOf, watchOf } from './forwarding.ts';
+import { gatewayFindings } from './gateway-macs.ts';
+import { gatewayOf, watchOf } from './gateways.ts';
 import { gatewayAddresses } from './neighbour-frames.ts';
 import type { World } from './world.ts';
 
@@ -17,7 +18,7 @@ type Switches = Pick<BridgeFacts, 'macFixed' | 'arpAccept' | 'acceptUntrackedNa'
 /** What the node's own data plane leaves open, bridge by bridge. `read` gives what only the kernel knows of a bridge and its gateway interface. */
 export function coverageFindings(world: World, read: (bridge: string, ifname: string) => Switches): CoverageFinding[] {
   const { config, bridges } = world;
-  return world.watches.flatMap((watch, index) => {
+  return [...gatewayFindings(world), ...world.watches.flatMap((watch, index) => {
     const gateway = gatewayOf(world, watch);
     if (gateway === undefined || bridges.links.get(gateway.ifindex) === undefined) return [];
     const own = gatewayAddresses(world, watch, gateway);
@@ -28,7 +29,7 @@ export function coverageFindings(world: World, read: (bridge: string, ifname: st
       families: [...new Set(watch.config.prefixes.map((prefix) => (isIpv4(prefix) ? 'ipv4' as const : 'ipv6' as const)))],
       ifname: printable(gateway.ifname), ...read(watch.bridge, gateway.ifname),
     });
-  });
+  })];
 }
 
 /**

@@ -5,7 +5,7 @@ import { addLine, type Migration } from '../routes/migrations.ts';
 import { addressKey } from '../routes/loc-rib.ts';
 import type { DeliveryAnswer, DeliveryQuestion } from './delivery-contract.ts';
 import { rewriteOf } from './doctor/source-rewriting.ts';
-import { gatewayOf, watchOf } from './forwarding.ts';
+import { gatewayOf, watchOf } from './gateways.ts';
 import type { Watch } from './watch.ts';
 import { note, type World } from './world.ts';
 

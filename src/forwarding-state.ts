@@ -3,6 +3,7 @@ import type { Arrival, Straggler, Whereabouts } from '../forward/plan.ts';
 import { Deadlines } from '../net/deadlines.ts';
 import type { IpAddress } from '../net/ip.ts';
 import type { AddressRewrite } from './doctor/host-state.ts';
+import type { Mac } from '../net/mac.ts';
 import type { AddressKey } from '../routes/loc-rib.ts';
 
 /** Another speaker: see mesh-nodes.ts. */
@@ -63,6 +64,8 @@ export interface Forwarding {
   readonly arrivalEnds: Deadlines<AddressKey>;
   /** What other nodes are told at the end of the pass, when the kernel knows it. */
   readonly said: (() => void)[];
+  /** Of gateway addresses: who else has them, with which MAC (see gateway-macs.ts). */
+  readonly otherGateways: Map<AddressKey, Map<string, { readonly mac: Mac; readonly heardMs: number }>>;
   /** Rules of the firewall that rewrite source addresses, as read last. */
   rewrites: readonly AddressRewrite[];
   /** The gateway interfaces that the plan was made for. */
@@ -74,7 +77,7 @@ export interface Forwarding {
 }
 
 export function newForwarding(on: boolean, leftoversMs: number | undefined): Forwarding {
-  return { on, dirty: new Set(), planned: new Map(), silence: new Deadlines(), stragglers: new Map(), stragglerEnds: new Deadlines(), ending: new Set(), listening: new Set(), members: new Set(), nodes: new Map(), greetAtMs: -Infinity, hints: new Map(), hintEnds: new Deadlines(), ready: new Map(), arrivals: new Map(), arrivalEnds: new Deadlines(), said: [], rewrites: [], gateways: '', ...(leftoversMs === undefined ? {} : { leftoversMs }), frames: { left: 0, atMs: -Infinity } };
+  return { on, dirty: new Set(), planned: new Map(), silence: new Deadlines(), stragglers: new Map(), stragglerEnds: new Deadlines(), ending: new Set(), listening: new Set(), members: new Set(), nodes: new Map(), greetAtMs: -Infinity, hints: new Map(), hintEnds: new Deadlines(), ready: new Map(), arrivals: new Map(), arrivalEnds: new Deadlines(), said: [], otherGateways: new Map(), rewrites: [], gateways: '', ...(leftoversMs === undefined ? {} : { leftoversMs }), frames: { left: 0, atMs: -Infinity } };
 }
 
 /** The whereabouts of an address may have changed for a reason other than a handover's state. */

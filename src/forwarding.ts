@@ -1,19 +1,18 @@
 import { changesBetween, type KernelChange } from '../forward/entries.ts';
-import { planAddress, planArrival, silenceEndsMs, whereabouts, type GatewayInterface, type RivalRoute, type Whereabouts } from '../forward/plan.ts';
+import { planAddress, planArrival, silenceEndsMs, whereabouts, type RivalRoute, type Whereabouts } from '../forward/plan.ts';
 import type { Config } from '../config/config.ts';
-import { locate } from '../bridge/locate.ts';
-import { hostPrefix, isLinkLocal, prefixAddress, prefixContains, type IpAddress } from '../net/ip.ts';
+import { hostPrefix, isLinkLocal, prefixAddress, type IpAddress } from '../net/ip.ts';
 import type { Mac } from '../net/mac.ts';
 import type { Handover } from '../routes/handover.ts';
 import { keyPrefix, type AddressKey } from '../routes/loc-rib.ts';
 import { arrivalFor, arrivalsIfDue } from './arrivals.ts';
+import { gatewayOf, watchOf } from './gateways.ts';
 import { hintsIfDue } from './hints.ts';
 import { greetIfDue, greetingDeadline, meet } from './mesh-nodes.ts';
 import { correctDeparted, correctNeighbours, welcome } from './neighbour-frames.ts';
 import { flushRoutes } from './peering.ts';
 import { endStragglers, prepareEndpoint, stragglerFor, tellOfClaim, type Telling } from './stragglers.ts';
 import { peersOf } from './peers.ts';
-import type { Watch } from './watch.ts';
 import { isPortAlive } from './watching.ts';
 import type { World } from './world.ts';
 
@@ -71,27 +70,6 @@ function lookAtGateways(world: World): void {
   for (const key of world.locRib.handovers.keys()) world.forwarding.dirty.add(key);
   for (const key of world.rivals.keys()) world.forwarding.dirty.add(key);
   for (const key of world.forwarding.planned.keys()) world.forwarding.dirty.add(key);
-}
-
-/** The interface with the gateway address of a watch; the bridge itself where none is known. */
-export function gatewayOf(world: World, watch: Watch): GatewayInterface | undefined {
-  const { bridges } = world;
-  for (const address of watch.config.gateway?.addresses ?? []) {
-    for (const ifindex of bridges.ownAddresses.get(address) ?? []) {
-      const link = bridges.links.get(ifindex);
-      if (link !== undefined) return { ifindex, ifname: link.name };
-    }
-  }
-  const ifindex = bridges.byName.get(watch.bridge);
-  return ifindex === undefined ? undefined : { ifindex, ifname: watch.bridge };
-}
-
-/** The watch that an address belongs to: where its VM is or was, else the first whose prefixes contain it. */
-export function watchOf(world: World, vrf: string, address: IpAddress, h: Handover | undefined): Watch | undefined {
-  const place = h?.endpoint === undefined ? undefined : locate(world.bridges, world.watches, h.endpoint.ifindex, h.endpoint.vlan);
-  return place === undefined
-    ? world.watches.find((watch) => watch.vrf === vrf && watch.config.prefixes.some((prefix) => prefixContains(prefix, address)))
-    : world.watches[place.watch];
 }
 
 /** The newest claim of another node that stands, as the routers show it. */

@@ -10,6 +10,7 @@ import type { IpAddress } from '../net/ip.ts';
 import type { Endpoint, EvidenceKind } from '../routes/handover.ts';
 import { addressKey } from '../routes/loc-rib.ts';
 import { isEarly, isEarlyElsewhere, isLate } from './early.ts';
+import { hearGateway } from './gateway-macs.ts';
 import { heardAlive } from './hints.ts';
 import { fingerprint, isReflection, rememberLocal } from './reflection.ts';
 import { handle } from './handovers.ts';
@@ -53,6 +54,7 @@ export function takeFrame(world: World, frame: CapturedFrame): void {
   }
   const endpoint: Endpoint = { mac: parsed.mac, vlan, ifindex: frame.ifindex, tagged: onWire !== 0 && isTagged(world, frame.ifindex, vlan) };
   const heard: Heard = { said: parsed, place, watch, vlan, endpoint, capturedAtMs: frame.capturedAtMs };
+  if (place.role === 'uplink' && parsed.address !== undefined && isOwnAddress(world.bridges, parsed.address)) hearGateway(world, watch.vrf, parsed.address, parsed.mac, link.name);
   if (place.role === 'uplink') takeFromUplink(world, heard, frame.bytes);
   else takeFromLocal(world, heard, frame.bytes);
 }

@@ -1,6 +1,7 @@
 import { meshName, meshNodesLimit, type MeshHello, type MeshText } from '../forward/mesh.ts';
 import type { IpAddress } from '../net/ip.ts';
 import type { Forwarding, MeshNode } from './forwarding-state.ts';
+import { ownGateways } from './gateway-macs.ts';
 import type { World } from './world.ts';
 
 // Which other speakers there are: each tells the others its name and where its end of the tunnel is, long before anything moves, so that
@@ -37,7 +38,20 @@ export function meet(world: World, member: IpAddress): void {
 function greet(world: World, members: readonly IpAddress[]): void {
   const { forwarding, config, routerId } = world;
   if (forwarding.endpoint === undefined) return;
+  tellGateways(world, members);
   tellNode(world, { type: 'hello', segment: 0, node: routerId, nextHop: forwarding.endpoint, name: meshName(config.node.name) }, members);
+}
+
+/** So many gateway addresses are told of at most. */
+const gatewaysAtMost = 16;
+
+/** What VMs that leave this node bring along. */
+function tellGateways(world: World, members: readonly IpAddress[]): void {
+  const { forwarding, routerId, segments } = world;
+  if (forwarding.endpoint === undefined) return;
+  for (const { watch, address, mac } of ownGateways(world).slice(0, gatewaysAtMost)) {
+    tellNode(world, { type: 'gateway', segment: segments.get(watch.vrf) ?? 0, node: routerId, nextHop: forwarding.endpoint, address, mac }, members);
+  }
 }
 
 /** All that are known, or named, time and again. */

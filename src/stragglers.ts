@@ -5,6 +5,7 @@ import { isFuture } from '../routes/claim.ts';
 import type { Handover } from '../routes/handover.ts';
 import { addressKey, type AddressKey } from '../routes/loc-rib.ts';
 import { takeHanding } from './arrivals.ts';
+import { takeGateway } from './gateway-macs.ts';
 import { takeReady } from './hints.ts';
 import { takeHello, whereToTell } from './mesh-nodes.ts';
 import { nextHopFor, sourceOf } from './next-hop.ts';
@@ -84,6 +85,7 @@ export function takeMeshMessage(world: World, message: MeshMessage): void {
   const vrf = [...world.segments].find(([, segment]) => segment === message.segment)?.[0];
   if (vrf === undefined) return;
   if (message.type === 'claim') takeClaim(world, vrf, message);
+  else if (message.type === 'gateway') takeGateway(world, vrf, message);
   else if (message.type === 'handing') takeHanding(world, vrf, message);
   else takeReady(world, vrf, message);
 }

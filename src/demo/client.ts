@@ -74,9 +74,9 @@ function openStream(name: string, address: string): void {
 
 /**
  * Sockets of one UDP probe, used in turn: the kernel's limit for a socket's buffer holds some 270 small packets, and a VM that catches up
- * answers more than that at once.
+ * answers more than that at once: up to some seconds' worth where it had no processor.
  */
-const probeSockets = 8;
+const probeSockets = 32;
 
 function openUdpProbe(name: string, address: string, everyMs: number): void {
   const sockets = Array.from({ length: probeSockets }, () => createSocket(address.includes(':') ? 'udp6' : 'udp4'));

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import fc from 'fast-check';
-import { decodeMesh, encodeMesh, isFresh, meshMessageOctets, newMeshMemory, outbids, type Hmac, type MeshClaim } from '../../forward/mesh.ts';
+import { decodeMesh, encodeMesh, isFresh, meshHelloOctets, meshMessageOctets, meshName, newMeshMemory, outbids, type Hmac, type MeshClaim, type MeshMessage } from '../../forward/mesh.ts';
 import { tunnelGateway, tunnelMac } from '../../forward/wire/tunnel.ts';
 import { ip } from '../../net/ip.ts';
+import type { Mac } from '../../net/mac.ts';
 
 const hmac = (key: string): Hmac => (bytes) => createHmac('sha256', key).update(bytes).digest();
 const claim: MeshClaim = {
@@ -17,6 +18,26 @@ describe('forward: what speakers tell each other', () => {
       assert.equal(bytes.length, meshMessageOctets);
       assert.deepEqual(decodeMesh(bytes, hmac('k')), { ...claim, ...more });
     }
+  });
+
+  it('so do all the other messages', () => {
+    const { segment, node, boot, counter, nextHop } = claim;
+    const sender = { segment, node, boot, counter, nextHop };
+    const mac = '52:54:00:aa:00:01' as Mac;
+    const messages: MeshMessage[] = [
+      { type: 'hello', ...sender, name: 'hv-07.example' }, { type: 'hello', ...sender, name: 'n'.repeat(64) }, { type: 'ready', ...sender, address: ip('2001:db8::11') },
+      { type: 'unready', ...sender, address: ip('203.0.113.11') }, { type: 'handing', ...sender, address: ip('203.0.113.11'), mac }, { type: 'gateway', ...sender, address: ip('2001:db8::1'), mac },
+    ];
+    for (const message of messages) {
+      const bytes = encodeMesh(message, hmac('k'));
+      assert.equal(bytes.length, message.type === 'hello' ? meshHelloOctets : meshMessageOctets);
+      assert.deepEqual(decodeMesh(bytes, hmac('k')), message);
+      assert.equal(decodeMesh(bytes.subarray(0, bytes.length - 1), hmac('k')), undefined);
+    }
+    const long = decodeMesh(encodeMesh({ type: 'hello', ...sender, name: `${'n'.repeat(70)}` }, hmac('k')), hmac('k'));
+    assert.equal(long?.type === 'hello' ? long.name : undefined, meshName('n'.repeat(70)));
+    const odd = decodeMesh(encodeMesh({ type: 'hello', ...sender, name: 'a\x1b[2J' }, hmac('k')), hmac('k'));
+    assert.equal(odd?.type === 'hello' ? odd.name : undefined, 'a', 'nothing that a terminal would act on');
   });
 
   it('another key, any changed bit, any other length: nothing', () => {

@@ -86,6 +86,18 @@ for (const routes of ['off', 'received'] as const) {
       assert.equal((await lab.nodes.a.cli(['hint', 'resting', lab.vm.mac])).status, 2);
     });
 
+    it('names a gateway that has another MAC on the other node', async () => {
+      const { namespaces } = lab.topology;
+      assert.doesNotMatch((await lab.nodes.a.cli(['status'])).stdout, /gateway MAC differs/);
+      await namespaces.ip(nodeNamespace('b'), ['link set br-vlan address 02:00:5e:00:01:02']);
+      // Said with the next greeting, or by a speaker that begins anew.
+      await lab.nodes.b.stop('SIGKILL');
+      await lab.nodes.b.start();
+      await lab.sessionsUp(['b']);
+      await waitFor('the warning', 40_000, async () => /br-vlan: gateway MAC differs: 203\.0\.113\.1 is \S+ here, 02:00:5e:00:01:02 at node node-b/.test((await lab.nodes.a.cli(['status'])).stdout), 200);
+      await namespaces.ip(nodeNamespace('b'), [`link set br-vlan address ${vlan.gateway.mac}`]);
+    });
+
     it('with a node that is named: its port without any mark gets the packets, nothing is announced, and running undoes it', async () => {
       await plug(lab.topology, lab.vm, 'b');
       await lab.stage.detach(lab.vm, 'a');
