@@ -73,7 +73,8 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     process.exit(70);
   });
   try {
-    await daemon.start(loaded);
+    // Who is told to stop while it starts stops.
+    await Promise.race([daemon.start(loaded), daemon.ended]);
   } catch (error) {
     await daemon.close();
     if (!(error instanceof Error)) throw error;
@@ -108,6 +109,7 @@ class Daemon {
   private readonly reloading: Reloading;
   private readonly telemetry: Telemetry;
   private readonly kubernetes: Kubernetes | undefined;
+  private stopping = false;
   private state: State | undefined;
   private api: ApiServer | undefined;
   private watchdog: NodeJS.Timeout | undefined;
@@ -182,9 +184,11 @@ class Daemon {
       turn.pump({ type: 'restored', ...this.state.restored });
     }
     await sources.openMonitor();
+    if (this.stopping) return;
     const { mode, group } = config.api;
     this.api = await serveApi({ path: socket ?? config.api.socket, mode, ...(group === undefined ? {} : { group }), backend: this.backend(), log });
     await this.telemetry.serve();
+    if (this.stopping) return this.close();
     if (config.bgp.listen.enabled && !dryRun) this.sockets.listen();
     if (!dryRun) this.feeds.configure(config);
     turn.pump({ type: 'start' });
@@ -211,6 +215,7 @@ class Daemon {
 
   /** SIGTERM: a restart where Graceful Restart is on (nothing is withdrawn, no Cease), else a stop for good. */
   private async stop(): Promise<void> {
+    this.stopping = true;
     const { world } = this.speaker;
     // What was drained is not to come back by itself.
     const restart = this.reloading.config.bgp.gracefulRestart.enabled && world.drain === undefined;

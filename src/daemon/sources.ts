@@ -24,6 +24,7 @@ export class Sources {
   private monitor: Monitor | undefined;
   private gateKeeper: GateKeeper | undefined;
   private bfd: BfdClient | undefined;
+  private giveUp: NodeJS.Timeout | undefined;
 
   constructor(options: SourcesOptions) {
     this.options = options;
@@ -44,15 +45,15 @@ export class Sources {
     log.child({ room: 'garp' }).write('info', 'capture.opened', {});
   }
 
-  /** The first look at bridges and ports comes before the first frame is judged. @throws StartFailed when the kernel says nothing */
+  /** The first look at bridges and ports comes before the first frame is judged; a stop meanwhile leaves it unanswered. @throws StartFailed when the kernel says nothing */
   openMonitor(): Promise<void> {
     return new Promise((resolve, reject) => {
-      const giveUp = setTimeout(() => reject(new StartFailed('the kernel did not answer a netlink dump within 15 s', 1)), 15_000);
+      this.giveUp = setTimeout(() => reject(new StartFailed('the kernel did not answer a netlink dump within 15 s', 1)), 15_000);
       this.monitor = openMonitor({
         onChange: (change) => {
           this.options.pump({ type: 'bridge', change });
           if (change.type !== 'resync') return;
-          clearTimeout(giveUp);
+          clearTimeout(this.giveUp);
           resolve();
         },
         onError: (error) => this.options.log.child({ room: 'bridge' }).write('warn', 'bridge.changed', { text: error.message }),
@@ -108,6 +109,7 @@ export class Sources {
   }
 
   close(): void {
+    clearTimeout(this.giveUp);
     this.gateKeeper?.close();
     this.bfd?.close(false);
     this.capture?.close();
