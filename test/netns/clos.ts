@@ -151,7 +151,7 @@ export class Clos {
     mkdirSync(folder, { recursive: true });
     writeFileSync(this.configOf(node), landfallConfig(node, folder, this.topology.vms, this.#profile));
     const daemon = new Daemon(`node-${node}/landfall`, this.#inside(node, [...landfallCommand(), 'run', '-c', this.configOf(node)]), { log: join(folder, 'landfall.log') });
-    await waitFor(`the session of node ${node}`, 30_000, async () => {
+    await waitFor(`the session of node ${node}`, 60_000, async () => {
       if (!daemon.alive) throw new Error(`landfall on node ${node} ended: ${daemon.tail}`);
       const done = await this.cli(node, ['status', '-o', 'json']);
       return done.status === 0 && (JSON.parse(done.stdout) as { items: StatusItem[] }).items[0]?.peers.established === 1;
