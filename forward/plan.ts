@@ -1,7 +1,7 @@
 import { hostPrefix, type IpAddress } from '../net/ip.ts';
 import type { Mac } from '../net/mac.ts';
 import type { Handover } from '../routes/handover.ts';
-import type { KernelEntry } from './entries.ts';
+import { entryId, type EntryId, type KernelEntry } from './entries.ts';
 
 /** `kernel.routes`. */
 export type KernelRoutes = 'off' | 'received' | 'host';
@@ -86,6 +86,13 @@ export function silenceEndsMs(h: Handover | undefined, where: Whereabouts): numb
 export interface GatewayInterface {
   readonly ifindex: number;
   readonly ifname: string;
+}
+
+/** Everything that {@link planAddress} and {@link planArrival} may ever have put into the kernel for one address. */
+export function idsOf(address: IpAddress, gateway: GatewayInterface | undefined): EntryId[] {
+  const entries: KernelEntry[] = [{ type: 'route', prefix: hostPrefix(address), to: { type: 'blackhole' } }];
+  if (gateway !== undefined) entries.push({ type: 'proxy', ...gateway, address }, { type: 'neighbour', ifindex: gateway.ifindex, address, mac: '00:00:00:00:00:00' as Mac }, { type: 'inner', prefix: hostPrefix(address), ifindex: gateway.ifindex });
+  return entries.map(entryId);
 }
 
 /** What the kernel is to have for one address. */

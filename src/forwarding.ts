@@ -1,5 +1,5 @@
-import { changesBetween, type KernelChange } from '../forward/entries.ts';
-import { planAddress, planArrival, silenceEndsMs, whereabouts, type RivalRoute, type Whereabouts } from '../forward/plan.ts';
+import { changesBetween, entryId, type KernelChange } from '../forward/entries.ts';
+import { idsOf, planAddress, planArrival, silenceEndsMs, whereabouts, type RivalRoute, type Whereabouts } from '../forward/plan.ts';
 import type { Config } from '../config/config.ts';
 import { hostPrefix, isLinkLocal, prefixAddress, type IpAddress } from '../net/ip.ts';
 import type { Mac } from '../net/mac.ts';
@@ -114,23 +114,30 @@ function forwardOne(world: World, key: AddressKey, changes: KernelChange[], refr
   const watch = watchOf(world, vrf, address, h);
   if (watch === undefined) return;
   const rival = rivalRoute(world, vrf, address);
-  const where = whereabouts(h, rival, h?.endpoint !== undefined && isPortAlive(world, h.endpoint.ifindex), now.monotonicMs, stragglerFor(world, key, h, rival));
+  const before = forwarding.planned.get(key);
+  const found = whereabouts(h, rival, h?.endpoint !== undefined && isPortAlive(world, h.endpoint.ifindex), now.monotonicMs, stragglerFor(world, key, h, rival));
+  // What is remembered of an address that was withdrawn says nothing: until the routers do, what the life before left stands.
+  const where: Whereabouts = found.at === 'unknown' && before === undefined && forwarding.leftoversMs !== undefined ? { at: 'nowhere' } : found;
   const gateway = gatewayOf(world, watch);
   const arrival = arrivalFor(world, key, h);
   const entries = arrival === undefined ? planAddress(config.kernel.routes, address, where, gateway) : [...planAddress(config.kernel.routes, address, where, gateway), ...planArrival(address, arrival, gateway)];
   if (rival !== undefined) meet(world, rival.nextHop);
-  const before = forwarding.planned.get(key);
-  forwarding.silence.set(key, silenceEndsMs(h, where));
+  forwarding.silence.set(key, silenceEndsMs(h, found));
   if (where.at === 'nowhere' && arrival === undefined) forwarding.planned.delete(key);
   else forwarding.planned.set(key, { where, entries });
+  // What a life before left for this address is void with the first word on where its VM is: a claim here, and a route to the router, would loop.
+  const first = before === undefined && forwarding.leftoversMs !== undefined && where.at !== 'nowhere';
+  if (first) for (const id of idsOf(address, gateway)) if (!entries.some((entry) => entryId(entry) === id)) changes.push({ id });
   for (const change of changesBetween(before?.entries ?? [], entries)) changes.push(change);
   if (h !== undefined && isNewClaim(world, h, where)) {
     // What was written for its arrival goes with the claim, and an entry as good as that takes its place.
     const expected = before?.entries.some((entry) => entry.type === 'inner') === true;
     if (gateway !== undefined && (config.kernel.refreshNeighbors || expected) && config.kernel.routes !== 'host') refresh.push({ ifindex: gateway.ifindex, address, mac: where.mac });
-    if (config.kernel.routes === 'received' && before?.where.at === 'elsewhere') correctNeighbours(world, watch, h, address, where.mac);
+    const arrived = config.kernel.routes === 'received' && (before?.where.at === 'elsewhere' || (first && h.state === 'elevated'));
+    if (arrived && forwarding.leftoversMs !== undefined) forwarding.landed.add(key);
+    if (arrived) correctNeighbours(world, watch, h, address, where.mac);
     if (config.stragglers.enabled) tellOfClaim(world, h, rival, tellings);
-    afterwards.push(() => welcome(world, watch, h, gateway, before?.where.at === 'elsewhere' && config.kernel.routes === 'received'));
+    afterwards.push(() => welcome(world, watch, h, gateway, arrived));
   } else if (where.at === 'elsewhere' && before !== undefined && before.where.at !== 'elsewhere' && config.kernel.routes === 'received') {
     afterwards.push(() => correctDeparted(world, watch, h, address, gateway));
   } else if (where.at === 'here' && h !== undefined && before?.where.at === 'elsewhere' && config.kernel.routes === 'received') {
@@ -152,5 +159,17 @@ function removeLeftovers(world: World): void {
   if (heard) forwarding.leftoversMs = Math.min(forwarding.leftoversMs, now.monotonicMs + leftoversAfterMs);
   if (now.monotonicMs < forwarding.leftoversMs) return;
   delete forwarding.leftoversMs;
+  for (const key of forwarding.landed) tellOnceMore(world, key);
+  forwarding.landed.clear();
   world.outputs.push({ type: 'kernel', changes: [], refresh: [], leftovers: true });
+}
+
+/** A VM that came shortly before this life or since, when the routers had not told where its neighbours are: they and it learn each other's MACs. */
+function tellOnceMore(world: World, key: AddressKey): void {
+  const h = world.locRib.handovers.get(key);
+  const where = world.forwarding.planned.get(key)?.where;
+  const watch = h === undefined ? undefined : watchOf(world, h.vrf, h.address, h);
+  if (h === undefined || watch === undefined || where?.at !== 'here') return;
+  correctNeighbours(world, watch, h, h.address, where.mac);
+  welcome(world, watch, h, gatewayOf(world, watch), true);
 }

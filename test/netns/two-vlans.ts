@@ -4,7 +4,7 @@ import { ip } from '../../net/ip.ts';
 import type { Link, NodeName, Vm } from '../../src/demo/addresses.ts';
 import { client, demoVm, linkOf, nodeNames, vlan, vlanAddressOf } from '../../src/demo/addresses.ts';
 import type { Namespaces } from '../../src/demo/namespaces.ts';
-import { Daemon, must, sleep, waitFor } from '../../src/demo/processes.ts';
+import { Daemon, must, run, sleep, waitFor } from '../../src/demo/processes.ts';
 import type { TorKind } from '../../src/demo/tor.ts';
 import { buildVm, cableOf, nodeNamespace, plug, unplug, type Mode, type Topology } from '../../src/demo/topology.ts';
 import { rarpFrame, resumeFrames } from './frames.ts';
@@ -71,8 +71,14 @@ class Talkers {
   }
 }
 
-/** What ends connections or misleads: unreachable and redirect, IPv4 and IPv6. */
-const complaints = 'icmp[icmptype] == 3 or icmp[icmptype] == 5 or (icmp6 and (ip6[40] == 1 or ip6[40] == 137))';
+/** What ends connections or misleads, unreachable and redirect, and what tells of a loop, time exceeded; IPv4 and IPv6. */
+const complaints = 'icmp[icmptype] == 3 or icmp[icmptype] == 5 or icmp[icmptype] == 11 or (icmp6 and (ip6[40] == 1 or ip6[40] == 137 or ip6[40] == 3))';
+/** A packet of a client that has crossed more than six routers has gone round: there are three on its way, with the tunnel. */
+const loops = `table inet loops {
+  counter looped { }
+  chain in { type filter hook prerouting priority -300; udp dport 7008 ip ttl < 58 counter name looped; udp dport 7008 ip6 hoplimit < 58 counter name looped; }
+}
+`;
 
 export class TwoVlans {
   readonly lab: Lab;
@@ -143,7 +149,7 @@ export class TwoVlans {
   }
 
   /** As QEMU does it. `quiet`: its RARP alone, from a guest that says nothing. Whether the routers have followed is not waited for. */
-  async move(vm: Vm, to: NodeName, { quiet = false, leadMs = 200, keepSourceMs = 100 } = {}): Promise<void> {
+  async move(vm: Vm, to: NodeName, { quiet = false, leadMs = 200, keepSourceMs = 100, onRun = (): void => undefined } = {}): Promise<void> {
     const { lab } = this;
     const from = this.place.get(vm) as NodeName;
     await plug(lab.topology, vm, to, this.#bridgeOf(vm));
@@ -151,6 +157,7 @@ export class TwoVlans {
     await lab.stage.detach(vm, from);
     await lab.stage.attach(vm, to);
     this.history.push(`${new Date().toISOString().slice(11, 23)} vm${vm.index} ${from} → ${to}`);
+    onRun();
     await lab.sendFrames('hv', cableOf(vm, to), quiet ? [rarpFrame(vm.mac)] : resumeFrames(vm));
     this.place.set(vm, to);
     await sleep(keepSourceMs);
@@ -216,6 +223,17 @@ export class TwoVlans {
   /** Datagrams from one namespace to VMs, both families, from now on. */
   flow(ns: string, vms: readonly Vm[], everyMs: number): Promise<null> {
     return this.#talkers.ask(ns, { order: 'flow', targets: vms.flatMap((vm) => [{ host: vm.ipv4 }, { host: vm.ipv6 }]), everyMs });
+  }
+
+  /** Packets that went round, as routers and nodes count them from the first call on. */
+  async looped(): Promise<number> {
+    const { namespaces } = this.lab.topology;
+    const counts = await Promise.all(['tor', ...nodeNames.map(nodeNamespace)].map(async (ns) => {
+      const listed = await run(namespaces.exec(ns, ['nft', '-j', 'list', 'counter', 'inet', 'loops', 'looped']));
+      if (listed.status !== 0) await must(namespaces.exec(ns, ['nft', '-f', '-']), { input: loops });
+      return listed.status === 0 ? Number(/"packets": (\d+)/.exec(listed.stdout)?.[1]) : 0;
+    }));
+    return counts.reduce((sum, count) => sum + count, 0);
   }
 
   flowed(ns: string): Promise<Flowed[]> {
