@@ -70,7 +70,7 @@ export function compile(stage: Stage, name: string): string {
 }
 
 /** A configuration with `vms` bound VMs (numbers 0…vms-1) and one iBGP session, as an administrator would write it. */
-function landfallConfig(stage: Stage, vms: number): string {
+function landfallConfig(stage: Stage, vms: number, extra: string): string {
   const { torAddress } = nodes.landfall;
   const bindings = Array.from({ length: vms }, (_, index) => {
     const vm = crowdVm(index);
@@ -91,15 +91,15 @@ identity:
   mode: strict
   bindings:
 ${bindings.join('\n')}
-log: {level: info, format: json}
+${extra}log: {level: info, format: json}
 api: {socket: ${join(stage.folder, 'landfall.sock')}, mode: "0600"}
 `;
 }
 
-/** Starts the daemon as users run it, from the build. */
-export async function startLandfall(stage: Stage, vms: number): Promise<Daemon> {
+/** Starts the daemon as users run it, from the build. `extra`: more lines of its configuration, at the top level. */
+export async function startLandfall(stage: Stage, vms: number, extra = ''): Promise<Daemon> {
   const config = join(stage.folder, 'landfall.yaml');
-  writeFileSync(config, landfallConfig(stage, vms));
+  writeFileSync(config, landfallConfig(stage, vms, extra));
   const cli = fileURLToPath(new URL('../dist/src/cli.js', import.meta.url));
   const inside = (args: readonly string[]): string[] => stage.namespaces.exec('landfall', [process.execPath, cli, ...args]);
   const daemon = new Daemon('landfall', inside(['run', '-c', config]), { log: join(stage.folder, 'landfall.log') });

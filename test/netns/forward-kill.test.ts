@@ -17,7 +17,7 @@ const step = Number(process.env['LANDFALL_KILL_STEP'] ?? 4);
 const ceilingMs = 3000;
 
 describe(`killed at ${Math.ceil(points.length / step)} points of a move, either speaker: l3, frr, kernel.routes received, stragglers`, function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let crowd: TwoVlans;
   let folder: string;
   before(async function () {
