@@ -118,7 +118,7 @@ describe('a real VM', function () {
 
 describe('the options of a real VM', () => {
   it('are refused where they make no sense, with exit status 2', async () => {
-    for (const options of [['--flow', 'plain'], ['--cancel'], ['--kill-destination'], ['--vm', 'qemu', '--flow', 'plain', '--kill-destination', 'loaded'], ['--vm', 'qemu', '--vms', '2'], ['--vm', 'qemu', '--baseline'], ['--vm', 'xen']]) {
+    for (const options of [['--flow', 'plain'], ['--cancel'], ['--kill-destination'], ['--stragglers'], ['--vm', 'qemu', '--hints'], ['--vm', 'qemu', '--flow', 'plain', '--kill-destination', 'loaded'], ['--vm', 'qemu', '--vms', '2'], ['--vm', 'qemu', '--baseline'], ['--vm', 'xen']]) {
       assert.equal((await run([...landfallCommand(), 'demo', ...options])).status, 2, options.join(' '));
     }
   });

@@ -29,6 +29,8 @@ describe('api request', () => {
     ['POST', '/v1/announce', '{"address":"2001:db8::11/128","vrf":"red"}', { verb: 'announce', address: '2001:db8::11', vrf: 'red' }],
     ['POST', '/v1/withdraw', '{"address":"203.0.113.11/32","forSeconds":600}', { verb: 'withdraw', address: '203.0.113.11', forSeconds: 600 }],
     ['POST', '/v1/auto', '{"address":"203.0.113.11"}', { verb: 'auto', address: '203.0.113.11' }],
+    ['POST', '/v1/hint', '{"state":"paused","vm":"shop/web-1","to":"hv-2"}', { verb: 'hint', state: 'paused', vm: 'shop/web-1', to: 'hv-2' }],
+    ['POST', '/v1/hint', '{"state":"running","vm":"52:54:00:aa:00:01","vrf":"red"}', { verb: 'hint', state: 'running', vm: '52:54:00:aa:00:01', vrf: 'red' }],
   ];
   for (const [method, target, body, expected] of right) it(`${method} ${target} ${body}`, () => assert.deepEqual(request(method, target, body), expected));
 
@@ -61,6 +63,9 @@ describe('api request', () => {
     ['GET', '/v1/events?recent=1001', '', 400, /0 to 1000/],
     ['GET', '/v1/events?follow=1', '', 400, /true or false/],
     ['POST', '/v1/announce', '', 400, /not JSON/],
+    ['GET', '/v1/hint', '', 405, /takes POST only/],
+    ['POST', '/v1/hint', '{"state":"resting","vm":"x"}', 400, /paused or running/],
+    ['POST', '/v1/hint', '{"state":"paused"}', 400, /vm is missing/],
     ['POST', '/v1/announce', '{"address":', 400, /not JSON/],
     ['POST', '/v1/announce', '[]', 400, /not a JSON object/],
     ['POST', '/v1/announce', 'null', 400, /not a JSON object/],
