@@ -114,7 +114,7 @@ export function demoted(h: Handover, source: 'uplink' | 'remote-claim' | 'port-g
   const leaving: Handover = {
     ...rest, state: 'leaving', since: c.now, source, gone: new Set(), leaveAtMs: nowMs + wait, ...(episode === undefined ? {} : { episode }),
   };
-  return c.portAlive ? { ...leaving, probe: { sent: 0, atMs: nowMs } } : leaving;
+  return c.portAlive || h.elsewhere !== undefined ? { ...leaving, probe: { sent: 0, atMs: nowMs } } : leaving;
 }
 
 export const demoteByUplink: Cell<'HeardUplink'> = (h, event, c) =>
@@ -144,7 +144,7 @@ export function withdrawn(h: Handover, c: HandoverContext): Handover {
   const next: Handover = { ...rest, state: 'withdrawn', since: c.now, gone: new Set() };
   // As long as its port lives the VM is asked whether it runs: what was begun while leaving goes on, then more and more slowly, for a
   // paused VM is silent.
-  return c.portAlive ? { ...next, probe: probe ?? { sent: probesBeforeWithdraw, atMs: c.now.monotonicMs + 1000 } } : next;
+  return c.portAlive || h.elsewhere !== undefined ? { ...next, probe: probe ?? { sent: probesBeforeWithdraw, atMs: c.now.monotonicMs + 1000 } } : next;
 }
 
 export const withdraw: Cell<'LeaveTimer_Expires'> = (h, _event, c) => ({ handover: withdrawn(h, c) });
@@ -152,13 +152,18 @@ export const withdraw: Cell<'LeaveTimer_Expires'> = (h, _event, c) => ({ handove
 /** The port went while we were leaving for another reason: nobody is left to ask, the shorter wait counts. */
 export const hasten: Cell<'PortGone'> = (h, _event, c) => {
   const graceEnds = c.now.monotonicMs + c.options.portGoneGraceMs;
-  return { handover: { ...unasked(h), leaveAtMs: Math.min(h.leaveAtMs ?? graceEnds, graceEnds) } };
+  return { handover: { ...otherPort(h, c) ?? unasked(h), leaveAtMs: Math.min(h.leaveAtMs ?? graceEnds, graceEnds) } };
 };
 
-export const stopProbing: Cell<'PortGone'> = (h) => {
-  const { early: _e, ...rest } = unasked(h);
+export const stopProbing: Cell<'PortGone'> = (h, _event, c) => {
+  const { early: _e, ...rest } = otherPort(h, c) ?? unasked(h);
   return { handover: rest };
 };
+
+/** Another port has spoken with the VM's MAC: it is asked there. */
+function otherPort({ elsewhere, ...rest }: Handover, c: HandoverContext): Handover | undefined {
+  return elsewhere === undefined ? undefined : { ...rest, endpoint: elsewhere, probe: { sent: 0, atMs: c.now.monotonicMs } };
+}
 
 function unasked(h: Handover): Handover {
   const { probe: _p, episode: _o, ...rest } = h;
@@ -168,20 +173,31 @@ function unasked(h: Handover): Handover {
 
 /** No rule lets this node speak for the address any more, whatever it shows: it goes at once, and nobody is asked. */
 export const disown: Cell<'GroundLost'> = (h, _event, c) => {
-  const { early: _e, ...rest } = unasked(h);
+  const { early: _e, elsewhere: _w, ...rest } = unasked(h);
   return { handover: h.state === 'withdrawn' ? rest : { ...withdrawn(rest, { ...c, portAlive: false }), source: 'none' } };
 };
 
 export const probe: Cell<'Probe_Due'> = (h, _event, c) => {
   assert(h.probe !== undefined, 'a probe is due that was never planned');
-  const { probe: planned, ...rest } = h;
-  if (!c.portAlive) return { handover: rest };
+  const { probe: planned, ...known } = h;
+  const rest = inTurn(known, c);
+  if (rest === undefined) return { handover: known };
   const sent = planned.sent + 1;
   if (h.state === 'leaving' && sent >= probesBeforeWithdraw) return { handover: rest, sendProbe: true };
   const pause = sent < probesBeforeWithdraw ? c.options.withdrawAfterMs / probesBeforeWithdraw
     : Math.min(slowestProbeMs, 1000 * 2 ** (sent - probesBeforeWithdraw));
   return { handover: { ...rest, probe: { sent, atMs: c.now.monotonicMs + pause } }, sendProbe: true };
 };
+
+/**
+ * Where the VM is asked next: `undefined` where nobody is left. One that has left may be back behind another port that has spoken with its MAC
+ * while the old one was kept; then both are asked in turn, for either may be a forger's.
+ */
+function inTurn(h: Handover, c: HandoverContext): Handover | undefined {
+  const { elsewhere, ...rest } = h;
+  if (elsewhere === undefined || (h.state !== 'leaving' && h.state !== 'withdrawn')) return c.portAlive ? h : undefined;
+  return c.portAlive && h.endpoint !== undefined ? { ...rest, endpoint: elsewhere, elsewhere: h.endpoint } : { ...rest, endpoint: elsewhere };
+}
 
 /** The rival gave up or vanished: what spoke too early counts now, and a VM that was cancelled back to us is asked at once. */
 export const takeBack: Cell<'RivalGone'> = (h, _event, c) => {
