@@ -39,7 +39,7 @@ export interface Handover {
   readonly settleAtMs?: number;
   readonly leaveAtMs?: number;
   readonly probe?: { readonly sent: number; readonly atMs: number };
-  /** The VM's MAC was also heard behind this other local port while its own port lives: looked at when its own port goes. */
+  /** The VM's MAC was also heard behind this other local port while its own port lives: asked when its own port goes, and with that one when a sign says that the VM has left. */
   readonly elsewhere?: Endpoint;
   /** A frame that came too early to count; it claims when the rival leaves. */
   readonly early?: { readonly endpoint: Endpoint; readonly kind: EvidenceKind };

@@ -94,6 +94,29 @@ const cases: readonly { readonly name: string; readonly clean?: true; readonly s
     },
   },
   {
+    name: 'a VM that comes back by a new port while its old one is kept, before the other claim is read, and is silent then, is asked behind both',
+    clean: true,
+    scenario: {
+      profile: 'ladder', lateMs: 50,
+      steps: [
+        { waitMs: 1000, do: 'move', vm: 0, to: 1, rarps: 1, preMs: 3000, downMs: 80, lingerMs: 40_000, announces: false },
+        { waitMs: 2100, do: 'pause', vm: 0, forMs: 100 },
+        { waitMs: 1000, do: 'move', vm: 0, to: 0, rarps: 1, preMs: 20, downMs: 0, lingerMs: 0, announces: false },
+      ],
+    },
+  },
+  {
+    name: 'a VM that comes back by a new port while the gate at the other node is still shut, and is silent then, is asked behind both',
+    clean: true,
+    scenario: {
+      profile: 'ibgp', lateMs: 1, gate: { opensMs: 1000, onTimeout: 'closed' },
+      steps: [
+        { waitMs: 1000, do: 'move', vm: 0, to: 1, rarps: 1, preMs: 20, downMs: 900, lingerMs: 40_000, announces: false },
+        { waitMs: 1000, do: 'move', vm: 0, to: 0, rarps: 1, preMs: 20, downMs: 0, lingerMs: 3000, announces: false },
+      ],
+    },
+  },
+  {
     name: 'a claim that waits for the gate of its port is moved by no other port of its node, and goes out when that gate opens',
     scenario: {
       gate: { opensMs: 3000, onTimeout: 'closed' },
