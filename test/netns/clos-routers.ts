@@ -41,7 +41,7 @@ export function neighborsOf(router: RouterName): { readonly address: string; rea
 export const ipv4Of = (cable: Cable, end: 0 | 1): string => `192.0.2.${cable.number * 4 + 1 + end}`;
 export const ipv6Of = (cable: Cable, end: 0 | 1): string => `2001:db8:0:${cable.number}::${1 + end}`;
 
-const routerIds: Readonly<Record<RouterName, string>> = { spine: '192.0.2.201', tor1: '192.0.2.202', tor2: '192.0.2.203' };
+export const routerIds: Readonly<Record<RouterName, string>> = { spine: '192.0.2.201', tor1: '192.0.2.202', tor2: '192.0.2.203' };
 
 /** Where routers map the steps of the ladder. */
 export type Mapping = 'everywhere' | 'towards nodes' | undefined;

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findProgram, landfallCommand, run } from '../../src/demo/processes.ts';
-import { Clos, neighborsOf, routerNames, type RouterName } from './clos.ts';
+import { Clos, neighborsOf, routerIds, routerNames, type RouterName } from './clos.ts';
 import { Lab, allOn, needs } from './lab.ts';
 
 // What `landfall tor-config` prints is what the routers run here, to the letter; only what is the router's own (its id, its kernel) stands before it.
@@ -29,11 +29,7 @@ describe('tor-config', function () {
       let text = '';
       const nodeFile = await fileOf();
       text = await torConfig(nodeFile.text, 'tor', ['--os', kind, ...nodeFile.nodes.flatMap((address) => ['--neighbor', address])]);
-      const own = kind === 'frr' ? '' : `router id 192.0.2.1;
-protocol device { scan time 5; }
-protocol kernel { merge paths on; ipv4 { import none; export where source = RTS_BGP; }; }
-protocol kernel { merge paths on; ipv6 { import none; export where source = RTS_BGP; }; }
-`;
+      const own = kind === 'frr' ? '' : birdsOwn('192.0.2.1');
       const lab = await Lab.start({ mode: 'l3', tors: [kind], peering: { type: 'ibgp' }, router: () => own + text });
       try {
         await lab.stage.boot([lab.vm], 'a');
@@ -48,18 +44,18 @@ protocol kernel { merge paths on; ipv6 { import none; export where source = RTS_
     });
   }
 
-  it('FRR: a Clos with an AS for each router, profile ladder, there and back', async function () {
-    needs(this, 'frr');
+  for (const os of ['frr', 'bird'] as const) it(`${os}: a Clos with an AS for each router, profile ladder, there and back`, async function () {
+    needs(this, os);
     const texts = new Map<RouterName, string>();
     const write = async (router: RouterName, nodeFile: string): Promise<void> => {
       const neighbors = neighborsOf(router);
       const args = router === 'spine'
         ? ['--role', 'spine', '--asn', '65100', ...neighbors.flatMap(({ address, asn }) => ['--neighbor', `${address}@${asn}`])]
         : neighbors.flatMap(({ address, asn, node }) => [node ? '--neighbor' : '--fabric', `${address}@${asn}`]);
-      texts.set(router, await torConfig(nodeFile, router === 'tor2' ? 'tor2' : 'tor1', ['--os', 'frr', ...args]));
+      texts.set(router, await torConfig(nodeFile, router === 'tor2' ? 'tor2' : 'tor1', ['--os', os, ...args]));
     };
     for (const router of routerNames) await write(router, Clos.nodeFile(router === 'tor2' ? 'b' : 'a', folder, 'ladder'));
-    const clos = await Clos.start({ profile: 'ladder', prefix: `lf${process.pid}t`, router: (router) => texts.get(router) as string });
+    const clos = await Clos.start({ profile: 'ladder', os, prefix: `lf${process.pid}t${os[0]}`, router: (router) => `${os === 'frr' ? '' : birdsOwn(routerIds[router])}${texts.get(router)}` });
     try {
       await clos.stage.boot(clos.topology.vms, 'a');
       await clos.agree('a');
@@ -73,7 +69,7 @@ protocol kernel { merge paths on; ipv6 { import none; export where source = RTS_
     }
   });
 
-  it('every profile and role is accepted by the parsers of FRR, BIRD and GoBGP', async () => {
+  it('every profile and role is accepted by the parsers of FRR, BIRD, GoBGP and OpenBGPD', async () => {
     for (const [asn, peerAsn, profile] of [[65010, 65010, 'sequence'], [65010, 65001, 'ladder'], [4200000017, 65001, 'window'], [65010, 65001, 'prepend']] as const) {
       const nodeFile = `apiVersion: landfall/v1
 bgp:
@@ -85,10 +81,11 @@ watch: [{bridge: br, ports: {local: ["tap*"]}, prefixes: [203.0.113.0/24, "2001:
 `;
       for (const role of ['tor', 'node', ...(asn === peerAsn ? [] : ['spine'])]) {
         for (const [os, check, bad] of parsers) {
-          if (findProgram(check[0] as string) === undefined || (role === 'node' && os === 'gobgp')) continue;
+          const program = os === 'openbgpd' ? openbgpd : findProgram(check[0] as string);
+          if (program === undefined || (role === 'node' && (os === 'gobgp' || os === 'openbgpd'))) continue;
           const file = join(folder, 'router.conf');
           writeFileSync(file, await torConfig(nodeFile, 'tor', ['--os', os, '--role', role, ...(role === 'tor' ? ['--fabric', '192.0.2.9@65100'] : ['--neighbor', `192.0.2.6@${role === 'node' ? asn : 65001}`])]));
-          const done = await run([findProgram(check[0] as string) as string, ...check.slice(1).map((word) => (word === 'FILE' ? file : word))]);
+          const done = await run([program, ...check.slice(1).map((word) => (word === 'FILE' ? file : word))]);
           assert.ok(done.status === 0 && !bad.test(done.stdout + done.stderr), `${os}, ${profile}, ${role}: ${done.stdout}${done.stderr}`);
         }
       }
@@ -96,11 +93,22 @@ watch: [{bridge: br, ports: {local: ["tap*"]}, prefixes: [203.0.113.0/24, "2001:
   });
 });
 
+/** What of BIRD's configuration is its own. */
+const birdsOwn = (routerId: string): string => `router id ${routerId};
+protocol device { scan time 5; }
+protocol kernel { merge paths on; ipv4 { import none; export where source = RTS_BGP; }; }
+protocol kernel { merge paths on; ipv6 { import none; export where source = RTS_BGP; }; }
+`;
+
+/** FRR's has the same name. */
+const openbgpd = ['/usr/sbin/bgpd'].find((path) => existsSync(path) && findProgram('bgpctl') !== undefined);
+
 /** FRR's check ends with 0 whatever it finds, and says what it does not know. */
 const parsers: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['frr', ['bgpd', '-C', '-f', 'FILE', '-P', '0'], /No such command|rror/],
   ['bird', ['bird', '-p', '-c', 'FILE'], /error/],
   ['gobgp', ['gobgpd', '-f', 'FILE', '-t', 'toml', '--dry-run'], /fatal/],
+  ['openbgpd', ['bgpd', '-n', '-f', 'FILE'], /error/],
 ];
 
 /** The configuration of a node in the laboratory's rack, and the addresses of both nodes. */
