@@ -120,7 +120,11 @@ export function demoted(h: Handover, source: 'uplink' | 'remote-claim' | 'port-g
 export const demoteByUplink: Cell<'HeardUplink'> = (h, event, c) =>
   event.capturedAtMs <= h.evidenceAtMs ? { handover: h, verdict: 'repeat' } : { handover: demoted(h, 'uplink', c), verdict: 'accepted' };
 
-export const demoteByClaim: Cell<'RemoteNewer'> = (h, event, c) => ({ handover: shown(demoted(h, 'remote-claim', c), event.peer, c) });
+export const demoteByClaim: Cell<'RemoteNewer'> = (h, event, c) => {
+  const leaving = demoted(h, 'remote-claim', c);
+  // What spoke behind another port here may be newer than that claim: the route stays until the VM has been asked.
+  return { handover: h.elsewhere === undefined ? shown(leaving, event.peer, c) : leaving };
+};
 
 export const demoteByPort: Cell<'PortGone'> = (h, _event, c) => {
   const leaving = demoted(h, 'port-gone', c);
