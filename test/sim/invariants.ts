@@ -33,8 +33,10 @@ export class Invariants implements RouterObserver {
   private readonly routed = new Set<string>();
   /** `router's VRF|prefix|sequence`: when a router first read that claim. */
   private readonly readAtMs = new Map<string, number>();
-  /** `router's VRF|prefix` of a claim that was given up before the fabric had told of it: the next move crosses it. */
+  /** `router's VRF|prefix`: a claim was made, or given up, before the fabric had told of the one before; the two cross. */
   private readonly crossed = new Set<string>();
+  /** `router's VRF|prefix`: whose claim was read last, and when. */
+  private readonly newest = new Map<string, { readonly name: string; readonly atMs: number }>();
   private calmSinceMs: number | undefined;
   private stage!: Stage;
   private guests!: Guests;
@@ -58,8 +60,14 @@ export class Invariants implements RouterObserver {
     const { node, mac, sequence } = decodeClaimMarks(65010, route.attributes.largeCommunities);
     const claim = `${vrf}|${route.prefix}|${sequence}`;
     const { nowMs } = this.stage.clock;
+    const place = `${vrf}|${route.prefix}`;
+    const last = this.newest.get(place);
+    if (!isLeaving(route.attributes.communities)) {
+      if (last !== undefined && last.name !== name && nowMs - last.atMs < this.promises.newsMs) this.crossed.add(place);
+      if (last?.name !== name) this.newest.set(place, { name, atMs: nowMs });
+    }
     if (!this.readAtMs.has(claim)) this.readAtMs.set(claim, nowMs);
-    if (isLeaving(route.attributes.communities) && nowMs - (this.readAtMs.get(claim) as number) < this.promises.newsMs) this.crossed.add(`${vrf}|${route.prefix}`);
+    if (isLeaving(route.attributes.communities) && nowMs - (this.readAtMs.get(claim) as number) < this.promises.newsMs) this.crossed.add(place);
     const speaker = this.stage.nodes.find((one) => one.name === name);
     if (mac !== guest.vm.mac || node !== speaker?.config.bgp.routerId || sequence === undefined) throw new Broken(`3: ${name} announces ${describe(route)} with the marks of another`);
     if (guest.node?.name !== name && !this.guests.heardAt.has(`${name}|${guest.vm.index}`)) throw new Broken(`3: ${name} announces ${route.prefix}, whose VM it never heard`);
