@@ -45,8 +45,11 @@ for (const { stragglers, ...fabric } of fabrics) {
         await crowd.everybodyReaches().catch((error: Error) => assert.fail(`after move ${move}: ${error.message}`));
         await crowd.connectionsLive().catch((error: Error) => assert.fail(`after move ${move}: ${error.message}`));
       }
-      assert.deepEqual(crowd.heard, [], `${crowd.heard.join('\n')}\n${crowd.history.join('\n')}`);
-      process.stdout.write(`      ${crowd.slow} new connections needed a second SYN\n`);
+      // The old node sends what still comes for the VM back to a router whose table follows its UPDATEs late: that is what stragglers are for.
+      const goesRound = fabric.tor === 'frr' && fabric.routes === 'received' && stragglers !== true;
+      const heard = crowd.heard.filter((line) => !goesRound || !/time exceeded/.test(line));
+      assert.deepEqual(heard, [], `${heard.join('\n')}\n${crowd.history.join('\n')}`);
+      process.stdout.write(`      ${crowd.slow} new connections needed a second SYN${goesRound ? `; ${crowd.heard.length - heard.length} packets went round until their TTL was used up` : ''}\n`);
     });
   });
 }
