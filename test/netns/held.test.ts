@@ -10,7 +10,7 @@ import { garpFrame, rarpFrame, resumeFrames } from './frames.ts';
 
 // Claims that wait for the policy of their port, addresses that live at two nodes, and what is remembered of it after a restart.
 
-describe('a policy gate, an address at two nodes, and the history, frr, l3', function () {
+for (const kind of ['frr', 'bird'] as const) describe(`a policy gate, an address at two nodes, and the history, ${kind}, l3`, function () {
   this.timeout(90_000);
   let lab: Lab;
   let folder: string;
@@ -19,13 +19,13 @@ describe('a policy gate, an address at two nodes, and the history, frr, l3', fun
   const stateOn = async (node: 'a' | 'b'): Promise<string | undefined> => (await lab.nodes[node].prefixes()).find((item) => item.prefix === hostPrefix(lab.vm.ipv4))?.state;
 
   before(async function () {
-    needs(this, 'frr');
+    needs(this, kind);
     folder = mkdtempSync(join(tmpdir(), 'landfall-gate-'));
     const extra = `gate: {checks: [{file: "${folder}/{port}"}], timeout: 300ms}
 telemetry: {history: {keep: 100, file: "${folder}/history-{node}.jsonl"}}
 migration: {flap: {moves: 5, within: 180s, hold: until-cleared}}
 `;
-    lab = await Lab.start({ mode: 'l3', tors: ['frr'], nodes: { extra } });
+    lab = await Lab.start({ mode: 'l3', tors: [kind], nodes: { extra } });
     writeFileSync(policy(), '');
     await lab.stage.boot([lab.vm], 'a');
     await on('a');

@@ -99,17 +99,17 @@ for (const kind of ['frr', 'bird'] as const satisfies TorKind[]) {
   });
 }
 
-describe('a shared address, frr', function () {
+for (const kind of ['frr', 'bird'] as const) describe(`a shared address, ${kind}`, function () {
   this.timeout(60_000);
   let lab: Lab;
   const vip: Vm = { ...crowdVm(200), name: 'vip' };
   const [one, two] = [crowdVm(1), crowdVm(2)];
   before(async function () {
-    needs(this, 'frr');
+    needs(this, kind);
     const shared = (yaml: string): string => yaml
       .replace(/ips: \[(198\.18\.0\.[12]), "([^"]+)"\]/g, `ips: [$1, "$2", ${vip.ipv4}, "${vip.ipv6}"]`)
       .replace('identity:\n', `identity:\n  shared: [${vip.ipv4}, "${vip.ipv6}"]\n`);
-    lab = await Lab.start({ mode: 'l3', tors: ['frr'], vms: 0, paperVms: [one, two], nodes: { rewrite: shared, localPorts: ['veth-*'] } });
+    lab = await Lab.start({ mode: 'l3', tors: [kind], vms: 0, paperVms: [one, two], nodes: { rewrite: shared, localPorts: ['veth-*'] } });
     for (const node of ['a', 'b'] as const) await plugByHand(lab, node, `vrrp-${node}`);
   });
   after(() => lab?.stop());
