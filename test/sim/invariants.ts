@@ -139,8 +139,9 @@ export class Invariants implements RouterObserver {
     }
     if (!this.promises.clean) return;
     const place = `${router.name}|${prefix}`;
-    // Hop by hop each ToR may take the other's word for the newer one while that is on its way back: for the time that news take through the Clos.
-    if (best === undefined && this.stage.scenario.routers === 'clos' && this.crossed.has(`${this.stage.vrfOf(router)}|${prefix}`)) return;
+    // Hop by hop each router may take the other's word for the newer one while that is on its way back: for the time that news take.
+    const { routers } = this.stage.scenario;
+    if (best === undefined && (routers === 'clos' || routers === 'chain') && this.crossed.has(`${this.stage.vrfOf(router)}|${prefix}`)) return;
     if (best !== undefined) this.routed.add(place);
     else if (this.routed.has(place)) throw new Broken(`2: ${router.name} is without a route for ${prefix} during a clean move`);
   }
