@@ -11,7 +11,8 @@ import { TwoVlans, type Fabric } from './two-vlans.ts';
 const moves = Number(process.env['LANDFALL_MOVES'] ?? 20);
 
 const fabrics: readonly (Fabric & { readonly stragglers?: true })[] = [
-  { mode: 'l3', tor: 'frr', routes: 'received' },
+  // Behind FRR, whose table follows UPDATEs late, packets would go round without them: that is what they are for.
+  { mode: 'l3', tor: 'frr', routes: 'received', stragglers: true },
   { mode: 'l3', tor: 'bird', routes: 'received', stragglers: true },
   { mode: 'l3', tor: 'frr', routes: 'host', stragglers: true },
   { mode: 'l3', tor: 'bird', routes: 'host' },
@@ -45,11 +46,8 @@ for (const { stragglers, ...fabric } of fabrics) {
         await crowd.everybodyReaches().catch((error: Error) => assert.fail(`after move ${move}: ${error.message}`));
         await crowd.connectionsLive().catch((error: Error) => assert.fail(`after move ${move}: ${error.message}`));
       }
-      // The old node sends what still comes for the VM back to a router whose table follows its UPDATEs late: that is what stragglers are for.
-      const goesRound = fabric.tor === 'frr' && fabric.routes === 'received' && stragglers !== true;
-      const heard = crowd.heard.filter((line) => !goesRound || !/time exceeded/.test(line));
-      assert.deepEqual(heard, [], `${heard.join('\n')}\n${crowd.history.join('\n')}`);
-      process.stdout.write(`      ${crowd.slow} new connections needed a second SYN${goesRound ? `; ${crowd.heard.length - heard.length} packets went round until their TTL was used up` : ''}\n`);
+      assert.deepEqual(crowd.heard, [], `${crowd.heard.join('\n')}\n${crowd.history.join('\n')}`);
+      process.stdout.write(`      ${crowd.slow} new connections needed a second SYN\n`);
     });
   });
 }
