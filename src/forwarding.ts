@@ -10,7 +10,7 @@ import { gatewayOf, watchOf } from './gateways.ts';
 import { hintsIfDue } from './hints.ts';
 import { greetIfDue, greetingDeadline, meet } from './mesh-nodes.ts';
 import { correctDeparted, correctNeighbours, welcome } from './neighbour-frames.ts';
-import { flushRoutes } from './peering.ts';
+import { flushRoutes } from './sent-routes.ts';
 import { endStragglers, prepareEndpoint, stragglerFor, tellOfClaim, type Telling } from './stragglers.ts';
 import { peersOf } from './peers.ts';
 import { isPortAlive } from './watching.ts';

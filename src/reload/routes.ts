@@ -2,8 +2,10 @@ import type { RouteAttributes } from '../../bgp/route.ts';
 import type { Config } from '../../config/config.ts';
 import { prefixAddress } from '../../net/ip.ts';
 import { addressKey } from '../../routes/loc-rib.ts';
-import { forgetReceived, receiveChange, stepPeer, wantedRoute } from '../peering.ts';
+import { stepPeer } from '../peering.ts';
+import { forgetReceived, receiveChange } from '../received-routes.ts';
 import { rebind } from '../route-bindings.ts';
+import { wantedRoute } from '../sent-routes.ts';
 import { insidePrefixes } from '../watching.ts';
 import type { Peer, World } from '../world.ts';
 
