@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { ip } from '../../net/ip.ts';
-import { warmUp } from '../../src/warm-up.ts';
+import { claimsFor, warmUp } from '../../src/warm-up.ts';
 import { valid } from '../config/fixtures.ts';
 
 const base = `apiVersion: landfall/v1
@@ -21,4 +21,8 @@ identity: {mode: learn}`,
       assert.ok(warmUp({ config: valid(text), routerId: ip('192.0.2.17') }, now, (bytes) => Buffer.from(bytes), 200) >= 40);
     }).timeout(20_000);
   }
+
+  it('makes fewer claims for many peers, so that a start takes no longer with them', () => {
+    assert.deepEqual([0, 1, 2, 4, 16, 64, 1000].map(claimsFor), [2000, 2000, 2000, 1000, 250, 100, 100]);
+  });
 });
