@@ -2,6 +2,7 @@ import type { RouteAttributes } from '../bgp/route.ts';
 import type { IpAddress } from '../net/ip.ts';
 import type { Mac } from '../net/mac.ts';
 import type { Now } from '../net/time.ts';
+import type { AddressKey } from './loc-rib.ts';
 
 /** One line of a timeline: what was seen, and when (monotonic ms). Nothing is guessed: what was not seen has no line. */
 export interface TimelineLine {
@@ -19,7 +20,7 @@ export type Direction = 'in' | 'out';
 export interface Migration {
   readonly id: string;
   /** Of the address, in the log of open handovers. */
-  readonly key: string;
+  readonly key: AddressKey;
   readonly vrf: string;
   readonly address: IpAddress;
   readonly vm?: string;
@@ -36,6 +37,8 @@ export interface Migration {
   withdrawnAtMs?: number;
   /** How long a shut policy gate held the claim, in milliseconds. */
   heldMs?: number;
+  /** How long the claim waited for the first session, in milliseconds; left out: one was up. */
+  waitedMs?: number;
   /** The node's own table delivers it; left out: not asked. */
   deliverable?: boolean;
   /** Our claim's sequence (in; 0 while there is none), or the one that was given up (out). */
@@ -61,7 +64,7 @@ export interface Sent {
 export interface MigrationLog {
   keep: number;
   readonly all: Migration[];
-  readonly open: Map<string, Migration>;
+  readonly open: Map<AddressKey, Migration>;
   next: number;
 }
 
@@ -75,7 +78,7 @@ export function newMigrationLog(keep: number, firstId: number): MigrationLog {
 }
 
 /** Opens a handover for the address key and closes the one that was open. */
-export function openMigration(log: MigrationLog, key: string, migration: Omit<Migration, 'id' | 'key' | 'timeline' | 'result' | 'sent'>): Migration {
+export function openMigration(log: MigrationLog, key: AddressKey, migration: Omit<Migration, 'id' | 'key' | 'timeline' | 'result' | 'sent'>): Migration {
   const open: Migration = { ...migration, key, id: (log.next++).toString(36), result: 'active', timeline: [], sent: [] };
   log.open.set(key, open);
   log.all.push(open);

@@ -10,7 +10,7 @@ import { note, type World } from './world.ts';
  */
 export function takeWritten(world: World, at: ReadonlyMap<string, number> | undefined): Migration[] {
   const claims: Migration[] = [];
-  for (const migration of world.writing) {
+  for (const migration of [...world.writing.values()].flat()) {
     if (migration.sent.length === 0) continue;
     let lastMs = -Infinity;
     for (const sent of migration.sent) addLine(migration, sent.atMs, sent.attributes === undefined ? 'withdrawn' : 'announced', describeSent(sent), sent.peer);
@@ -39,6 +39,7 @@ function started(world: World, migration: Migration, writtenMs: number): void {
       id: migration.id, address: migration.address, direction: migration.direction, seenBy: migration.seenBy,
       announceSeconds: Math.round(writtenMs * 1000 - migration.startMs * 1000) / 1e6,
       ...(migration.heldMs === undefined ? {} : { heldSeconds: Math.round(migration.heldMs * 1000) / 1e6 }),
+      ...(migration.waitedMs === undefined ? {} : { waitedSeconds: Math.round(migration.waitedMs * 1000) / 1e6 }),
       ...(migration.vm === undefined ? {} : { vm: migration.vm }),
     },
   });

@@ -35,7 +35,7 @@ export function chronicle(world: World, key: AddressKey, before: Handover, after
   if (after.hold !== before.hold) chronicleHeld(world, open, before, after, event);
   if (after.state === 'leaving' && after.gone !== before.gone) {
     const out = world.migrations.open.get(key);
-    if (out !== undefined) world.writing.add(out);
+    if (out !== undefined) awaitWritten(world, out);
   }
   if (after.state === 'withdrawn' && before.state !== 'withdrawn') left(world, key, before, after, event);
 }
@@ -70,7 +70,7 @@ function startComing(world: World, key: AddressKey, open: Migration | undefined,
     m.result = 'held';
     addLine(m, now, 'held', saidOfHold(world, after));
   }
-  world.writing.add(m);
+  awaitWritten(world, m);
 }
 
 function startLeaving(world: World, key: AddressKey, before: Handover, after: Handover, event: HandoverEvent): Migration {
@@ -78,7 +78,7 @@ function startLeaving(world: World, key: AddressKey, before: Handover, after: Ha
   const out = begin(world, key, 'out', before, after, event);
   out.result = 'leaving';
   addLine(out, now, 'demoted', 'announced as leaving where no newer claim is shown');
-  world.writing.add(out);
+  awaitWritten(world, out);
   return out;
 }
 
@@ -96,7 +96,7 @@ function left(world: World, key: AddressKey, before: Handover, after: Handover, 
   addLine(out, now, 'withdrawn', `route withdrawn (${after.source})`);
   finish(world, out, 'withdrawn');
   world.migrations.open.delete(key);
-  world.writing.add(out);
+  awaitWritten(world, out);
 }
 
 /** Opens a handover, with its first line; the one that was open for the address is over. */
@@ -154,17 +154,32 @@ export function finish(world: World, m: Migration, result: MigrationResult): voi
   world.outputs.push({ type: 'history', migration: m });
 }
 
+/** Its UPDATEs leave in this pass. */
+function awaitWritten({ writing }: World, m: Migration): void {
+  const others = writing.get(m.key);
+  if (others === undefined) writing.set(m.key, [m]);
+  else if (!others.includes(m)) others.push(m);
+}
+
 /** What one peer is sent of a handover under way. Words are found when the bytes are out. */
 export function chronicleSent(world: World, peer: Peer, change: RouteChange): void {
-  if (world.writing.size === 0) return;
   const announced = change.type === 'announce';
   const prefix = announced ? change.route.prefix : change.prefix;
   const key = addressKey(peer.config.vrf, prefixAddress(prefix));
-  for (const m of world.writing) {
-    if (m.key !== key) continue;
+  if (announced) awaitFirst(world, world.migrations.open.get(key), peer);
+  for (const m of world.writing.get(key) ?? []) {
     const sent = { peer: peer.config.name, ibgp: peer.ibgp, atMs: world.now.monotonicMs };
     m.sent.push(announced ? { ...sent, attributes: change.route.attributes } : sent);
   }
+}
+
+/** A session that came up after the claim was made: what it is told first belongs to the handover, unless that was over. */
+function awaitFirst(world: World, open: Migration | undefined, peer: Peer): void {
+  if (open === undefined || world.writing.get(open.key)?.includes(open) === true) return;
+  if (open.result === 'settled' && open.announcedAtMs !== undefined || hasLine(open, 'announced', peer.config.name)) return;
+  const accepted = open.timeline.findLast((line) => line.event === 'accepted');
+  if (open.announcedAtMs === undefined && accepted !== undefined) open.waitedMs = world.now.monotonicMs - accepted.atMs;
+  awaitWritten(world, open);
 }
 
 /** What a received route says about the handover under way, on either side. */

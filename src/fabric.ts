@@ -29,8 +29,9 @@ export function observeRoute(world: World, peer: Peer, prefix: Prefix, before: R
     const found = judgeRoute({ profile: config.profile, ibgp: peer.ibgp, peerAsn: config.asn, localAsn: world.config.bgp.asn }, after, world.preference);
     if (found !== undefined) report(world, peer, found);
   }
-  const claimedAtMs = world.migrations.open.get(key)?.announcedAtMs;
-  if ((reflected || beaten) && claimedAtMs !== undefined) timeAnswer(world, peer, world.now.monotonicMs - claimedAtMs);
+  const claim = world.migrations.open.get(key);
+  // What a session is told when it comes up is answered in the router's own time.
+  if ((reflected || beaten) && claim?.announcedAtMs !== undefined && peer.session.sinceMs < claim.startWallMs) timeAnswer(world, peer, world.now.monotonicMs - claim.announcedAtMs);
 }
 
 /** Another node's route under our name says nothing of ours. */

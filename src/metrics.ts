@@ -45,7 +45,7 @@ export function takeNote(metrics: Metrics, { event, peer = '', fields }: Note, w
       count(metrics.notifications, peer, event === 'notification.sent' ? 'sent' : 'received', notificationName(Number(fields['code']), Number(fields['subcode'])));
       return;
     case 'migration.started':
-      if (fields['direction'] === 'in') observe(metrics.announce[afiOf(fields['address'] as IpAddress)], Number(fields['announceSeconds']) - Number(fields['heldSeconds'] ?? 0));
+      if (fields['direction'] === 'in') observe(metrics.announce[afiOf(fields['address'] as IpAddress)], Number(fields['announceSeconds']) - Number(fields['heldSeconds'] ?? 0) - Number(fields['waitedSeconds'] ?? 0));
       return;
     case 'migration.reflected':
       observe(histogramOf(metrics.reflected, peer), Number(fields['reflectedSeconds']));

@@ -217,7 +217,7 @@ export interface World {
   /** Addresses whose wanted routes may have changed. */
   readonly dirty: Set<AddressKey>;
   /** Handovers whose UPDATEs are being written. */
-  readonly writing: Set<Migration>;
+  readonly writing: Map<AddressKey, Migration[]>;
   /** A frame is being worked on: words wait in `untold` (untold.ts). */
   later: boolean;
   readonly untold: Untold[];

@@ -97,7 +97,7 @@ function collectHandovers(world: World, metrics: Metrics): MetricFamily[] {
     counter('migrations_total', 'Handovers of an address that have ended.', ends),
     gauge('migrations_active', 'Handovers of an address under way.', [[{}, active]]),
     {
-      name: 'migration_announce_seconds', help: 'From a VM\'s first frame to the last UPDATE written, without the time that a policy gate held it.',
+      name: 'migration_announce_seconds', help: 'From a VM\'s first frame to the last UPDATE written, without the time that a policy gate held it or no session was up.',
       series: { type: 'histogram', samples: Object.entries(metrics.announce).map(([afi, value]) => ({ labels: { afi }, value })) },
     },
   ];

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { linkOf, type NodeName } from '../../src/demo/addresses.ts';
 import { must, waitFor } from '../../src/demo/processes.ts';
 import { nodeNamespace } from '../../src/demo/topology.ts';
@@ -33,7 +35,6 @@ describe('deliverable, bird, l3', function () {
   it('a claim whose packets leave by the bridge, with its neighbour entry written in the pass', async () => {
     await lab.stage.boot([lab.vm], 'a');
     await lab.agree(new Map([[lab.vm, 'a']]));
-    // A VM that was found before the session was up, as this one may have been, was not announced by its claim.
     for (const to of ['b', 'a'] as const) {
       await lab.stage.move(to, { leadMs: 300, keepSourceMs: 300 });
       await lab.agree(new Map([[lab.vm, to]]));
@@ -41,6 +42,28 @@ describe('deliverable, bird, l3', function () {
     const item = await judged('a');
     assert.equal(item.deliverable, true);
     assert.deepEqual(item.timeline.filter((entry) => entry.event === 'deliverable').map((entry) => entry.text), ['by br-vlan; neighbour entry there']);
+  });
+
+  it('the first claim, also where it was made before the session with the router was up', async () => {
+    // The router is away when the speaker of node a starts anew, without its memory, and finds the VM by asking.
+    const before = (await lab.nodes.a.migrations()).map(({ id }) => id);
+    await lab.nodes.a.stop();
+    await lab.tor.stop();
+    rmSync(join(lab.nodes.a.folder, 'state.json'));
+    await lab.nodes.a.start();
+    let found: MigrationItem | undefined;
+    await waitFor('the claim', 30_000, async () => {
+      found = (await lab.nodes.a.migrations()).find((item) => item.prefix === `${lab.vm.ipv4}/32` && !before.includes(item.id));
+      return found !== undefined;
+    }, 100);
+    assert.deepEqual(found?.timeline.map((entry) => entry.event), ['frame', 'accepted'], 'nobody is told yet');
+    await lab.tor.start();
+    await lab.sessionsUp();
+    await lab.agree(new Map([[lab.vm, 'a']]));
+    const item = await judged('a');
+    assert.equal(item.id, found?.id);
+    assert.deepEqual(item.timeline.slice(0, 5).map((entry) => entry.event), ['frame', 'accepted', 'announced', 'written', 'deliverable']);
+    assert.equal(item.deliverable, true);
   });
 
   it('a claim that the node\'s table sends elsewhere is announced, and warned of', async () => {

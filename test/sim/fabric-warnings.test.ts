@@ -6,6 +6,7 @@ import { newAdjRibIn } from '../../routes/adj-rib-in.ts';
 import { newAdjRibOut } from '../../routes/adj-rib-out.ts';
 import { encodeClaimMarks } from '../../routes/claim-communities.ts';
 import { clockSequence } from '../../routes/claim.ts';
+import { addressKey } from '../../routes/loc-rib.ts';
 import { fabricWarnings } from '../../src/fabric.ts';
 import { Fabric, vm4, vmMac, type SimNode } from './fabric.ts';
 
@@ -83,6 +84,19 @@ describe('what a speaker finds out about its fabric', () => {
     assert.deepEqual(findings(node), ['slow_router']);
     assert.match(warnings(node), /took 1\.6 s to answer a claim/);
     assert.equal(node.speaker.world.peers.get('tor')?.fabric.hidesLosers, true);
+  });
+
+  it('not that a router took its time over what it was told when its session came up', () => {
+    const { fabric, node, port } = start();
+    fabric.frame(node, port, rarpFrame(vmMac));
+    fabric.run(5000);
+    const sequence = node.speaker.world.locRib.handovers.get(addressKey('default', vm4))?.sequence ?? 0;
+    fabric.cut(node);
+    // What the router says of ours afterwards, by another reflector.
+    inject(fabric, { nextHop: ip('192.0.2.1'), localPref: 1, largeCommunities: encodeClaimMarks(65010, { segment: 0, sequence, node: ip('192.0.2.1') }) });
+    fabric.run(20_000);
+    assert.equal(node.speaker.world.peers.get('tor')?.fabric.reflectsOwn, true, 'it shows our route again');
+    assert.deepEqual(findings(node).filter((code) => code === 'slow_router'), []);
   });
 
   it('that a VM went where no router shows a claim', () => {

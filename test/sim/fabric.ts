@@ -189,7 +189,7 @@ export class Fabric {
       else if (output.type === 'sendFrame') node.onProbe?.(output.ifindex, output.bytes, node);
       else if (output.type === 'askDelivery') { if (node.onDelivery !== undefined) this.answerDelivery(node, output.asked); }
       else if (output.type === 'askGate') node.onGate?.(output.ifindex, output.port);
-      else if (output.type === 'session') this.performSession(node, output.output);
+      else if (output.type === 'session') { if (output.peer === 'tor') this.performSession(node, output.output); } // nobody is there for another
       else if (output.type === 'kernel') for (const { id, entry } of output.changes) if (entry === undefined) node.kernel.delete(id); else node.kernel.set(id, entry);
       else if (output.type === 'mesh') for (const { text, members } of output.tellings) for (const member of members) this.tell(node, text, member);
     }

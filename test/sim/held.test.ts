@@ -3,6 +3,7 @@ import { garpFrame, rarpFrame } from '../../garp/wire/frames.ts';
 import { prefixAddress, type IpAddress } from '../../net/ip.ts';
 import { answer } from '../../src/queries.ts';
 import { answerProbe } from './probe-answer.ts';
+import { addressKey } from '../../routes/loc-rib.ts';
 import { Fabric, vm4, vm6, vmMac, type SimNode } from './fabric.ts';
 
 const rarp = rarpFrame(vmMac);
@@ -151,7 +152,7 @@ describe('a rogue claim for a VM that answers', () => {
     assert.equal(state(a), 'held');
     assert.equal(handoverOf(a)?.hold?.level, 'elevated');
     assert.equal(events(a, 'handover.held').length, 1);
-    assert.equal(a.speaker.world.migrations.open.get(`default|${vm4}/32`)?.result, 'held');
+    assert.equal(a.speaker.world.migrations.open.get(addressKey('default', vm4))?.result, 'held');
   });
 
   it('wins when the VM behind the frozen claim falls silent: then it had left', () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { garpFrame, rarpFrame } from '../../garp/wire/frames.ts';
 import type { Migration } from '../../routes/migrations.ts';
 import { collectMigrations } from '../../src/collect/migrations.ts';
+import { ip } from '../../net/ip.ts';
 import { Fabric, vm4, vm6, vmMac, type SimNode } from './fabric.ts';
 
 /** One move from the first node to the second, as both saw it; the frame was captured 0.2 ms before it was read. */
@@ -60,6 +61,54 @@ describe('the timeline of a move', () => {
     for (const m of speaker.world.migrations.all) {
       assert.equal(m.announcedAtMs, at + 0.4);
       assert.deepEqual(m.timeline.filter((line) => line.event === 'written').map((line) => line.atMs), [at + 0.4]);
+    }
+  });
+
+  it('of a claim made before its session is up: announced and written when it is, once', () => {
+    const fabric = new Fabric();
+    const node = fabric.addNode(1);
+    let asked = 0;
+    node.onDelivery = () => {
+      asked += 1;
+      return { outgoing: 2, neighbour: true };
+    };
+    const of = (): Migration => node.speaker.world.migrations.all.find((m) => m.address === vm4) as Migration;
+    const zeroMs = fabric.nowMs;
+    fabric.frame(node, fabric.addPort(node, 'tap0'), rarpFrame(vmMac));
+    assert.deepEqual(of().timeline.map((line) => line.event), ['frame', 'accepted'], 'no session: nothing is sent, and nothing asked');
+    assert.equal(of().announcedAtMs, undefined);
+    fabric.run(5000);
+    assert.equal(fabric.best(), 'hv-1');
+    assert.deepEqual(of().timeline.map((line) => line.event), ['frame', 'accepted', 'announced', 'written', 'deliverable']);
+    assert.ok((of().announcedAtMs ?? 0) > zeroMs);
+    assert.equal(asked, 2, 'once for each address');
+    const started = node.notes.filter((one) => one.event === 'migration.started');
+    assert.equal(started.length, 2);
+    for (const { fields } of started) assert.equal(fields['waitedSeconds'], fields['announceSeconds'], 'that is how long it waited for a session');
+    fabric.cut(node);
+    fabric.run(20_000);
+    assert.equal(fabric.best(), 'hv-1');
+    assert.equal(of().timeline.filter((line) => line.event === 'announced' || line.event === 'written').length, 2, 'a session that comes back adds nothing');
+    assert.equal(asked, 2);
+  });
+
+  it('tells of the second router, too, whose session came up later, unless the handover was over', () => {
+    for (const [laterMs, lines] of [[3000, ['tor', 'tor-b']], [120_000, ['tor']]] as const) {
+      const fabric = new Fabric();
+      const node = fabric.addNode(1, (c) => ({ ...c, bgp: { ...c.bgp, peers: [...c.bgp.peers, { ...(c.bgp.peers[0] as (typeof c.bgp.peers)[number]), name: 'tor-b', address: ip('192.0.2.253') }] } }));
+      const world = node.speaker.world;
+      fabric.run(2000);
+      fabric.frame(node, fabric.addPort(node, 'tap0'), rarpFrame(vmMac));
+      fabric.run(laterMs);
+      const [up, peer] = [world.peers.get('tor'), world.peers.get('tor-b')];
+      assert.ok(up !== undefined && peer !== undefined);
+      // As it is when its session has come up.
+      peer.session = up.session;
+      peer.resend = true;
+      fabric.give(node, { type: 'tick' });
+      const m = world.migrations.all.find((one) => one.address === vm4);
+      assert.deepEqual(m?.timeline.filter((line) => line.event === 'written').map((line) => line.peer), lines);
+      assert.ok((m?.announcedAtMs ?? Infinity) < 2500, 'the announce time stays that of the first');
     }
   });
 

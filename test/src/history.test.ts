@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { ip } from '../../net/ip.ts';
+import { addressKey } from '../../routes/loc-rib.ts';
 import { addLine, newMigrationLog, openMigration } from '../../routes/migrations.ts';
 import { collectMigration } from '../../src/collect/migrations.ts';
 import { formatHistoryLine, parseHistoryLine, restoreHistory } from '../../src/history.ts';
@@ -12,7 +13,7 @@ const later = { monotonicMs: 700, wallMs: then.wallMs + 3_600_000, wallTrusted: 
 
 function sample() {
   const log = newMigrationLog(10, 1_000_000);
-  const m = openMigration(log, 'default|203.0.113.11/32', {
+  const m = openMigration(log, addressKey('default', ip('203.0.113.11')), {
     vrf: 'default', address: ip('203.0.113.11'), vm: 'shop/web-1', mac: parseMac('52:54:00:aa:00:01') as Mac, direction: 'in', startMs: 4000,
     startWallMs: then.wallMs - 1000, seenBy: 'rarp', sequence: 217_000_000, peerNode: ip('192.0.2.18'),
   });
