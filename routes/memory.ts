@@ -2,7 +2,7 @@ import { parseIp, type IpAddress } from '../net/ip.ts';
 import { parseMac, type Mac } from '../net/mac.ts';
 import type { Now } from '../net/time.ts';
 import type { LearnedPair } from '../identity/learned.ts';
-import { clockSequence, highestSequence, isFuture } from './claim.ts';
+import { clockSequence, highestSequence, isFuture, nextSequence } from './claim.ts';
 import { newHandover, probesBeforeWithdraw, type Endpoint, type Handover, type HandoverOptions, type Source } from './handover.ts';
 
 /*
@@ -257,8 +257,10 @@ export function recallClaim(h: Handover, record: RememberedAddress, endpoint: En
 /** An operator's word outlives the process. */
 export function recallManual(h: Handover, record: RememberedAddress, endpoint: Endpoint | undefined, now: Now): Handover {
   const { mode, untilWallMs } = record.manual ?? { mode: 'withdraw' as const };
+  // Its sequence was refused: one that is announced needs another.
+  const sequence = mode === 'announce' && h.sequence === 0 ? nextSequence(h.highestSeen, now) : h.sequence;
   return {
-    ...h, state: 'manual', source: 'manual', ...(endpoint === undefined ? {} : { endpoint }),
+    ...h, sequence, highestSeen: Math.max(h.highestSeen, sequence), state: 'manual', source: 'manual', ...(endpoint === undefined ? {} : { endpoint }),
     manual: { mode, ...(untilWallMs === undefined ? {} : { untilMs: now.monotonicMs + Math.max(0, untilWallMs - now.wallMs) }) },
   };
 }

@@ -59,6 +59,23 @@ describe('two speakers and a reflector', () => {
     assert.ok(into.every((m) => m.reflectedAtMs !== undefined && m.sourceGoneAtMs !== undefined));
   });
 
+  it('follow a VM along four nodes, each move begun as soon as the next node has the news', () => {
+    const fabric = new Fabric();
+    const nodes = [1, 2, 3, 4].map((id) => fabric.addNode(id));
+    fabric.run(3000);
+    const before = fabric.router.history.length;
+    for (const [i, to] of nodes.entries()) {
+      // The ports at the earlier nodes stay, and nobody answers behind them.
+      fabric.frame(to, fabric.addPort(to, 'tap0'), rarp);
+      assert.deepEqual([state(to), state(to, vm6)], ['elevated', 'elevated']);
+      fabric.run(3);
+      assert.deepEqual([fabric.best(vm4), fabric.best(vm6)], [to.name, to.name], `after move ${i + 1}`);
+    }
+    fabric.run(10_000);
+    assert.deepEqual(nodes.map((node) => [state(node), state(node, vm6)].join()), ['withdrawn,withdrawn', 'withdrawn,withdrawn', 'withdrawn,withdrawn', 'elevated,elevated']);
+    assert.deepEqual(fabric.router.history.slice(before).map((h) => h.node), ['hv-1', 'hv-1', 'hv-2', 'hv-2', 'hv-3', 'hv-3', 'hv-4', 'hv-4'], 'one change of each route for each move, and never none');
+  });
+
   it('heal a move that was cancelled after its RARP: the source asks its VM and claims again', () => {
     const { fabric, a, b, tapA } = twoNodes();
     a.onProbe = (ifindex, probe) => { if (ifindex === tapA) answerProbe(fabric, a, ifindex, probe); };

@@ -290,6 +290,25 @@ describe('a second life', () => {
     assert.ok(life.sequence >= sequence && life.sequence <= clockSequence(life.now()), 'asked, and claimed anew with what the clock says');
   });
 
+  it('nor those of what was frozen or announced by hand: the frozen is asked for, the other gets a sane sequence', () => {
+    const { memory } = firstLife();
+    const far = clockSequence({ monotonicMs: 0, wallMs: startWallMs, wallTrusted: true }) + 10 * 365 * 86_400;
+    const of = (more: Partial<Memory['addresses'][number]>): Life =>
+      new Life({ ...memory, addresses: memory.addresses.map((record) => ({ ...record, ...more, sequence: far, highestSeen: far, ceiling: far })) }, [bridge, tap], { answers: true });
+    const frozen = of({ state: 'held', hold: { why: 'flap', level: 'elevated' } });
+    frozen.connect(false);
+    frozen.run(1500);
+    assert.equal(frozen.state(), 'elevated', 'asked, and claimed anew');
+    const manual = of({ state: 'manual', manual: { mode: 'announce' } });
+    manual.connect(false);
+    manual.run(1500);
+    assert.equal(manual.state(), 'manual');
+    for (const life of [frozen, manual]) {
+      const said = life.updates.filter((line) => line.startsWith(`+${vm4}`)).map((line) => Number(line.split(' ')[1]));
+      assert.ok(said.length > 0 && said.every((sequence) => sequence >= 1 && sequence <= clockSequence(life.now()) + 2), said.join());
+    }
+  });
+
   it('in mode learn knows the pairs that the first learned, and asks those whose port it cannot trust', () => {
     const learning = config((c) => ({ ...c, identity: { ...c.identity, mode: 'learn', bindings: [] } }));
     const { memory, sequence } = firstLife(learning);
