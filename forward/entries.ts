@@ -5,7 +5,7 @@ import type { Mac } from '../net/mac.ts';
  * One thing that the kernel is to have. All bear {@link ownProtocol}, so that what a dead speaker left is known as ours, and what somebody
  * else made is never taken for ours.
  */
-export type KernelEntry = HostRoute | InnerRoute | Neighbour | Proxy;
+export type KernelEntry = HostRoute | InnerRoute | NoReturn | Neighbour | Proxy;
 
 /** A /32 or /128 in the main table. */
 export interface HostRoute {
@@ -22,6 +22,21 @@ export interface InnerRoute {
   readonly type: 'inner';
   readonly prefix: Prefix;
   readonly ifindex: number;
+}
+
+/**
+ * A /32 or /128 in the table for what comes from the fabric: a router whose table is late sends what is for a VM elsewhere here, and it
+ * would go back and forth between the two. It is dropped instead; what VMs here and the node itself send goes on by the main table.
+ */
+export interface NoReturn {
+  readonly type: 'noReturn';
+  readonly prefix: Prefix;
+  /** The interface towards it is the fabric's: a rule leads from there to the table. */
+  readonly nextHop: IpAddress;
+  /** Of a link-local next hop. */
+  readonly ifindex?: number;
+  /** Interfaces with VMs behind them, by ifindex: never the fabric's. */
+  readonly inside: readonly number[];
 }
 
 export type RouteTarget =
@@ -63,11 +78,14 @@ export const ownMetric = 10;
 /** The table of {@link InnerRoute}, and the preference of the rule that leads there. */
 export const innerTable = 179;
 
+/** The table of {@link NoReturn}, and the preference of the rules that lead there. */
+export const noReturnTable = 180;
+
 /** What an entry is filed under: two entries of one id exclude each other. */
 export type EntryId = string & { readonly entryId: true };
 
 export function entryId(entry: KernelEntry): EntryId {
-  return (entry.type === 'route' || entry.type === 'inner' ? `${entry.type} ${entry.prefix}` : `${entry.type} ${entry.ifindex} ${entry.address}`) as EntryId;
+  return ('prefix' in entry ? `${entry.type} ${entry.prefix}` : `${entry.type} ${entry.ifindex} ${entry.address}`) as EntryId;
 }
 
 /** What the entry demands, for comparison. */
@@ -75,6 +93,7 @@ export function entryValue(entry: KernelEntry): string {
   if (entry.type === 'neighbour') return entry.mac;
   if (entry.type === 'proxy') return '';
   if (entry.type === 'inner') return `dev ${entry.ifindex}`;
+  if (entry.type === 'noReturn') return `blackhole from ${entry.nextHop} ${entry.ifindex ?? ''} but ${entry.inside.join()}`;
   const { to } = entry;
   return to.type === 'blackhole' ? 'blackhole' : to.type === 'link' ? `dev ${to.ifindex}` : to.type === 'straggler' ? `straggler ${to.endpoint}${to.tunnel === true ? ' tunnel' : ''}` : `via ${to.address} ${to.ifindex ?? ''}`;
 }
@@ -100,5 +119,5 @@ export function changesBetween(before: readonly KernelEntry[], after: readonly K
 
 /** An entry in words. */
 export function entryText(entry: KernelEntry): string {
-  return entry.type === 'route' ? `route ${entry.prefix}` : entry.type === 'inner' ? `route ${entry.prefix} of table ${innerTable}` : entry.type === 'neighbour' ? `neighbour ${hostPrefix(entry.address)}` : `proxy entry ${hostPrefix(entry.address)}`;
+  return entry.type === 'route' ? `route ${entry.prefix}` : entry.type === 'inner' ? `route ${entry.prefix} of table ${innerTable}` : entry.type === 'noReturn' ? `route ${entry.prefix} of table ${noReturnTable}` : entry.type === 'neighbour' ? `neighbour ${hostPrefix(entry.address)}` : `proxy entry ${hostPrefix(entry.address)}`;
 }

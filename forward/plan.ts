@@ -90,13 +90,17 @@ export interface GatewayInterface {
 
 /** Everything that {@link planAddress} and {@link planArrival} may ever have put into the kernel for one address. */
 export function idsOf(address: IpAddress, gateway: GatewayInterface | undefined): EntryId[] {
-  const entries: KernelEntry[] = [{ type: 'route', prefix: hostPrefix(address), to: { type: 'blackhole' } }];
-  if (gateway !== undefined) entries.push({ type: 'proxy', ...gateway, address }, { type: 'neighbour', ifindex: gateway.ifindex, address, mac: '00:00:00:00:00:00' as Mac }, { type: 'inner', prefix: hostPrefix(address), ifindex: gateway.ifindex });
+  const prefix = hostPrefix(address);
+  const entries: KernelEntry[] = [{ type: 'route', prefix, to: { type: 'blackhole' } }, { type: 'noReturn', prefix, nextHop: address, inside: [] }];
+  if (gateway !== undefined) entries.push({ type: 'proxy', ...gateway, address }, { type: 'neighbour', ifindex: gateway.ifindex, address, mac: '00:00:00:00:00:00' as Mac }, { type: 'inner', prefix, ifindex: gateway.ifindex });
   return entries.map(entryId);
 }
 
-/** What the kernel is to have for one address. */
-export function planAddress(mode: KernelRoutes, address: IpAddress, where: Whereabouts, gateway: GatewayInterface | undefined): KernelEntry[] {
+/**
+ * What the kernel is to have for one address.
+ * @param inside ifindexes of all interfaces with VMs behind them
+ */
+export function planAddress(mode: KernelRoutes, address: IpAddress, where: Whereabouts, gateway: GatewayInterface | undefined, inside: readonly number[]): KernelEntry[] {
   const prefix = hostPrefix(address);
   if (where.at === 'elsewhere' && where.straggler !== undefined) {
     const how = { ...(where.straggler === 'hinted' ? { tunnel: true as const } : {}), ...(where.source === undefined ? {} : { source: where.source }) };
@@ -109,9 +113,10 @@ export function planAddress(mode: KernelRoutes, address: IpAddress, where: Where
     const { ifindex } = gateway;
     return [{ type: 'neighbour', ifindex, address, mac: where.mac }, { type: 'route', prefix, to: { type: 'link', ifindex } }];
   }
-  if (where.at === 'elsewhere' && mode === 'received') {
-    const to = { type: 'nextHop', address: where.nextHop, ...(where.ifindex === undefined ? {} : { ifindex: where.ifindex }) } as const;
-    return [{ type: 'route', prefix, to }, { type: 'proxy', ...gateway, address }];
+  if (where.at === 'elsewhere') {
+    const link = where.ifindex === undefined ? {} : { ifindex: where.ifindex };
+    const noReturn: KernelEntry = { type: 'noReturn', prefix, nextHop: where.nextHop, ...link, inside };
+    return mode === 'host' ? [noReturn] : [noReturn, { type: 'route', prefix, to: { type: 'nextHop', address: where.nextHop, ...link } }, { type: 'proxy', ...gateway, address }];
   }
   return [];
 }

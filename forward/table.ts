@@ -1,5 +1,5 @@
 import { isHostPrefix, prefixAddress, type IpAddress } from '../net/ip.ts';
-import { innerTable, ownMetric, ownProtocol, type EntryId } from './entries.ts';
+import { innerTable, noReturnTable, ownMetric, ownProtocol, type EntryId, type KernelEntry } from './entries.ts';
 import type { Present } from './reconcile.ts';
 import { outText, type Told } from './wire/requests.ts';
 
@@ -19,13 +19,15 @@ export function newKernelTable(): KernelTable {
 }
 
 const mainTable = 254;
+const entryTypes: ReadonlyMap<number, KernelEntry['type']> = new Map([[mainTable, 'route'], [innerTable, 'inner'], [noReturnTable, 'noReturn']] as const);
 
 /** Files what the kernel told. @returns the id that it concerns, if it may concern us */
 export function takeTold(table: KernelTable, told: Told): EntryId | undefined {
   if (told.type === 'route') {
     const { route } = told;
-    if ((route.table !== mainTable && route.table !== innerTable) || !isHostPrefix(route.prefix)) return undefined;
-    const id = `${route.table === mainTable ? 'route' : 'inner'} ${route.prefix}` as EntryId;
+    const type = entryTypes.get(route.table);
+    if (type === undefined || !isHostPrefix(route.prefix)) return undefined;
+    const id = `${type} ${route.prefix}` as EntryId;
     if (route.protocol === ownProtocol && route.metric === ownMetric) {
       file(table, id, told.present, route.out === undefined ? '?' : outText(route.out), { address: prefixAddress(route.prefix), ifindex: 0 });
     } else fileForeign(table, id, told.present, route.protocol);

@@ -70,6 +70,8 @@ export interface Forwarding {
   rewrites: readonly AddressRewrite[];
   /** The gateway interfaces that the plan was made for. */
   gateways: string;
+  /** Of them, the ifindexes. */
+  inside: readonly number[];
   /** What a life before left behind is removed then, monotonic ms; left out: it was. */
   leftoversMs?: number;
   /** VMs that came shortly before this life, or since; until the routers have told where their neighbours are. */
@@ -79,7 +81,7 @@ export interface Forwarding {
 }
 
 export function newForwarding(on: boolean, leftoversMs: number | undefined): Forwarding {
-  return { on, dirty: new Set(), planned: new Map(), silence: new Deadlines(), stragglers: new Map(), stragglerEnds: new Deadlines(), ending: new Set(), listening: new Set(), members: new Set(), nodes: new Map(), greetAtMs: -Infinity, hints: new Map(), hintEnds: new Deadlines(), ready: new Map(), arrivals: new Map(), arrivalEnds: new Deadlines(), said: [], otherGateways: new Map(), rewrites: [], gateways: '', ...(leftoversMs === undefined ? {} : { leftoversMs }), landed: new Set(), frames: { left: 0, atMs: -Infinity } };
+  return { on, dirty: new Set(), planned: new Map(), silence: new Deadlines(), stragglers: new Map(), stragglerEnds: new Deadlines(), ending: new Set(), listening: new Set(), members: new Set(), nodes: new Map(), greetAtMs: -Infinity, hints: new Map(), hintEnds: new Deadlines(), ready: new Map(), arrivals: new Map(), arrivalEnds: new Deadlines(), said: [], otherGateways: new Map(), rewrites: [], gateways: '', inside: [], ...(leftoversMs === undefined ? {} : { leftoversMs }), landed: new Set(), frames: { left: 0, atMs: -Infinity } };
 }
 
 /** The whereabouts of an address may have changed for a reason other than a handover's state. */

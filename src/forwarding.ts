@@ -64,9 +64,11 @@ function takeSilence({ forwarding, now }: World): void {
 
 /** A reload, a bridge that is made anew, or one whose gateway address moves makes every plan void. */
 function lookAtGateways(world: World): void {
-  const signature = `${world.config.kernel.routes} ${world.watches.map((watch) => gatewayOf(world, watch)?.ifindex ?? 0).join()}`;
+  const inside = world.watches.map((watch) => gatewayOf(world, watch)?.ifindex ?? 0);
+  const signature = `${world.config.kernel.routes} ${inside.join()}`;
   if (signature === world.forwarding.gateways) return;
   world.forwarding.gateways = signature;
+  world.forwarding.inside = inside;
   for (const key of world.locRib.handovers.keys()) world.forwarding.dirty.add(key);
   for (const key of world.rivals.keys()) world.forwarding.dirty.add(key);
   for (const key of world.forwarding.planned.keys()) world.forwarding.dirty.add(key);
@@ -120,7 +122,8 @@ function forwardOne(world: World, key: AddressKey, changes: KernelChange[], refr
   const where: Whereabouts = found.at === 'unknown' && before === undefined && forwarding.leftoversMs !== undefined ? { at: 'nowhere' } : found;
   const gateway = gatewayOf(world, watch);
   const arrival = arrivalFor(world, key, h);
-  const entries = arrival === undefined ? planAddress(config.kernel.routes, address, where, gateway) : [...planAddress(config.kernel.routes, address, where, gateway), ...planArrival(address, arrival, gateway)];
+  const plan = planAddress(config.kernel.routes, address, where, gateway, forwarding.inside);
+  const entries = arrival === undefined ? plan : [...plan, ...planArrival(address, arrival, gateway)];
   if (rival !== undefined) meet(world, rival.nextHop);
   forwarding.silence.set(key, silenceEndsMs(h, found));
   if (where.at === 'nowhere' && arrival === undefined) forwarding.planned.delete(key);

@@ -1,13 +1,15 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { NetlinkSocket } from '../../native/index.ts';
 import { isIpv4, prefixAddress, type IpAddress } from '../../net/ip.ts';
-import { entryText, innerTable, type EntryId, type KernelEntry } from '../entries.ts';
+import { entryText, innerTable, noReturnTable, type EntryId, type KernelEntry } from '../entries.ts';
 import { actionFor, type Action } from '../reconcile.ts';
 import type { KernelTable } from '../table.ts';
 import {
   encodeLookup, encodeNeighbour, encodeNeighbourRefresh, encodeNeighbourRemoval, encodeProxy, encodeRoute, encodeRouteRemoval, outText,
   type NeighbourOut, type RouteOut, type Told,
 } from '../wire/requests.ts';
+import { encodeNameQuestion, encodeRule } from '../wire/rules.ts';
+import { openFabricRules } from './fabric-rules.ts';
 import { openTunnel, type Tunnel } from './tunnel.ts';
 
 /** Requests share a system call up to this size. */
@@ -16,6 +18,7 @@ const chunkOctets = 16 * 1024;
 const EPERM = 1;
 const ENOENT = 2;
 const ESRCH = 3;
+const EEXIST = 17;
 
 /** What the kernel is to have, what it has as last told, and what it refused. */
 export interface Holdings {
@@ -66,9 +69,26 @@ export function openWriter(options: {
   let asked = 0;
   let answered: Told | undefined;
   let tunnel: Tunnel | undefined;
+  const ruling = new Map<number, boolean>();
+  const rules = openFabricRules({
+    towards: (address) => {
+      const hop = resolve(address, undefined);
+      return hop === undefined || hop.type === 'blackhole' ? undefined : hop.ifindex;
+    },
+    nameOf: (ifindex) => {
+      const told = ask((request) => encodeNameQuestion(request, ifindex));
+      return told?.type === 'interface' ? told.name : undefined;
+    },
+    write: (rule, remove) => {
+      const request = nextRequest();
+      ruling.set(request, remove);
+      send([encodeRule(request, rule, remove)]);
+    },
+  });
 
   function take(request: number, told: Told): void {
     if (request === asked && asked !== 0) answered = told;
+    else if (told.type === 'error' && ruling.has(request)) acknowledgeRule(request, told.errno);
     else if (told.type === 'error') acknowledge(request, told.errno);
   }
 
@@ -86,16 +106,27 @@ export function openWriter(options: {
     say(errno === EPERM ? 'the kernel refuses routes and neighbours: CAP_NET_ADMIN is missing' : `the kernel refuses ${action} of ${id.split(' ')[0]} entries: errno ${errno}`);
   }
 
+  function acknowledgeRule(request: number, errno: number): void {
+    const remove = ruling.get(request) === true;
+    ruling.delete(request);
+    if (errno !== 0 && errno !== EEXIST && !remove) say(`a rule for what comes from the fabric can't be made: errno ${errno}; packets for VMs elsewhere may go back there`);
+  }
+
+  /** Asks the kernel, and waits for the answer, which is there at once. */
+  function ask(encode: (request: number) => Uint8Array): Told | undefined {
+    asked = nextRequest();
+    answered = undefined;
+    socket()?.send(encode(asked));
+    socket()?.drain();
+    asked = 0;
+    return answered;
+  }
+
   /** By which gateway the kernel reaches a next hop; `undefined` when it does not. */
   function resolve(address: IpAddress, ifindex: number | undefined): RouteOut | undefined {
     if (ifindex !== undefined) return { type: 'gateway', gateway: address, ifindex };
     if (gateways.has(address)) return gateways.get(address);
-    asked = nextRequest();
-    answered = undefined;
-    socket()?.send(encodeLookup(asked, address));
-    socket()?.drain();
-    asked = 0;
-    const told = answered as Told | undefined;
+    const told = ask((request) => encodeLookup(request, address));
     const out = told?.type === 'route' ? told.route.out : undefined;
     const hop: RouteOut | undefined = out?.type === 'link' ? { type: 'gateway', gateway: address, ifindex: out.ifindex } : out;
     gateways.set(address, hop);
@@ -111,13 +142,14 @@ export function openWriter(options: {
 
   function outOf(entry: KernelEntry): RouteOut | undefined {
     if (entry.type === 'inner') return { type: 'link', ifindex: entry.ifindex };
+    if (entry.type === 'noReturn') return { type: 'blackhole' };
     if (entry.type !== 'route') return undefined;
     if (entry.to.type === 'straggler') return onward(entry.to, isIpv4(entry.prefix));
     return entry.to.type === 'nextHop' ? resolve(entry.to.address, entry.to.ifindex) : entry.to;
   }
 
   function valueOf(entry: KernelEntry | undefined, out: RouteOut | undefined): string | undefined {
-    return entry?.type === 'route' ? (out === undefined ? undefined : outText(out)) : undefined;
+    return entry?.type === 'route' || entry?.type === 'noReturn' ? (out === undefined ? undefined : outText(out)) : undefined;
   }
 
   function needs(id: EntryId): Action {
@@ -131,6 +163,7 @@ export function openWriter(options: {
   function requestFor(id: EntryId): Uint8Array | undefined {
     const entry = wanted.get(id);
     const { table } = holdings;
+    if (entry?.type === 'noReturn') rules.keep(entry);
     const out = entry === undefined ? undefined : outOf(entry);
     if (entry?.type === 'route' && out === undefined) {
       refused.set(id, 'no route to its next hop');
@@ -152,10 +185,10 @@ export function openWriter(options: {
   function addition(request: number, id: EntryId, entry: KernelEntry, out: RouteOut | undefined): Uint8Array {
     const { own, addresses } = holdings.table;
     refused.delete(id);
-    own.set(id, entry.type === 'route' || entry.type === 'inner' ? outText(out as RouteOut) : entry.type === 'neighbour' ? entry.mac : '');
-    if (entry.type === 'route' || entry.type === 'inner') {
+    own.set(id, 'prefix' in entry ? outText(out as RouteOut) : entry.type === 'neighbour' ? entry.mac : '');
+    if ('prefix' in entry) {
       addresses.set(id, { address: prefixAddress(entry.prefix), ifindex: 0 });
-      if (entry.type === 'inner') return encodeRoute(request, entry.prefix, out as RouteOut, undefined, innerTable);
+      if (entry.type !== 'route') return encodeRoute(request, entry.prefix, out as RouteOut, undefined, entry.type === 'inner' ? innerTable : noReturnTable);
       return encodeRoute(request, entry.prefix, out as RouteOut, entry.to.type === 'straggler' ? entry.to.source : undefined);
     }
     addresses.set(id, { address: entry.address, ifindex: entry.ifindex });
@@ -171,6 +204,7 @@ export function openWriter(options: {
     addresses.delete(id);
     if (where === undefined) return undefined;
     if (id.startsWith('route ')) return encodeRouteRemoval(request, id.slice(6) as never);
+    if (id.startsWith('noReturn ')) return encodeRouteRemoval(request, id.slice(9) as never, noReturnTable);
     if (id.startsWith('inner ')) return encodeRouteRemoval(request, id.slice(6) as never, innerTable);
     return id.startsWith('proxy ') ? encodeProxy(request, where.address, where.ifindex, false) : encodeNeighbourRemoval(request, where.address, where.ifindex);
   }
@@ -237,7 +271,11 @@ export function openWriter(options: {
       });
     },
     forgetNextHops: () => gateways.clear(),
-    forgetRequests: () => sent.clear(),
+    forgetRequests() {
+      sent.clear();
+      ruling.clear();
+      rules.forget();
+    },
     prepareTunnel(local) {
       if (stragglers !== 'on-link') tunnel ??= openTunnel(local, say);
     },
@@ -246,6 +284,7 @@ export function openWriter(options: {
     },
     close(remove) {
       if (remove) for (const [file, before] of proxyNdp) if (before !== '1') try { writeFileSync(file, before); } catch { /* the bridge is gone */ }
+      if (remove) rules.remove();
       if (remove) tunnel?.remove();
       tunnel?.close();
     },

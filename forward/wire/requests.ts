@@ -8,6 +8,7 @@ export const groups = { link: 1, neigh: 3, ipv4Address: 5, ipv4Route: 7, ipv6Add
 const RTM = { newLink: 16, delLink: 17, newAddress: 20, delAddress: 21, newRoute: 24, delRoute: 25, getRoute: 26, newNeigh: 28, delNeigh: 29, getNeigh: 30 } as const;
 const AF = { inet: 2, inet6: 10 } as const;
 const RTA = { dst: 1, oif: 4, gateway: 5, priority: 6, prefSrc: 7, multipath: 9, table: 15, via: 18 } as const;
+const IFLA = { ifname: 3 } as const;
 const RTN = { unicast: 1, blackhole: 6 } as const;
 const NDA = { dst: 1, lladdr: 2, protocol: 12 } as const;
 const NUD = { reachable: 0x02, noarp: 0x40, permanent: 0x80 } as const;
@@ -160,7 +161,7 @@ export type Told =
   /** `fixed`: somebody wrote it; else the kernel found it out. */
   | { readonly type: 'neighbour'; readonly present: boolean; readonly ifindex: number; readonly address: IpAddress; readonly mac?: Mac; readonly fixed: boolean; readonly proxy: boolean; readonly protocol: number }
   /** An interface or an address of this node: routes may have gone with it. */
-  | { readonly type: 'interface'; readonly ifindex: number }
+  | { readonly type: 'interface'; readonly ifindex: number; readonly name?: string }
   | { readonly type: 'done' }
   | { readonly type: 'error'; readonly errno: number }
   | { readonly type: 'other' };
@@ -188,7 +189,13 @@ function decodeOne(type: number, body: NetlinkReader): Told {
 
 function decodeInterface(body: NetlinkReader): Told {
   body.skip(4);
-  return { type: 'interface', ifindex: body.i32() };
+  const ifindex = body.i32();
+  body.skip(8);
+  let name: string | undefined;
+  readAttributes(body, (type, value) => {
+    if (type === IFLA.ifname) name = String.fromCharCode(...value.rest()).replace(/\0.*$/s, '');
+  });
+  return { type: 'interface', ifindex, ...(name === undefined ? {} : { name }) };
 }
 
 function decodeRoute(body: NetlinkReader, present: boolean): Told {

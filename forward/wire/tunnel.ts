@@ -2,6 +2,8 @@ import { encodeMessage, NLM_F_REQUEST } from '../../bridge/wire/netlink.ts';
 import { ipFromBytes, ipToBytes, isIpv4, type IpAddress } from '../../net/ip.ts';
 import { macFromBytes, macToBytes, type Mac } from '../../net/mac.ts';
 import { innerTable, ownProtocol } from '../entries.ts';
+import { attribute, text, u16, u32 } from './octets.ts';
+import { encodeRule } from './rules.ts';
 
 // The tunnel between nodes that share no subnet: one VXLAN device (RFC 7348), to which nothing is ever flooded and which learns nothing.
 
@@ -15,10 +17,7 @@ export const tunnelPort = 17491;
  */
 const tunnelMtu = 1500;
 
-const RTM = { newLink: 16, delLink: 17, getLink: 18, newAddress: 20, newNeigh: 28, newRule: 32, delRule: 33 } as const;
-const FRA = { iifname: 3, priority: 6, protocol: 21 } as const;
-const FR_ACT_TO_TBL = 1;
-const AF_INET = 2;
+const RTM = { newLink: 16, delLink: 17, getLink: 18, newAddress: 20, newNeigh: 28 } as const;
 const IFLA = { address: 1, ifname: 3, mtu: 4, linkInfo: 18 } as const;
 const IFLA_INFO = { kind: 1, data: 2 } as const;
 const IFLA_VXLAN = { id: 1, local: 4, learning: 7, port: 15, local6: 17 } as const;
@@ -31,17 +30,6 @@ const NUD_NOARP = 0x40;
 const NTF_SELF = 0x02;
 const IFF_UP = 1;
 const flags = { ack: 0x004, replace: 0x100, exclusive: 0x200, create: 0x400 } as const;
-
-const u16 = (value: number): number[] => [value & 255, value >>> 8];
-const u32 = (value: number): number[] => [value & 255, (value >>> 8) & 255, (value >>> 16) & 255, value >>> 24];
-
-function attribute(type: number, value: readonly number[] | Uint8Array): number[] {
-  const octets = [...u16(4 + value.length), ...u16(type), ...value];
-  while (octets.length % 4 !== 0) octets.push(0);
-  return octets;
-}
-
-const text = (value: string): number[] => [...value].map((character) => character.charCodeAt(0)).concat(0);
 
 /** The last four octets of a node's address tell it apart inside the tunnel. */
 const mark = (endpoint: IpAddress): Uint8Array => ipToBytes(endpoint).slice(-4);
@@ -94,12 +82,7 @@ export function encodeTunnelAddress(sequence: number, ifindex: number): Uint8Arr
 
 /** What comes out of the tunnel is looked up in a table of its own first, in both families; `remove` takes the rules away. */
 export function encodeTunnelRules(sequence: number, remove = false): Uint8Array[] {
-  return [AF_INET, AF_INET6].map((family, i) => encodeMessage({
-    type: remove ? RTM.delRule : RTM.newRule, flags: NLM_F_REQUEST | flags.ack | (remove ? 0 : flags.create | flags.exclusive), sequence: sequence + i, port: 0,
-  }, Uint8Array.from([
-    family, 0, 0, 0, innerTable, 0, 0, FR_ACT_TO_TBL, ...u32(0),
-    ...attribute(FRA.iifname, text(tunnelName)), ...attribute(FRA.priority, u32(innerTable)), ...attribute(FRA.protocol, [ownProtocol]),
-  ])));
+  return (['ipv4', 'ipv6'] as const).map((family, i) => encodeRule(sequence + i, { ifname: tunnelName, table: innerTable, family }, remove));
 }
 
 export function encodeTunnelRemoval(sequence: number, ifindex: number): Uint8Array {

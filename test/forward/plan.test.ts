@@ -49,26 +49,26 @@ describe('forward: what the kernel is to have', () => {
   const here = { at: 'here', mac } as const;
   const elsewhere = { at: 'elsewhere', ...rival } as const;
   const plan = (mode: 'off' | 'received' | 'host', where: Parameters<typeof planAddress>[2], of = address): string[] =>
-    planAddress(mode, of, where, gateway).map(entryId);
+    planAddress(mode, of, where, gateway, [7]).map(entryId);
 
   it('off: nothing, ever', () => {
     for (const where of [here, elsewhere, { at: 'unknown' }, { at: 'nowhere' }] as const) assert.deepEqual(plan('off', where), []);
   });
 
-  it('host: neighbour and route for a VM here, nothing for one elsewhere', () => {
+  it('host: neighbour and route for a VM here, what a late router sends for one elsewhere does not go back', () => {
     assert.deepEqual(plan('host', here), ['neighbour 7 203.0.113.11', 'route 203.0.113.11/32']);
     assert.deepEqual(plan('host', here, address6), ['neighbour 7 2001:db8:100::11', 'route 2001:db8:100::11/128']);
-    assert.deepEqual(plan('host', elsewhere), []);
+    assert.deepEqual(plan('host', elsewhere), ['noReturn 203.0.113.11/32']);
   });
 
-  it('received: route and proxy entry for a VM elsewhere, nothing for one here', () => {
-    assert.deepEqual(plan('received', elsewhere), ['route 203.0.113.11/32', 'proxy 7 203.0.113.11']);
+  it('received: route, proxy entry and no way back for a VM elsewhere, nothing for one here', () => {
+    assert.deepEqual(plan('received', elsewhere), ['noReturn 203.0.113.11/32', 'route 203.0.113.11/32', 'proxy 7 203.0.113.11']);
     assert.deepEqual(plan('received', here), []);
   });
 
   it('late packets for a VM that left are dropped without a word', () => {
     for (const mode of ['received', 'host'] as const) {
-      assert.deepEqual(planAddress(mode, address, { at: 'unknown' }, gateway), [{ type: 'route', prefix: '203.0.113.11/32', to: { type: 'blackhole' } }]);
+      assert.deepEqual(planAddress(mode, address, { at: 'unknown' }, gateway, [7]), [{ type: 'route', prefix: '203.0.113.11/32', to: { type: 'blackhole' } }]);
     }
   });
 
@@ -77,12 +77,12 @@ describe('forward: what the kernel is to have', () => {
     const straggler = { endpoint: ip('192.0.2.6'), sequence: 6, source: ip('192.0.2.2') };
     const to = { type: 'straggler', endpoint: ip('192.0.2.6'), source: ip('192.0.2.2') };
     for (const mode of ['off', 'host'] as const) {
-      assert.deepEqual(planAddress(mode, address, whereabouts(h, undefined, true, now.monotonicMs, straggler), gateway), [{ type: 'route', prefix: '203.0.113.11/32', to }]);
+      assert.deepEqual(planAddress(mode, address, whereabouts(h, undefined, true, now.monotonicMs, straggler), gateway, [7]), [{ type: 'route', prefix: '203.0.113.11/32', to }]);
     }
     assert.deepEqual(whereabouts(handover('elevated', { sequence: 7 }), undefined, true, now.monotonicMs, straggler).at, 'here', 'a newer claim of its own ends it');
   });
 
-  it('without a gateway interface there is nothing to do', () => assert.deepEqual(planAddress('host', address, here, undefined), []));
+  it('without a gateway interface there is nothing to do', () => assert.deepEqual(planAddress('host', address, here, undefined, []), []));
 });
 
 describe('forward: wanted − present', () => {
