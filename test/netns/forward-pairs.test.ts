@@ -11,8 +11,7 @@ import { TwoVlans, type Fabric } from './two-vlans.ts';
 const moves = Number(process.env['LANDFALL_MOVES'] ?? 20);
 
 const fabrics: readonly (Fabric & { readonly stragglers?: true })[] = [
-  // Behind FRR, whose table follows UPDATEs late, packets would go round without them: that is what they are for.
-  { mode: 'l3', tor: 'frr', routes: 'received', stragglers: true },
+  { mode: 'l3', tor: 'frr', routes: 'received' },
   { mode: 'l3', tor: 'bird', routes: 'received', stragglers: true },
   { mode: 'l3', tor: 'frr', routes: 'host', stragglers: true },
   { mode: 'l3', tor: 'bird', routes: 'host' },

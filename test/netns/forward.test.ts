@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import type { NodeName, Vm } from '../../src/demo/addresses.ts';
 import { client, hostPrefix, linkOf, nodeNames, vlan } from '../../src/demo/addresses.ts';
-import { must, sleep, waitFor } from '../../src/demo/processes.ts';
+import { must, run, sleep, waitFor } from '../../src/demo/processes.ts';
 import { cableOf, nodeNamespace, plug, unplug } from '../../src/demo/topology.ts';
 import { Lab, needs } from './lab.ts';
 import { rarpFrame, resumeFrames } from './frames.ts';
@@ -119,6 +119,20 @@ class Crowd {
     return both.flat() as KernelRoute[];
   }
 
+  /** What is in the table for what comes from the fabric, and the interfaces from which rules lead there. */
+  async noReturn(node: NodeName): Promise<{ addresses: string[]; from: string[] }> {
+    const ask = async (family: string, command: string[]): Promise<unknown[]> => {
+      const { status, stdout, stderr } = await run(this.lab.topology.namespaces.exec(nodeNamespace(node), ['ip', '-j', '-N', family, ...command]));
+      if (/FIB table does not exist/.test(stderr)) return []; // as before its first route
+      assert.equal(status, 0, stderr);
+      return JSON.parse(stdout) as unknown[];
+    };
+    const both = ['-4', '-6'];
+    const routes = (await Promise.all(both.map((family) => ask(family, ['route', 'show', 'table', '180'])))).flat() as KernelRoute[];
+    const rules = (await Promise.all(both.map((family) => ask(family, ['rule', 'show'])))).flat() as { iif?: string; table?: string }[];
+    return { addresses: routes.filter(({ type }) => type === '6' || type === 'blackhole').map(({ dst }) => dst.replace(/\/\d+$/, '')).sort(), from: rules.filter(({ table }) => table === '180').map(({ iif }) => iif ?? '').sort() };
+  }
+
   async proxies(node: NodeName): Promise<string[]> {
     const { namespaces } = this.lab.topology;
     const both = await Promise.all([['-4'], ['-6']].map((family) => namespaces.ipJson(nodeNamespace(node), [...family, 'neigh', 'show', 'proxy'])));
@@ -134,6 +148,38 @@ class Crowd {
       return JSON.stringify(seen.filter((route) => route.type !== 'blackhole').map(({ dst }) => dst.replace(/\/\d+$/, '')).sort()) === JSON.stringify(wanted);
     }, 100).catch(() => assert.fail(`node ${node} has ${JSON.stringify(seen)}, wanted ${wanted.join(' ')}`));
     if (which === 'elsewhere') assert.deepEqual(await this.proxies(node), wanted);
+    const away = this.vms.filter((vm) => this.place.get(vm) !== node).flatMap((vm): string[] => [vm.ipv4, vm.ipv6]).sort();
+    await waitFor('no way back to the fabric', 5000, async () => JSON.stringify((await this.noReturn(node)).addresses) === JSON.stringify(away), 100)
+      .catch(async () => assert.fail(`node ${node}: ${JSON.stringify(await this.noReturn(node))}, wanted ${away.join(' ')}`));
+  }
+
+  /** What a router that is late sends here for a VM elsewhere: nothing of it is forwarded. */
+  async staysOff(node: NodeName, vm: Vm): Promise<void> {
+    const { namespaces } = this.lab.topology;
+    const ns = nodeNamespace(node);
+    const rules = 'table inet late {\n counter forwarded { }\n chain out { type filter hook forward priority 0; udp dport 7010 counter name forwarded; }\n}\n';
+    await must(namespaces.exec(ns, ['nft', '-f', '-']), { input: rules });
+    const { node: link } = linkOf(0, node);
+    await namespaces.ip('tor', [`route add ${hostPrefix(vm.ipv4)} via ${link.ipv4} metric 1`, `route add ${hostPrefix(vm.ipv6)} via ${link.ipv6} metric 1`]);
+    const send = `const s = { 4: require('dgram').createSocket('udp4'), 6: require('dgram').createSocket('udp6') }; let left = 20;
+      const t = setInterval(() => { s[4].send('x', 7010, '${vm.ipv4}'); s[6].send('x', 7010, '${vm.ipv6}'); if (--left === 0) { clearInterval(t); setTimeout(() => process.exit(0), 200); } }, 10)`;
+    await must(namespaces.exec('client', [process.execPath, '-e', send]));
+    await namespaces.ip('tor', [`route del ${hostPrefix(vm.ipv4)} via ${link.ipv4} metric 1`, `route del ${hostPrefix(vm.ipv6)} via ${link.ipv6} metric 1`]);
+    const listed = await must(namespaces.exec(ns, ['nft', '-j', 'list', 'counter', 'inet', 'late', 'forwarded']));
+    await must(namespaces.exec(ns, ['nft', 'delete', 'table', 'inet', 'late']));
+    assert.equal(Number(/"packets": (\d+)/.exec(listed)?.[1]), 0, `node ${node} sent packets back`);
+  }
+
+  /** A stop for good takes away all that is ours. */
+  async leavesNothing(node: NodeName): Promise<void> {
+    await this.lab.nodes[node].cli(['drain']);
+    await this.lab.nodes[node].stop('SIGTERM');
+    assert.deepEqual(await this.routes(node), []);
+    assert.deepEqual(await this.proxies(node), []);
+    assert.deepEqual(await this.noReturn(node), { addresses: [], from: [] });
+    const permanent = (await this.lab.topology.namespaces.ipJson(nodeNamespace(node), ['neigh', 'show', 'nud', 'permanent', 'dev', 'br-vlan'])) as { dst: string }[];
+    const ours = this.vms.flatMap((vm): string[] => [vm.ipv4, vm.ipv6]);
+    assert.deepEqual(permanent.filter(({ dst }) => ours.includes(dst)), []);
   }
 }
 
@@ -162,6 +208,8 @@ describe('kernel.routes received: VMs of one subnet on two nodes, frr, l3', func
     const [route] = await crowd.routes('a');
     assert.equal(route?.gateway, linkOf(0, 'a').tor.ipv4);
     assert.equal(route?.dev, 'rt0');
+    assert.deepEqual((await crowd.noReturn('a')).from, ['rt0', 'rt0']);
+    await crowd.staysOff('a', third);
     await crowd.everybodyTalks();
   });
 
@@ -232,6 +280,11 @@ describe('kernel.routes received: VMs of one subnet on two nodes, frr, l3', func
     assert.ok(permanent.some(({ dst }) => dst.endsWith('.98')), "an administrator's entry is not ours");
     await crowd.streamsAlive();
   });
+
+  it('stopped for good: nothing of it stays', async () => {
+    crowd.endStreams();
+    for (const node of nodeNames) await crowd.leavesNothing(node);
+  });
 });
 
 describe('kernel.routes host: no connected subnet, frr, l3', function () {
@@ -281,5 +334,11 @@ describe('kernel.routes host: no connected subnet, frr, l3', function () {
     const entries = (await lab.topology.namespaces.ipJson(nodeNamespace('a'), ['neigh', 'show', 'nud', 'permanent', 'dev', 'br-vlan'])) as { dst: string; lladdr: string }[];
     assert.equal(entries.find(({ dst }) => dst === first.ipv4)?.lladdr, first.mac);
     assert.equal(entries.find(({ dst }) => dst === first.ipv6)?.lladdr, first.mac);
+    await crowd.staysOff('a', second);
+  });
+
+  it('stopped for good: nothing of it stays', async () => {
+    crowd.endStreams();
+    for (const node of nodeNames) await crowd.leavesNothing(node);
   });
 });
