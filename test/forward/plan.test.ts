@@ -61,7 +61,7 @@ describe('forward: what the kernel is to have', () => {
     assert.deepEqual(plan('host', elsewhere), ['noReturn 203.0.113.11/32']);
   });
 
-  it('received: route, proxy entry and no way back for a VM elsewhere, nothing for one here', () => {
+  it('received: route and proxy entry for a VM elsewhere and no way back, nothing for one here', () => {
     assert.deepEqual(plan('received', elsewhere), ['noReturn 203.0.113.11/32', 'route 203.0.113.11/32', 'proxy 7 203.0.113.11']);
     assert.deepEqual(plan('received', here), []);
   });
