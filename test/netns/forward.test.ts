@@ -6,6 +6,7 @@ import { must, run, sleep, waitFor } from '../../src/demo/processes.ts';
 import { cableOf, nodeNamespace, plug, unplug } from '../../src/demo/topology.ts';
 import { Lab, needs } from './lab.ts';
 import { rarpFrame, resumeFrames } from './frames.ts';
+import { withoutNeighbours, withoutSubnet } from './host-routes.ts';
 
 // The nodes' own data plane on pure L3: VMs of one subnet on two nodes, of which nothing but the routers' table joins the halves.
 
@@ -295,22 +296,8 @@ describe('kernel.routes host: no connected subnet, frr, l3', function () {
     needs(this, 'frr');
     lab = await Lab.start({ mode: 'l3', tors: ['frr'], vms: 2, nodes: { extra: 'kernel: {routes: host}\n' } });
     const { namespaces } = lab.topology;
-    for (const node of nodeNames) {
-      // Without a link-local address on the bridge Linux sends no ICMPv6 redirects from one VM there to another; for IPv4 there is a switch.
-      await namespaces.sysctl(nodeNamespace(node), { 'net/ipv6/conf/br-vlan/addr_gen_mode': 1, 'net/ipv4/conf/all/send_redirects': 0 });
-      await namespaces.ip(nodeNamespace(node), [
-        'addr flush dev br-vlan scope link',
-        `addr del ${vlan.gateway.ipv4}/24 dev br-vlan`, `addr del ${vlan.gateway.ipv6}/64 dev br-vlan`,
-        `addr add ${vlan.gateway.ipv4}/32 dev br-vlan`, `addr add ${vlan.gateway.ipv6}/128 dev br-vlan nodad`,
-      ]);
-    }
-    for (const vm of lab.topology.vms) {
-      await namespaces.ip(`vm${vm.index}`, [
-        `addr del ${vm.ipv4}/24 dev eth0`, `addr del ${vm.ipv6}/64 dev eth0`, `addr add ${vm.ipv4}/32 dev eth0`, `addr add ${vm.ipv6}/128 dev eth0 nodad`,
-        `route replace ${vlan.gateway.ipv4}/32 dev eth0`, `route replace ${vlan.gateway.ipv6}/128 dev eth0`,
-        `route replace default via ${vlan.gateway.ipv4} dev eth0 onlink`, `route replace default via ${vlan.gateway.ipv6} dev eth0 onlink`,
-      ]);
-    }
+    for (const node of nodeNames) await withoutSubnet(namespaces, nodeNamespace(node));
+    for (const vm of lab.topology.vms) await withoutNeighbours(namespaces, vm);
     crowd = new Crowd(lab);
     await lab.stage.boot(lab.topology.vms, 'a');
     await lab.agree(crowd.place);

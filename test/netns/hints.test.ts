@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { vlan, type NodeName, type Vm } from '../../src/demo/addresses.ts';
+import { nodeNames, vlan, type NodeName, type Vm } from '../../src/demo/addresses.ts';
 import { must, waitFor } from '../../src/demo/processes.ts';
 import { nodeNamespace, plug, portOf, unplug } from '../../src/demo/topology.ts';
 import type { HintItem, ListReply } from '../../src/views/items.ts';
+import { withoutNeighbours, withoutSubnet } from './host-routes.ts';
 import { Lab, needs } from './lab.ts';
 
 // `landfall hint` against real kernels: a VM stands still on node a, and what comes for it goes to its port on node b, where it does not run.
@@ -54,7 +55,7 @@ async function comesOutAt(lab: Lab, node: NodeName): Promise<void> {
   for (const came of grown.slice(2)) assert.ok(came < 4 * packets, `${came} packets came in from the router: they go round`);
 }
 
-for (const routes of ['off', 'received'] as const) {
+for (const routes of ['off', 'received', 'host'] as const) {
   describe(`hints, frr, l3, kernel.routes: ${routes}`, function () {
     this.timeout(180_000);
     let folder: string;
@@ -65,6 +66,11 @@ for (const routes of ['off', 'received'] as const) {
       writeFileSync(join(folder, 'key'), 'a key of the whole fleet\n', { mode: 0o600 });
       lab = await Lab.start({
         mode: 'l3', tors: ['frr'], client: true,
+        prepare: async ({ namespaces, vms }) => {
+          if (routes !== 'host') return;
+          for (const node of nodeNames) await withoutSubnet(namespaces, nodeNamespace(node));
+          for (const vm of vms) await withoutNeighbours(namespaces, vm);
+        },
         nodes: { extra: `stragglers: {enabled: true, key: {file: ${folder}/key}}\nkernel: {routes: ${routes}}\n`, rewrite: (yaml) => yaml.replace('    exclude:', `    gateway: {addresses: [${vlan.gateway.ipv4}, "${vlan.gateway.ipv6}"]}\n    exclude:`) },
       });
       await lab.stage.boot([lab.vm], 'a');

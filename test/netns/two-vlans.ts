@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
 import { ip } from '../../net/ip.ts';
-import type { Link, NodeName, Vm } from '../../src/demo/addresses.ts';
+import type { NodeName, Vm } from '../../src/demo/addresses.ts';
 import { client, demoVm, linkOf, nodeNames, vlan, vlanAddressOf } from '../../src/demo/addresses.ts';
 import type { Namespaces } from '../../src/demo/namespaces.ts';
 import { Daemon, must, run, sleep, waitFor } from '../../src/demo/processes.ts';
 import type { TorKind } from '../../src/demo/tor.ts';
 import { buildVm, cableOf, nodeNamespace, plug, unplug, type Mode, type Topology } from '../../src/demo/topology.ts';
 import { rarpFrame, resumeFrames } from './frames.ts';
+import { withoutNeighbours, withoutSubnet } from './host-routes.ts';
 import { Lab } from './lab.ts';
 import type { Flowed, Reached, TalkOrder, Target } from './talker.ts';
 
@@ -276,36 +277,19 @@ async function build(topology: Topology, fabric: Fabric, others: readonly Vm[]):
     }
     await namespaces.sysctl(ns, { [`net/ipv4/conf/${other.bridge}/send_redirects`]: 0 });
     if (fabric.routes !== 'off') await withoutRedirects(namespaces, ns);
-    if (fabric.routes === 'host') await withoutSubnets(namespaces, ns);
+    if (fabric.routes === 'host') {
+      await withoutSubnet(namespaces, ns);
+      await withoutSubnet(namespaces, ns, other.bridge, gateway);
+    }
   }
   for (const vm of others) await buildVm(namespaces, vm, gateway);
-  if (fabric.routes === 'host') for (const vm of [...topology.vms, ...others]) await alone(namespaces, vm, others.includes(vm) ? gateway : vlan.gateway);
+  if (fabric.routes === 'host') for (const vm of [...topology.vms, ...others]) await withoutNeighbours(namespaces, vm, others.includes(vm) ? gateway : vlan.gateway);
 }
 
 /** As docs/data-plane.md says it: a switch for IPv4, a rule for IPv6. */
 async function withoutRedirects(namespaces: Namespaces, ns: string): Promise<void> {
   await namespaces.sysctl(ns, { 'net/ipv4/conf/all/send_redirects': 0 });
   await must(namespaces.exec(ns, ['nft', '-f', '-']), { input: 'table inet no-redirects { chain out { type filter hook output priority 0; icmpv6 type nd-redirect drop; }; }\n' });
-}
-
-/** What an administrator does for `kernel.routes: host`: the gateway as /32 and /128. */
-async function withoutSubnets(namespaces: Namespaces, ns: string): Promise<void> {
-  for (const [bridge, gateway] of [['br-vlan', vlan.gateway], [other.bridge, other.gateway]] as const) {
-    await namespaces.sysctl(ns, { [`net/ipv6/conf/${bridge}/addr_gen_mode`]: 1 });
-    await namespaces.ip(ns, [
-      `addr flush dev ${bridge} scope link`, `addr del ${gateway.ipv4}/24 dev ${bridge}`, `addr del ${gateway.ipv6}/64 dev ${bridge}`,
-      `addr add ${gateway.ipv4}/32 dev ${bridge}`, `addr add ${gateway.ipv6}/128 dev ${bridge} nodad`,
-    ]);
-  }
-}
-
-/** A VM that has no neighbour but its gateway. */
-async function alone(namespaces: Namespaces, vm: Vm, gateway: Link['tor']): Promise<void> {
-  await namespaces.ip(`vm${vm.index}`, [
-    `addr del ${vm.ipv4}/24 dev eth0`, `addr del ${vm.ipv6}/64 dev eth0`, `addr add ${vm.ipv4}/32 dev eth0`, `addr add ${vm.ipv6}/128 dev eth0 nodad`,
-    `route replace ${gateway.ipv4}/32 dev eth0`, `route replace ${gateway.ipv6}/128 dev eth0`,
-    `route replace default via ${gateway.ipv4} dev eth0 onlink`, `route replace default via ${gateway.ipv6} dev eth0 onlink`,
-  ]);
 }
 
 /** What is in the kernel under our protocol number, both families. */
