@@ -140,7 +140,7 @@ class Daemon {
       config, routerId, dryRun, random: this.recorder === undefined ? Math.random : seededRandom(this.recorder.seed), newConnection: () => this.sockets.newConnection(),
     }, now());
     this.speaker = this.recorder === undefined ? speaker : recorded(speaker, (line) => this.recorder?.write(line));
-    this.sources = new Sources({ frame: (frame, left) => this.turn.frame(frame, left), batchEnd: () => this.turn.batchEnd(), pump, log });
+    this.sources = new Sources({ frame: (frame, left) => this.turn.frame(frame, left), batchEnd: () => this.turn.batchEnd(), bridge: (change) => this.turn.bridge(change), pump, log });
     this.dataPlane = new DataPlane({ dryRun, pump, log, warn });
     const { sockets, sources, dataPlane, words } = this;
     this.turn = new Turn(this.speaker, this.clock, { sockets, sources, dataPlane, words, transition: (note, wallMs) => feeds.transition(note, wallMs), unsaved: () => this.state?.changed() });

@@ -10,8 +10,7 @@ import type { Now } from '../net/time.ts';
 import { dueEvent } from '../routes/handover.ts';
 import { addressKey, keyPrefix, newLocRib } from '../routes/loc-rib.ts';
 import { newMigrationLog } from '../routes/migrations.ts';
-import { takeWritten } from './chronicle-written.ts';
-import { askDelivery, takeDelivery } from './delivery.ts';
+import { takeDelivery } from './delivery.ts';
 import { deriveFrom } from './derived.ts';
 import { callersDeadline, callersIfDue, takeCaller } from './callers.ts';
 import { beginDrain, drainDeadline, drainIfDue, endDrain } from './drain.ts';
@@ -35,7 +34,7 @@ import { farewellDeadline, farewellsIfDue, takeAcknowledged } from './reload/far
 import { takeMemory } from './restore.ts';
 import { takeMeshMessage } from './stragglers.ts';
 import { forgetStaleIfDue, staleDeadline } from './stale-routes.ts';
-import { tellAll } from './untold.ts';
+import { tellAll, tellWritten } from './untold.ts';
 import { livesHere } from './watching.ts';
 import { note, type Input, type Output, type Peer, type World } from './world.ts';
 
@@ -86,7 +85,7 @@ export class Speaker {
     noteStandstill(world, now.monotonicMs);
     world.now = now;
     world.outputs = [];
-    world.later = input.type === 'frame';
+    world.later = input.type === 'frame' || (input.type === 'written' && input.framesWait === true);
     if (!world.later) tellAll(world);
     switch (input.type) {
       case 'start':
@@ -111,7 +110,7 @@ export class Speaker {
         takeCaller(world, input);
         break;
       case 'written':
-        askDelivery(world, takeWritten(world, input.at));
+        tellWritten(world, input.at);
         break;
       case 'delivery':
         takeDelivery(world, input.answers);

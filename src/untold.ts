@@ -2,9 +2,12 @@ import type { RouteChange } from '../bgp/route.ts';
 import type { Handover, HandoverEvent } from '../routes/handover.ts';
 import type { AddressKey } from '../routes/loc-rib.ts';
 import { chronicle, chronicleSent } from './chronicle.ts';
+import { takeWritten } from './chronicle-written.ts';
+import { askDelivery } from './delivery.ts';
 import type { Peer, World } from './world.ts';
 
-// UPDATEs first: while a frame is worked on, timelines wait until its bytes are with the kernel. Whatever comes next finds them written.
+// UPDATEs first: while a frame is worked on, timelines wait until its bytes are with the kernel, and in a burst until those of all frames are.
+// Whatever else comes finds them written.
 
 /** A step of a handover, for log, events and timeline. */
 export function tellStep(world: World, key: AddressKey, before: Handover, after: Handover, event: HandoverEvent): void {
@@ -18,6 +21,12 @@ export function tellSent(world: World, peer: Peer, change: RouteChange): void {
   else chronicleSent(world, peer, change);
 }
 
+/** The bytes of all that was sent are with the kernel. */
+export function tellWritten(world: World, writtenAt: ReadonlyMap<string, number> | undefined): void {
+  if (world.later) world.untold.push({ type: 'written', at: world.now, writtenAt: writtenAt === undefined ? undefined : new Map(writtenAt) });
+  else askDelivery(world, takeWritten(world, writtenAt));
+}
+
 /** Writes down all that waits, as of when it happened. */
 export function tellAll(world: World): void {
   if (world.untold.length === 0) return;
@@ -25,7 +34,8 @@ export function tellAll(world: World): void {
   for (const one of world.untold) {
     world.now = one.at;
     if (one.type === 'step') chronicle(world, one.key, one.before, one.after, one.event);
-    else chronicleSent(world, one.peer, one.change);
+    else if (one.type === 'sent') chronicleSent(world, one.peer, one.change);
+    else askDelivery(world, takeWritten(world, one.writtenAt));
   }
   world.untold.length = 0;
   world.now = now;

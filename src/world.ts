@@ -39,8 +39,8 @@ export type Input =
   | { readonly type: 'frame'; readonly frame: CapturedFrame }
   | { readonly type: 'bridge'; readonly change: BridgeChange }
   | { readonly type: 'session'; readonly peer: string; readonly input: Exclude<SessionInput, { type: 'start' | 'stop' | 'fail' | 'send' | 'refresh' | 'tick' }> }
-  /** All outputs of the dispatch before have been handed to the kernel; `at`: when each peer's last byte was, monotonic ms. */
-  | { readonly type: 'written'; readonly at?: ReadonlyMap<string, number> }
+  /** All outputs of the dispatch before have been handed to the kernel; `at`: when each peer's last byte was, monotonic ms. `framesWait`: the words about it come after them. */
+  | { readonly type: 'written'; readonly at?: ReadonlyMap<string, number>; readonly framesWait?: true }
   /** Another node's speaker told something; its authenticity was proven. */
   | { readonly type: 'mesh'; readonly message: MeshMessage }
   /** Somebody from a range of `bgp.listen.ranges` has connected. */
@@ -145,6 +145,7 @@ export interface Gate {
 export type Untold = { readonly at: Now } & (
   | { readonly type: 'step'; readonly key: AddressKey; readonly before: Handover; readonly after: Handover; readonly event: HandoverEvent }
   | { readonly type: 'sent'; readonly peer: Peer; readonly change: RouteChange }
+  | { readonly type: 'written'; readonly writtenAt: ReadonlyMap<string, number> | undefined }
 );
 
 /** All that the speaker remembers. Functions of `src/` take it and change it; nothing else does. */
@@ -218,7 +219,7 @@ export interface World {
   readonly dirty: Set<AddressKey>;
   /** Handovers whose UPDATEs are being written. */
   readonly writing: Map<AddressKey, Migration[]>;
-  /** A frame is being worked on: words wait in `untold` (untold.ts). */
+  /** A frame is being worked on, or waits for its turn: words wait in `untold` (untold.ts). */
   later: boolean;
   readonly untold: Untold[];
   outputs: Output[];

@@ -1,5 +1,6 @@
 import { openBfd, type BfdClient } from '../../bfd/io/client.ts';
 import { openMonitor, type Monitor } from '../../bridge/io/monitor.ts';
+import type { BridgeChange } from '../../bridge/ports.ts';
 import type { Config } from '../../config/config.ts';
 import type { CapturedFrame } from '../../garp/announcement.ts';
 import { openCapture, type Capture } from '../../garp/io/capture.ts';
@@ -13,6 +14,7 @@ import { StartFailed } from './start-failed.ts';
 export interface SourcesOptions {
   readonly frame: (frame: CapturedFrame, left: number) => void;
   readonly batchEnd: () => void;
+  readonly bridge: (change: BridgeChange) => void;
   readonly pump: (input: Input) => void;
   readonly log: Log;
 }
@@ -51,7 +53,7 @@ export class Sources {
       this.giveUp = setTimeout(() => reject(new StartFailed('the kernel did not answer a netlink dump within 15 s', 1)), 15_000);
       this.monitor = openMonitor({
         onChange: (change) => {
-          this.options.pump({ type: 'bridge', change });
+          this.options.bridge(change);
           if (change.type !== 'resync') return;
           clearTimeout(this.giveUp);
           resolve();

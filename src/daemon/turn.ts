@@ -1,3 +1,4 @@
+import type { BridgeChange } from '../../bridge/ports.ts';
 import type { CapturedFrame } from '../../garp/announcement.ts';
 import type { Clock } from '../io/clock.ts';
 import type { Speaker } from '../speaker.ts';
@@ -11,8 +12,15 @@ import type { Words } from './words.ts';
 /** From so many frames at once on, UPDATEs share a call of the kernel; after so many frames they go out. */
 const shareFrom = 4;
 const shareAtMost = 16;
-/** So many notes may wait for the end of a burst of frames. */
+/** So many notes may wait for the end of a burst of frames, and so much that is not even a note yet. */
 const unsaidAtMost = 20_000;
+const untoldAtMost = 8192;
+/** So long the news of forwarding entries may wait for it. */
+const newsWaitMs = 50;
+/** A burst is over when no more than a few frames were there for so long. Who sends it may be slower than who reads it. */
+const quietMs = 2;
+/** And so long at most: a flood has no end, but words that wait do. */
+const burstMs = 250;
 
 /** Who carries out what the speaker decided. */
 export interface Hands {
@@ -38,13 +46,17 @@ export class Turn {
   private inBatch = false;
   /** Inputs since connections were held, while they are: their UPDATEs go out in one call of the kernel. */
   private held: number | undefined;
-  /** The packet socket had more frames than one turn takes. */
-  private moreFrames = false;
+  /** A burst of frames goes on: more are here, or likely to be in a moment. `fresh`: some came since this was last looked at. */
+  private burst: { readonly sinceMs: number; fresh: boolean } | undefined;
   private sayingDue = false;
+  /** News of forwarding entries that wait for the end of a burst of frames, and since when. */
+  private readonly news: Input[] = [];
+  private newsSinceMs = 0;
   /** When each peer's last byte of this pass was handed to the kernel, monotonic ms. */
   private readonly writtenAt = new Map<string, number>();
   private alarm: NodeJS.Timeout | undefined;
   private alarmAt = Infinity;
+  private saying: NodeJS.Timeout | undefined;
 
   constructor(speaker: Speaker, clock: Clock, hands: Hands) {
     this.speaker = speaker;
@@ -58,8 +70,11 @@ export class Turn {
     const link = this.speaker.world.bridges.links.get(frame.ifindex);
     if (link === undefined || (link.master === undefined && link.kind !== 'bridge')) this.hands.sources.catchUp();
     this.inBatch = true;
-    if (left >= shareFrom) this.moreFrames = true;
-    if (left >= shareFrom && this.held === undefined) this.hold();
+    if (left >= shareFrom) {
+      if (this.burst === undefined) this.burst = { sinceMs: this.clock.now().monotonicMs, fresh: true };
+      else this.burst.fresh = true;
+      if (this.held === undefined) this.hold();
+    }
     this.pump({ type: 'frame', frame });
     if (this.held !== undefined && ++this.held >= shareAtMost) this.release();
   }
@@ -68,6 +83,24 @@ export class Turn {
   batchEnd(): void {
     this.release();
     this.afterwards();
+  }
+
+  /**
+   * The kernel's news of bridges. Those of forwarding entries say where to ask for VMs; each frame of a burst makes one, and speaks for itself,
+   * so they come after the frames that are here.
+   */
+  bridge(change: BridgeChange): void {
+    const input: Input = { type: 'bridge', change };
+    if ((this.burst === undefined && this.news.length === 0) || (change.type !== 'fdbNews' && change.type !== 'fdbDump')) return this.pump(input);
+    const { monotonicMs } = this.clock.now();
+    if (this.news.length === 0) this.newsSinceMs = monotonicMs;
+    this.news.push(input);
+    if (monotonicMs - this.newsSinceMs > newsWaitMs) this.takeNews();
+    else this.afterwards();
+  }
+
+  private takeNews(): void {
+    for (const input of this.news.splice(0)) this.pump(input);
   }
 
   /** Nearly all of the daemon: one input in, its outputs out, in the same turn of the loop. */
@@ -121,8 +154,10 @@ export class Turn {
 
   /** The bytes are with the kernel: the handovers they were for learn when. */
   private tellWritten(): void {
-    if (!isTellingDue(this.speaker.world)) return;
-    this.perform(this.speaker.dispatch({ type: 'written', at: this.writtenAt }, this.clock.now()));
+    const { world } = this.speaker;
+    if (!isTellingDue(world)) return;
+    const later = this.burst !== undefined && world.untold.length < untoldAtMost;
+    this.perform(this.speaker.dispatch({ type: 'written', at: this.writtenAt, ...(later ? { framesWait: true } : {}) }, this.clock.now()));
     this.writtenAt.clear();
   }
 
@@ -151,7 +186,7 @@ export class Turn {
       this.speaker.world.unsaved = false;
       this.hands.unsaved();
     }
-    if (this.sayingDue || this.hands.words.nothingWaits) return;
+    if (this.sayingDue || (this.hands.words.nothingWaits && this.news.length === 0 && !isTellingDue(this.speaker.world))) return;
     this.sayingDue = true;
     setImmediate(() => this.sayAll());
   }
@@ -159,11 +194,15 @@ export class Turn {
   /** Words come last: while a burst of frames goes on they wait, up to a limit. */
   private sayAll(): void {
     this.sayingDue = false;
-    if (this.moreFrames && this.hands.words.waiting < unsaidAtMost) {
-      this.moreFrames = false;
-      this.afterwards();
+    if (this.burst?.fresh === true && this.hands.words.waiting < unsaidAtMost && this.clock.now().monotonicMs - this.burst.sinceMs < burstMs) {
+      this.burst.fresh = false;
+      this.sayingDue = true;
+      this.saying = setTimeout(() => setImmediate(() => this.sayAll()), quietMs);
       return;
     }
+    this.burst = undefined;
+    this.takeNews();
+    this.tellWritten();
     this.hands.words.sayNow();
   }
 
@@ -181,5 +220,6 @@ export class Turn {
 
   close(): void {
     clearTimeout(this.alarm);
+    clearTimeout(this.saying);
   }
 }
