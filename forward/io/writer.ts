@@ -5,12 +5,12 @@ import { entryText, innerTable, noReturnTable, type EntryId, type KernelEntry } 
 import { actionFor, type Action } from '../reconcile.ts';
 import type { KernelTable } from '../table.ts';
 import {
-  encodeLookup, encodeNeighbour, encodeNeighbourRefresh, encodeNeighbourRemoval, encodeProxy, encodeRoute, encodeRouteRemoval, outText,
+  encodeNeighbour, encodeNeighbourRefresh, encodeNeighbourRemoval, encodeProxy, encodeRoute, encodeRouteRemoval, outText,
   type NeighbourOut, type RouteOut, type Told,
 } from '../wire/requests.ts';
 import { encodeNameQuestion, encodeRule } from '../wire/rules.ts';
 import { openFabricRules } from './fabric-rules.ts';
-import { openTunnel, type Tunnel } from './tunnel.ts';
+import { openNextHops } from './next-hops.ts';
 
 /** Requests share a system call up to this size. */
 const chunkOctets = 16 * 1024;
@@ -64,17 +64,13 @@ export function openWriter(options: {
   const { holdings, socket, nextRequest, stragglers, say } = options;
   const { wanted, refused } = holdings;
   const sent = new Map<number, { readonly id: EntryId; readonly action: Action }>();
-  const gateways = new Map<string, RouteOut | undefined>();
   const proxyNdp = new Map<string, string>();
   let asked = 0;
   let answered: Told | undefined;
-  let tunnel: Tunnel | undefined;
+  const hops = openNextHops(ask, stragglers, say);
   const ruling = new Map<number, boolean>();
   const rules = openFabricRules({
-    towards: (address) => {
-      const hop = resolve(address, undefined);
-      return hop === undefined || hop.type === 'blackhole' ? undefined : hop.ifindex;
-    },
+    towards: (address) => hops.interfaceTowards(address),
     nameOf: (ifindex) => {
       const told = ask((request) => encodeNameQuestion(request, ifindex));
       return told?.type === 'interface' ? told.name : undefined;
@@ -122,30 +118,10 @@ export function openWriter(options: {
     return answered;
   }
 
-  /** By which gateway the kernel reaches a next hop; `undefined` when it does not. */
-  function resolve(address: IpAddress, ifindex: number | undefined): RouteOut | undefined {
-    if (ifindex !== undefined) return { type: 'gateway', gateway: address, ifindex };
-    if (gateways.has(address)) return gateways.get(address);
-    const told = ask((request) => encodeLookup(request, address));
-    const out = told?.type === 'route' ? told.route.out : undefined;
-    const hop: RouteOut | undefined = out?.type === 'link' ? { type: 'gateway', gateway: address, ifindex: out.ifindex } : out;
-    gateways.set(address, hop);
-    return hop;
-  }
-
-  /** A plain next hop would loop through a router that has not converged, so it serves on the link alone. */
-  function onward({ endpoint, tunnel: only }: { readonly endpoint: IpAddress; readonly tunnel?: true }, ipv4: boolean): RouteOut | undefined {
-    const hop = only === true || stragglers === 'vxlan' || isIpv4(endpoint) !== ipv4 ? undefined : resolve(endpoint, undefined);
-    if (hop?.type === 'gateway' && hop.gateway === endpoint) return hop;
-    return tunnel?.to(endpoint);
-  }
-
   function outOf(entry: KernelEntry): RouteOut | undefined {
     if (entry.type === 'inner') return { type: 'link', ifindex: entry.ifindex };
     if (entry.type === 'noReturn') return { type: 'blackhole' };
-    if (entry.type !== 'route') return undefined;
-    if (entry.to.type === 'straggler') return onward(entry.to, isIpv4(entry.prefix));
-    return entry.to.type === 'nextHop' ? resolve(entry.to.address, entry.to.ifindex) : entry.to;
+    return entry.type === 'route' ? hops.outOf(entry.to, isIpv4(entry.prefix)) : undefined;
   }
 
   function valueOf(entry: KernelEntry | undefined, out: RouteOut | undefined): string | undefined {
@@ -270,23 +246,18 @@ export function openWriter(options: {
         return encodeNeighbourRefresh(request, neighbour);
       });
     },
-    forgetNextHops: () => gateways.clear(),
+    forgetNextHops: () => hops.forget(),
     forgetRequests() {
       sent.clear();
       ruling.clear();
       rules.forget();
     },
-    prepareTunnel(local) {
-      if (stragglers !== 'on-link') tunnel ??= openTunnel(local, say);
-    },
-    prepareEnd(endpoint) {
-      tunnel?.to(endpoint);
-    },
+    prepareTunnel: (local) => hops.prepareTunnel(local),
+    prepareEnd: (endpoint) => hops.prepareEnd(endpoint),
     close(remove) {
       if (remove) for (const [file, before] of proxyNdp) if (before !== '1') try { writeFileSync(file, before); } catch { /* the bridge is gone */ }
       if (remove) rules.remove();
-      if (remove) tunnel?.remove();
-      tunnel?.close();
+      hops.close(remove);
     },
   };
 }
