@@ -251,6 +251,17 @@ describe('leaving', () => {
     assert.equal(handoverDeadline(h), 102_000);
   });
 
+  it('ends after the grace where its port goes meanwhile and the grace is the shorter wait, and no later than it would have', () => {
+    for (const [portGoneGraceMs, ends] of [[500, 100_600], [60_000, 102_000]] as const) {
+      const short = { options: { ...options, portGoneGraceMs } };
+      let h = stepHandover(inState('normal'), { type: 'HeardUplink', kind: 'rarp', capturedAtMs: 100_000 }, context(100_000, short)).handover;
+      assert.equal(h.leaveAtMs, 102_000);
+      h = stepHandover(h, { type: 'PortGone' }, context(100_100, { ...short, portAlive: false })).handover;
+      assert.equal(h.leaveAtMs, ends);
+      assert.equal(h.probe, undefined, 'nobody is left to ask');
+    }
+  });
+
   it('voids every deadline of the claim that it belonged to', () => {
     const leaving = inState('leaving');
     const claimedAgain = stepHandover(leaving, heard('rarp', 2000), context(2001)).handover;

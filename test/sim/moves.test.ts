@@ -136,6 +136,19 @@ describe('two speakers and a reflector', () => {
     });
   }
 
+  it('go on asking for a VM that was paused when a frame of its MAC came through the uplink, and find it when it runs, silent', () => {
+    const { fabric, a, tapA } = twoNodes();
+    let runs = false;
+    a.onProbe = (ifindex, probe) => { if (runs && ifindex === tapA) answerProbe(fabric, a, ifindex, probe); };
+    fabric.run(1000);
+    fabric.frame(a, a.uplink, rarp);
+    fabric.run(60_000);
+    assert.deepEqual([state(a), state(a, vm6), fabric.best()], ['withdrawn', 'withdrawn', undefined], 'its silence withdraws it');
+    runs = true;
+    fabric.run(31_000);
+    assert.deepEqual([fabric.best(vm4), fabric.best(vm6)], ['hv-1', 'hv-1']);
+  });
+
   it('say nothing for a pod that speaks before its VM, and claim once at the RARP', () => {
     const { fabric, b } = twoNodes();
     const veth = fabric.addPort(b, 'veth1', 'veth');
