@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
 import type { Config } from '../../config/config.ts';
 import { garpFrame, naFrame, rarpFrame } from '../../garp/wire/frames.ts';
-import { ip, type IpAddress } from '../../net/ip.ts';
+import { wellKnownCommunities } from '../../bgp/community.ts';
+import type { Community } from '../../bgp/route.ts';
+import { routePairOf } from '../../identity/from-routes.ts';
+import { hostPrefix, ip, type IpAddress } from '../../net/ip.ts';
 import { parseMac, type Mac } from '../../net/mac.ts';
+import { encodeClaimMarks } from '../../routes/claim-communities.ts';
+import { receiveChange } from '../../src/received-routes.ts';
 import { Fabric, vm4, vm6, vmMac, type SimNode } from '../sim/fabric.ts';
 
 // Whole speakers in mode learn: what one node's routes teach another that never saw the VM.
@@ -142,5 +147,34 @@ describe('mode learn, an address that another node claims', () => {
     fabric.run(10);
     assert.equal(fabric.best(vm4), 'hv-2');
     assert.equal(fabric.best(ip('2001:db8:100::11')), 'hv-1');
+  });
+});
+
+describe('mode learn, two routers that tell of different MACs for one address', () => {
+  it('the claim that stands is believed before one that is given up, and the newer before the older, whoever tells it last', () => {
+    const fabric = new Fabric();
+    const node = fabric.addNode(1, (c) => ({ ...learn(c), bgp: { ...c.bgp, peers: [...c.bgp.peers, { ...(c.bgp.peers[0] as (typeof c.bgp.peers)[number]), name: 'tor-b', address: ip('192.0.2.253') }] } }));
+    fabric.run(3000);
+    const { world } = node.speaker;
+    const tell = (peer: string, claim: { sequence: number; mac: Mac; leaving?: boolean }): void => {
+      const route = {
+        prefix: hostPrefix(vm4),
+        attributes: {
+          origin: 'IGP' as const, asPath: [], nextHop: ip('192.0.2.2'), localPref: claim.sequence, communities: claim.leaving === true ? [wellKnownCommunities['graceful-shutdown'] as Community] : [],
+          largeCommunities: encodeClaimMarks(65010, { segment: 0, sequence: claim.sequence, mac: claim.mac, node: ip('192.0.2.2') }),
+        },
+      };
+      const from = world.peers.get(peer);
+      assert.ok(from !== undefined);
+      receiveChange(world, from, { type: 'announce', route });
+    };
+    const believed = (): Mac | undefined => routePairOf(world.bindings.routes, 'default', vm4)?.mac;
+    for (const [first, second] of [['tor', 'tor-b'], ['tor-b', 'tor']] as const) {
+      tell(first, { sequence: 200, mac: vmMac });
+      tell(second, { sequence: 100, mac: other });
+      assert.equal(believed(), vmMac, `the newer, told by ${first}`);
+      tell(first, { sequence: 200, mac: vmMac, leaving: true });
+      assert.equal(believed(), other, 'the one that stands');
+    }
   });
 });

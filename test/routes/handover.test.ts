@@ -271,6 +271,43 @@ describe('leaving', () => {
   });
 });
 
+describe('a rival that is gone', () => {
+  it('makes the node that gave way ask its VM at once, however seldom it asked by then', () => {
+    let h = stepHandover(inState('normal'), { type: 'RemoteNewer', peer: 'tor-a' }, context(100_000, { rivalStands: true, holders: ['tor-a'] })).handover;
+    assert.equal(h.state, 'withdrawn');
+    h = { ...h, probe: { sent: 9, atMs: 160_000 } };
+    assert.deepEqual(stepHandover(h, { type: 'RivalGone' }, context(130_000)).handover.probe, { sent: 0, atMs: 130_000 });
+    assert.deepEqual(stepHandover(h, { type: 'RivalGone' }, context(130_000, { portAlive: false })).handover.probe, h.probe, 'nobody is behind a dead port');
+  });
+});
+
+describe('a conflict', () => {
+  it('is won by the port that bears the mark of the VM, though the other node had the address before', () => {
+    const rival = { rivalStands: true, rivalVisible: true, holders: ['tor-a'] };
+    for (const portVerified of [false, true]) {
+      // This node's own claim began it, and the other side came back at once.
+      let h = stepHandover(newHandover('default', ip('203.0.113.11'), at(0)), heard('rarp', 199_900), context(199_900, rival)).handover;
+      for (const now of [200_000, 200_020]) {
+        h = stepHandover(h, { type: 'RemoteNewer', peer: 'tor-a' }, context(now, rival)).handover;
+        h = stepHandover(h, { type: 'Answered', endpoint, capturedAtMs: now + 1 }, context(now + 1, { ...rival, portVerified })).handover;
+      }
+      assert.deepEqual([h.state, h.hold?.level], ['held', portVerified ? 'elevated' : undefined]);
+    }
+  });
+});
+
+describe('the one of a frozen address that says nothing', () => {
+  it('stands in when it hears its VM while no other claim stands, and is silent while one does', () => {
+    const loser = frozen('loser');
+    assert.equal(loser.hold?.level, undefined);
+    const alone = stepHandover(loser, heard('garp', 210_000), context(210_001));
+    assert.deepEqual([alone.verdict, alone.handover.state, alone.handover.hold?.level, alone.handover.hold?.standsIn], ['accepted', 'held', 'elevated', true]);
+    assert.ok(alone.handover.sequence > loser.sequence);
+    const beside = stepHandover(loser, heard('garp', 210_000), context(210_001, { rivalStands: true }));
+    assert.deepEqual([beside.verdict, beside.handover.hold?.level, beside.handover.sequence], ['held', undefined, loser.sequence]);
+  });
+});
+
 describe('an early frame', () => {
   it('is remembered and claims when the rival leaves', () => {
     const h = stepHandover(newHandover('default', ip('203.0.113.11'), at(0)), { type: 'HeardEarly', kind: 'garp', endpoint }, context(10, { rivalVisible: true }));

@@ -69,7 +69,8 @@ describe('ordinary ARP', () => {
     fabric.frame(node, 7, ordinaryArp(vmMac, vm4));
     fabric.run(10);
     assert.equal(state(node), 'elevated');
-    assert.equal(fabric.best(vm4), 'hv-1');
+    assert.equal(state(node, vm6), 'elevated', 'all of its addresses are asked for');
+    assert.deepEqual([fabric.best(vm4), fabric.best(vm6)], ['hv-1', 'hv-1']);
   });
 
   it('claims by itself where any-arp is configured', () => {

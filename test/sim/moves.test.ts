@@ -165,6 +165,42 @@ describe('two speakers and a reflector', () => {
     assert.equal(fabric.best(vm6), 'hv-2');
   });
 
+  it('claim at once what speaks on a veth that is older than the claim of the other node: that is no pod before its VM', () => {
+    const fabric = new Fabric();
+    const [a, b] = [fabric.addNode(1), fabric.addNode(2)];
+    fabric.run(3000);
+    const veth = fabric.addPort(b, 'veth1', 'veth');
+    fabric.run(2000);
+    fabric.frame(a, fabric.addPort(a, 'tap0'), garp);
+    fabric.run(2000);
+    assert.equal(fabric.best(vm4), 'hv-1');
+    fabric.frame(b, veth, garp);
+    assert.deepEqual([state(b), state(b, vm6)], ['elevated', 'elevated']);
+    fabric.run(10);
+    assert.deepEqual([fabric.best(vm4), fabric.best(vm6)], ['hv-2', 'hv-2']);
+  });
+
+  for (const lives of [false, true]) {
+    it(`ask, while another claim stands, before they believe a frame that waited while their process stood still; its VM ${lives ? 'answers, and moves' : 'has gone, and nothing moves'}`, () => {
+      const { fabric, b } = twoNodes();
+      const tapB = fabric.addPort(b, 'tap0');
+      fabric.run(1500);
+      const before = fabric.router.history.length;
+      const asked: number[] = [];
+      b.onProbe = (ifindex, probe) => {
+        asked.push(ifindex);
+        if (lives) answerProbe(fabric, b, ifindex, probe);
+      };
+      // Stopped for a second; the frame came at its beginning.
+      b.speaker.world.lastInputMs = fabric.nowMs - 1000;
+      fabric.frame(b, tapB, rarp, { capturedAtMs: fabric.nowMs - 900 });
+      assert.deepEqual([asked, state(b)], [[tapB, tapB], 'withdrawn'], 'one question for each address');
+      fabric.run(3000);
+      assert.deepEqual([fabric.best(vm4), fabric.best(vm6)], lives ? ['hv-2', 'hv-2'] : ['hv-1', 'hv-1']);
+      assert.equal(fabric.router.history.length - before, lives ? 2 : 0);
+    });
+  }
+
   it('claim every address that such a pod spoke for when the rival leaves, also one for which no rival was in sight', () => {
     const { fabric, a, b, tapA } = twoNodes();
     handle(a.speaker.world, 'default', vm4, { type: 'OperatorWithdraws' });
