@@ -296,6 +296,17 @@ describe('a conflict', () => {
   });
 });
 
+describe('clear', () => {
+  it('forgets the sequences of others: nothing where nothing is announced, our own where a claim stands, and an affair that went on', () => {
+    const seen = { highestSeen: 900_000_000, reclaimedAtMs: 1, episode: { moves: [1, 2], holder: 'here' as const } };
+    for (const state of ['withdrawn', 'elevated', 'leaving'] as const) {
+      const known = { ...inState(state), ...seen };
+      const { handover } = stepHandover(known, { type: 'OperatorClears' }, context(200_000));
+      assert.deepEqual([handover.highestSeen, handover.sequence, handover.reclaimedAtMs, handover.episode], [state === 'withdrawn' ? 0 : known.sequence, known.sequence, undefined, undefined]);
+    }
+  });
+});
+
 describe('the one of a frozen address that says nothing', () => {
   it('stands in when it hears its VM while no other claim stands, and is silent while one does', () => {
     const loser = frozen('loser');
@@ -366,6 +377,21 @@ describe('the VM\'s MAC behind a second local port', () => {
     h = stepHandover(h, { type: 'Answered', endpoint: other, capturedAtMs: 6001 }, context(6001)).handover;
     assert.equal(h.state, 'elevated');
     assert.deepEqual(h.endpoint, other);
+  });
+
+  it('keeps the route, as leaving, when another node claims, until it was asked behind both in turn', () => {
+    const rival = { rivalStands: true, rivalVisible: true, holders: ['tor-a'] };
+    let h = stepHandover(inState('elevated'), heardThere, context(5001)).handover;
+    h = stepHandover(h, { type: 'RemoteNewer', peer: 'tor-a' }, context(6000, rival)).handover;
+    assert.deepEqual([h.state, h.gone.size, h.leaveAtMs], ['leaving', 0, 8000], 'though the only router has the newer claim itself');
+    const behind: (number | undefined)[] = [];
+    for (let event = dueEvent(h, handoverDeadline(h) as number); h.state === 'leaving'; event = dueEvent(h, handoverDeadline(h) as number)) {
+      assert.ok(event !== undefined);
+      const step = stepHandover(h, event, context(handoverDeadline(h) as number, rival));
+      h = step.handover;
+      if (step.sendProbe === true) behind.push(h.endpoint?.ifindex);
+    }
+    assert.deepEqual([h.state, behind], ['withdrawn', [9, 7, 9]]);
   });
 
   it('takes over at once when its own port is gone already', () => {

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { garpFrame, rarpFrame } from '../../garp/wire/frames.ts';
 import type { Migration } from '../../routes/migrations.ts';
 import { collectMigrations } from '../../src/collect/migrations.ts';
-import { ip } from '../../net/ip.ts';
+import { hostPrefix, ip } from '../../net/ip.ts';
+import { encodeClaimMarks } from '../../routes/claim-communities.ts';
+import { receiveChange } from '../../src/received-routes.ts';
 import { Fabric, vm4, vm6, vmMac, type SimNode } from './fabric.ts';
 
 /** One move from the first node to the second, as both saw it; the frame was captured 0.2 ms before it was read. */
@@ -110,6 +112,33 @@ describe('the timeline of a move', () => {
       assert.deepEqual(m?.timeline.filter((line) => line.event === 'written').map((line) => line.peer), lines);
       assert.ok((m?.announcedAtMs ?? Infinity) < 2500, 'the announce time stays that of the first');
     }
+  });
+
+  it('has what each of two routers shows by itself, and the source gone with the last of them', () => {
+    const fabric = new Fabric();
+    const node = fabric.addNode(1, (c) => ({ ...c, bgp: { ...c.bgp, peers: [...c.bgp.peers, { ...(c.bgp.peers[0] as (typeof c.bgp.peers)[number]), name: 'tor-b', address: ip('192.0.2.253') }] } }));
+    fabric.run(2000);
+    const { world } = node.speaker;
+    const tell = (name: string, sequence: number | undefined): void => {
+      const peer = world.peers.get(name);
+      assert.ok(peer !== undefined);
+      const prefix = hostPrefix(vm4);
+      receiveChange(world, peer, sequence === undefined ? { type: 'withdraw', prefix } : {
+        type: 'announce',
+        route: { prefix, attributes: { origin: 'IGP', asPath: [], nextHop: ip('192.0.2.2'), localPref: sequence, communities: [], largeCommunities: encodeClaimMarks(65010, { segment: 0, sequence, mac: vmMac, node: ip('192.0.2.2') }) } },
+      });
+    };
+    for (const name of ['tor', 'tor-b']) tell(name, 1000);
+    fabric.frame(node, fabric.addPort(node, 'tap0'), rarpFrame(vmMac));
+    const m = world.migrations.all.find((one) => one.address === vm4);
+    const lines = (): string[] => (m?.timeline ?? []).filter((line) => ['reflected', 'source', 'source-gone'].includes(line.event)).map((line) => `${line.event} ${line.peer ?? 'all'}`);
+    assert.deepEqual([m?.peerNode, lines()], ['192.0.2.2', []]);
+    tell('tor-b', undefined);
+    assert.deepEqual(lines(), ['reflected tor-b', 'source tor-b']);
+    assert.equal(m?.sourceGoneAtMs, undefined);
+    tell('tor', undefined);
+    assert.deepEqual(lines(), ['reflected tor-b', 'source tor-b', 'reflected tor', 'source tor', 'source-gone tor']);
+    assert.ok(m?.sourceGoneAtMs !== undefined);
   });
 
   it('is found by VM and by time', () => {
