@@ -44,6 +44,8 @@ export interface Forwarding {
   /** What nodes that claim told this one directly. */
   readonly stragglers: Map<AddressKey, Straggler>;
   readonly stragglerEnds: Deadlines<AddressKey>;
+  /** The newest claim of another node for which packets were sent on; it ends with a newer one of this node. */
+  readonly straggled: Map<AddressKey, number>;
   /** Of them, those whose own route is withdrawn. */
   readonly ending: Set<AddressKey>;
   /** The address under which other nodes reach this one's tunnel; left out before the first session. */
@@ -81,7 +83,7 @@ export interface Forwarding {
 }
 
 export function newForwarding(on: boolean, leftoversMs: number | undefined): Forwarding {
-  return { on, dirty: new Set(), planned: new Map(), silence: new Deadlines(), stragglers: new Map(), stragglerEnds: new Deadlines(), ending: new Set(), listening: new Set(), members: new Set(), nodes: new Map(), greetAtMs: -Infinity, hints: new Map(), hintEnds: new Deadlines(), ready: new Map(), arrivals: new Map(), arrivalEnds: new Deadlines(), said: [], otherGateways: new Map(), rewrites: [], gateways: '', inside: [], ...(leftoversMs === undefined ? {} : { leftoversMs }), landed: new Set(), frames: { left: 0, atMs: -Infinity } };
+  return { on, dirty: new Set(), planned: new Map(), silence: new Deadlines(), stragglers: new Map(), stragglerEnds: new Deadlines(), straggled: new Map(), ending: new Set(), listening: new Set(), members: new Set(), nodes: new Map(), greetAtMs: -Infinity, hints: new Map(), hintEnds: new Deadlines(), ready: new Map(), arrivals: new Map(), arrivalEnds: new Deadlines(), said: [], otherGateways: new Map(), rewrites: [], gateways: '', inside: [], ...(leftoversMs === undefined ? {} : { leftoversMs }), landed: new Set(), frames: { left: 0, atMs: -Infinity } };
 }
 
 /** The whereabouts of an address may have changed for a reason other than a handover's state. */

@@ -11,7 +11,7 @@ import { hintsIfDue } from './hints.ts';
 import { greetIfDue, greetingDeadline, meet } from './mesh-nodes.ts';
 import { correctDeparted, correctNeighbours, welcome } from './neighbour-frames.ts';
 import { flushRoutes } from './sent-routes.ts';
-import { endStragglers, prepareEndpoint, stragglerFor, tellOfClaim, type Telling } from './stragglers.ts';
+import { beginByRoute, endStragglers, prepareEndpoint, stragglerFor, tellOfClaim, type Telling } from './stragglers.ts';
 import { peersOf } from './peers.ts';
 import { isPortAlive } from './watching.ts';
 import type { World } from './world.ts';
@@ -117,6 +117,7 @@ function forwardOne(world: World, key: AddressKey, changes: KernelChange[], refr
   if (watch === undefined) return;
   const rival = rivalRoute(world, vrf, address);
   const before = forwarding.planned.get(key);
+  beginByRoute(world, key, h, rival, before?.where);
   const found = whereabouts(h, rival, h?.endpoint !== undefined && isPortAlive(world, h.endpoint.ifindex), now.monotonicMs, stragglerFor(world, key, h, rival));
   // What is remembered of an address that was withdrawn says nothing: until the routers do, what the life before left stands.
   const where: Whereabouts = found.at === 'unknown' && before === undefined && forwarding.leftoversMs !== undefined ? { at: 'nowhere' } : found;
@@ -126,6 +127,7 @@ function forwardOne(world: World, key: AddressKey, changes: KernelChange[], refr
   const entries = arrival === undefined ? plan : [...plan, ...planArrival(address, arrival, gateway)];
   if (rival !== undefined) meet(world, rival.nextHop);
   forwarding.silence.set(key, silenceEndsMs(h, found));
+  if (h === undefined || h.state === 'elevated') forwarding.straggled.delete(key);
   if (where.at === 'nowhere' && arrival === undefined) forwarding.planned.delete(key);
   else forwarding.planned.set(key, { where, entries });
   // What a life before left for this address is void with the first word on where its VM is: a claim here, and a route to the router, would loop.

@@ -1,5 +1,5 @@
 import { outbids, type MeshClaim, type MeshMessage, type MeshText } from '../forward/mesh.ts';
-import type { RivalRoute, Straggler } from '../forward/plan.ts';
+import type { RivalRoute, Straggler, Whereabouts } from '../forward/plan.ts';
 import { isIpv4, isLinkLocal, type IpAddress } from '../net/ip.ts';
 import { isFuture } from '../routes/claim.ts';
 import type { Handover } from '../routes/handover.ts';
@@ -92,19 +92,38 @@ export function takeMeshMessage(world: World, message: MeshMessage): void {
 
 /** Another node says that it claims an address: what still arrives here goes on to it, if this node had the address, with an older claim. */
 function takeClaim(world: World, vrf: string, claim: MeshClaim): void {
-  const { forwarding, config, now } = world;
+  const { config, now } = world;
   const key = addressKey(vrf, claim.address);
   const h = world.locRib.handovers.get(key);
   if (h === undefined || h.sequence === 0 || isFuture(claim.sequence, now) || !outbids(claim, { sequence: h.sequence, node: world.routerId })) return;
   // The routers may have told of it first, and the route here be withdrawn: what they have read they have not all put into their tables.
   if (h.state === 'manual' || h.state === 'held' || (h.state === 'withdrawn' && now.monotonicMs - h.since.monotonicMs > config.stragglers.ceilingMs)) return;
+  begin(world, key, h, claim.nextHop, claim.sequence);
+}
+
+/**
+ * A node's message is late or lost, and its route is here: that says as much, where the node has told its end of the tunnel.
+ * @param before where the VM was, as the data plane had it
+ */
+export function beginByRoute(world: World, key: AddressKey, h: Handover | undefined, rival: RivalRoute | undefined, before: Whereabouts | undefined): void {
+  if (!world.config.stragglers.enabled || (h?.state !== 'leaving' && h?.state !== 'withdrawn') || rival?.node === undefined || rival.sequence === undefined) return;
+  // What is elsewhere already has left some time ago, maybe in a life before.
+  if (before === undefined || (before.at === 'elsewhere' && before.straggler === undefined)) return;
+  const endpoint = world.forwarding.nodes.get(rival.node)?.endpoint;
+  if (endpoint !== undefined && outbids({ node: rival.node, sequence: rival.sequence }, { sequence: h.sequence, node: world.routerId })) begin(world, key, h, endpoint, rival.sequence);
+}
+
+/** Once for each claim. */
+function begin(world: World, key: AddressKey, { vrf, address }: Handover, endpoint: IpAddress, sequence: number): void {
+  const { forwarding, config, now } = world;
   const known = forwarding.stragglers.get(key);
-  if (known !== undefined && known.hinted === undefined && known.sequence >= claim.sequence) return;
+  if ((forwarding.straggled.get(key) ?? 0) >= sequence) return;
+  forwarding.straggled.set(key, sequence);
   forwarding.hints.delete(key);
   forwarding.hintEnds.set(key, undefined);
-  const tunnel = known?.tunnel === true && known.endpoint === claim.nextHop;
-  const source = sourceOf(world, vrf, isIpv4(claim.address));
-  forwarding.stragglers.set(key, { endpoint: claim.nextHop, sequence: claim.sequence, ...(tunnel ? { tunnel } : {}), ...(source === undefined ? {} : { source }) });
+  const tunnel = known?.tunnel === true && known.endpoint === endpoint;
+  const source = sourceOf(world, vrf, isIpv4(address));
+  forwarding.stragglers.set(key, { endpoint, sequence, ...(tunnel ? { tunnel } : {}), ...(source === undefined ? {} : { source }) });
   forwarding.stragglerEnds.set(key, now.monotonicMs + config.stragglers.ceilingMs);
   forwarding.dirty.add(key);
 }

@@ -201,10 +201,13 @@ export class Fabric {
   }
 
   private meshCounter = 0;
+  /** Types of what speakers tell each other that gets lost on its way. */
+  readonly meshLost = new Set<MeshText['type']>();
 
   /** Reaches the node that is heard at the address. */
   private tell(from: SimNode, text: MeshText, member: IpAddress): void {
     const message = { ...text, boot: `000000000000000${this.nodes.indexOf(from)}`, counter: ++this.meshCounter } as MeshMessage;
+    if (this.meshLost.has(text.type)) return;
     this.later(() => {
       for (const node of this.nodes) {
         if (node === from || !node.speaker.world.forwarding.listening.has(member)) continue;
