@@ -49,6 +49,12 @@ export interface ListenRange extends Omit<PeerConfig, 'address' | 'port' | 'sour
   readonly maxPeers: number;
 }
 
+/** TCP-AO (RFC 5925) of a peer: at least one key, the preferred one first. IDs are 0 to 255, each of either kind once. */
+export interface TcpAoConfig {
+  readonly algorithm: 'hmac-sha1' | 'aes-128-cmac';
+  readonly keys: readonly { readonly sendId: number; readonly receiveId: number; readonly key: SecretSource }[];
+}
+
 /** Where a TCP MD5 key is read from; the key itself never enters the Config. */
 export type SecretSource = { readonly credential: string } | { readonly file: string } | { readonly env: string };
 
@@ -62,6 +68,8 @@ export interface PeerConfig {
   readonly sourceAddress?: IpAddress;
   readonly families: readonly Family[];
   readonly password?: SecretSource;
+  /** Never beside `password`. */
+  readonly tcpAo?: TcpAoConfig;
   readonly timers: { readonly holdSeconds: number; readonly keepaliveSeconds: number; readonly connectRetrySeconds: number; readonly sendHoldSeconds?: number };
   readonly ttlSecurity: boolean;
   /** TTL for peers that are not directly connected. */

@@ -126,6 +126,10 @@ function makePeer(draft: Draft, peer: DraftPeer): PeerConfig {
     sourceAddress: peer.sourceAddress,
     families: [...new Set(peer.families)],
     password: peer.password === undefined ? undefined : (compact(peer.password) as SecretSource),
+    tcpAo: peer.tcpAo === undefined ? undefined : {
+      algorithm: peer.tcpAo.algorithm,
+      keys: peer.tcpAo.keys.map(({ sendId, receiveId, key }) => ({ sendId, receiveId: receiveId ?? sendId, key: compact(key) as SecretSource })),
+    },
     timers: timersOf(draft, peer),
     ttlSecurity: peer.ttlSecurity,
     multihop: peer.multihop,

@@ -95,10 +95,13 @@ export function parseConfig(text: string, options: ParseOptions): ParseResult {
 }
 
 function placeKeys(draft: Draft, labels: Labels, tree: Tree): KeyPlace[] {
-  return draft.bgp.peers.flatMap(({ name, password, nodeSelector }, index) => {
-    if (password === undefined || !selects(nodeSelector, labels)) return [];
-    const { at, path } = locate(tree, ['bgp', 'peers', index, 'password']);
-    return [{ peer: name, source: password as SecretSource, place: makeError(at, path, '') }];
+  return draft.bgp.peers.flatMap(({ name, password, tcpAo, nodeSelector }, index) => {
+    if (!selects(nodeSelector, labels)) return [];
+    const keyAt = (source: unknown, below: readonly (string | number)[]): KeyPlace => {
+      const { at, path } = locate(tree, ['bgp', 'peers', index, ...below]);
+      return { peer: name, source: source as SecretSource, place: makeError(at, path, '') };
+    };
+    return [...(password === undefined ? [] : [keyAt(password, ['password'])]), ...(tcpAo?.keys ?? []).map(({ key }, i) => keyAt(key, ['tcpAo', 'keys', i, 'key']))];
   });
 }
 

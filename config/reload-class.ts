@@ -26,6 +26,7 @@ const classes: Readonly<Record<string, ReloadClass>> = {
   'bgp.peers[].password.credential': 'live',
   'bgp.peers[].password.file': 'live',
   'bgp.peers[].password.env': 'live',
+  'bgp.peers[].tcpAo.keys': 'live',
   'bgp.peers[].bfd': 'live',
   'bgp.peers[].bindings': 'live',
   'bgp.peers[].maxPrefixes': 'live',

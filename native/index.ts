@@ -16,6 +16,9 @@ interface Binary {
   tcpConnect(options: TcpConnectOptions, callback: (event: number | Error) => void): Watch;
   tcpListen(options: TcpListenOptions): number;
   tcpSetMd5(fd: number, family: number, address: string, key: Uint8Array, prefixLength: number): void;
+  tcpSetAo(fd: number, option: number, request: Uint8Array): void;
+  tcpAoInfo(fd: number, room: Uint8Array): void;
+  tcpProbeAo(family: number, request: Uint8Array): SystemError | undefined;
   tcpSetTtl(fd: number, family: number, ttl: number, minTtl: number): void;
   tcpSend(fd: number, bytes: Uint8Array): number;
   tcpUnacknowledged(fd: number): number;
@@ -204,11 +207,14 @@ export interface TcpOptions {
 export interface TcpConnectOptions extends TcpOptions {
   readonly localAddress?: string | undefined;
   readonly md5?: TcpMd5 | undefined;
+  /** TCP-AO (RFC 5925): a TCP_AO_ADD_KEY request for each key; none at all is an error. */
+  readonly ao?: readonly Uint8Array[] | undefined;
 }
 
 export interface TcpListenOptions extends TcpOptions {
   readonly backlog?: number | undefined;
   readonly md5?: readonly TcpMd5[] | undefined;
+  readonly ao?: readonly Uint8Array[] | undefined;
 }
 
 /**
@@ -254,6 +260,29 @@ const noKey = new Uint8Array(0);
 export function setTcpMd5(fd: number, address: string, key: Uint8Array | undefined, prefixLength = 0): void {
   if (key !== undefined && key.length === 0) throw new TypeError('an MD5 key has at least one octet');
   binary().tcpSetMd5(fd, address.includes(':') ? 6 : 4, address, key ?? noKey, prefixLength);
+}
+
+/** TCP-AO (RFC 5925): TCP_AO_ADD_KEY, TCP_AO_DEL_KEY or TCP_AO_INFO with the structure that it takes, of `<linux/tcp.h>`. */
+export interface TcpAoRequest {
+  readonly option: 38 | 39 | 40;
+  readonly bytes: Uint8Array;
+}
+
+/** @throws SystemError `ENOPROTOOPT`: a kernel without TCP-AO */
+export function setTcpAo(fd: number, { option, bytes }: TcpAoRequest): void {
+  binary().tcpSetAo(fd, option, bytes);
+}
+
+/** `struct tcp_ao_info_opt`, 48 octets. @throws SystemError `ENOENT`: the socket has no key, nothing is signed; `ENOPROTOOPT`: a kernel without TCP-AO */
+export function tcpAoInfo(fd: number): Uint8Array {
+  const room = new Uint8Array(48);
+  binary().tcpAoInfo(fd, room);
+  return room;
+}
+
+/** What the kernel would say to a TCP_AO_ADD_KEY, tried on a socket that nobody sees. @returns undefined where it takes it */
+export function probeTcpAo(family: 4 | 6, { bytes }: TcpAoRequest): SystemError | undefined {
+  return binary().tcpProbeAo(family, bytes);
 }
 
 /** IP_TTL and IP_MINTTL, or their IPv6 kin; an absent value is left alone. @throws SystemError */

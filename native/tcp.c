@@ -14,6 +14,14 @@
 
 #define BACKLOG 64
 
+/* RFC 5925, Linux 6.7 and later; older headers lack them. */
+#ifndef TCP_AO_ADD_KEY
+#define TCP_AO_ADD_KEY 38
+#define TCP_AO_DEL_KEY 39
+#define TCP_AO_INFO 40
+#endif
+#define AO_INFO_OCTETS 48
+
 struct tcp_options {
   int family; /* AF_INET or AF_INET6 */
   struct sockaddr_storage address, local;
@@ -152,6 +160,32 @@ static const char *set_md5_option(napi_env env, int fd, int family, napi_value o
   return failed;
 }
 
+static bool read_octets(napi_env env, napi_value value, void **bytes, size_t *length) {
+  napi_typedarray_type type;
+  return napi_get_typedarray_info(env, value, &type, length, bytes, NULL, NULL) == napi_ok && type == napi_uint8_array;
+}
+
+/* `ao`: requests as the kernel wants them, one for each key. Returns the failed step, or NULL. */
+static const char *set_ao_option(napi_env env, int fd, napi_value object) {
+  napi_value list, entry;
+  uint32_t count = 0;
+  void *bytes = NULL;
+  size_t length = 0;
+  if (!option_present(env, object, "ao", &list)) return NULL;
+  if (napi_get_array_length(env, list, &count) != napi_ok || count == 0) {
+    errno = EINVAL; /* no key would mean no authentication */
+    return "setsockopt TCP_AO_ADD_KEY";
+  }
+  for (uint32_t i = 0; i < count; i++) {
+    if (napi_get_element(env, list, i, &entry) != napi_ok || !read_octets(env, entry, &bytes, &length)) {
+      errno = EINVAL;
+      return "setsockopt TCP_AO_ADD_KEY";
+    }
+    if (setsockopt(fd, IPPROTO_TCP, TCP_AO_ADD_KEY, bytes, (socklen_t)length) != 0) return "setsockopt TCP_AO_ADD_KEY";
+  }
+  return NULL;
+}
+
 static napi_value give_up(napi_env env, int fd, const char *failed) {
   const int error = errno;
   bool pending = false;
@@ -186,6 +220,7 @@ napi_value tcp_connect(napi_env env, napi_callback_info info) {
   if (fd < 0) return throw_error(env, "socket", errno);
   failed = set_options(fd, &options);
   if (failed == NULL) failed = set_md5_option(env, fd, options.family, argv[0]);
+  if (failed == NULL) failed = set_ao_option(env, fd, argv[0]);
   if (failed != NULL) return give_up(env, fd, failed);
   if (options.has_local && bind(fd, (struct sockaddr *)&options.local, address_length(options.family)) != 0) {
     return give_up(env, fd, "bind");
@@ -218,6 +253,7 @@ napi_value tcp_listen(napi_env env, napi_callback_info info) {
   if (fd < 0) return throw_error(env, "socket", errno);
   failed = set_options(fd, &options);
   if (failed == NULL) failed = set_md5_option(env, fd, options.family, argv[0]);
+  if (failed == NULL) failed = set_ao_option(env, fd, argv[0]);
   if (failed != NULL) return give_up(env, fd, failed);
   /* :: must not also take IPv4: a key for an IPv4 peer would not be found on such a socket. */
   if (options.family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) {
@@ -249,6 +285,55 @@ napi_value tcp_set_md5(napi_env env, napi_callback_info info) {
   }
   failed = set_md5(fd, &address, prefix, key, length);
   return failed == NULL ? NULL : throw_error(env, failed, errno);
+}
+
+/* tcpSetAo(fd, option, request: Uint8Array): one of the three options of RFC 5925 */
+napi_value tcp_set_ao(napi_env env, napi_callback_info info) {
+  napi_value argv[3];
+  int fd = -1, option = 0;
+  size_t length = 0;
+  void *bytes = NULL;
+  const char *step;
+  if (!read_arguments(env, info, 3, argv)) return NULL;
+  if (napi_get_value_int32(env, argv[0], &fd) != napi_ok || napi_get_value_int32(env, argv[1], &option) != napi_ok ||
+      option < TCP_AO_ADD_KEY || option > TCP_AO_INFO || !read_octets(env, argv[2], &bytes, &length)) {
+    return throw_error(env, "setsockopt TCP_AO", EINVAL);
+  }
+  step = option == TCP_AO_ADD_KEY ? "setsockopt TCP_AO_ADD_KEY" : option == TCP_AO_DEL_KEY ? "setsockopt TCP_AO_DEL_KEY" : "setsockopt TCP_AO_INFO";
+  return setsockopt(fd, IPPROTO_TCP, option, bytes, (socklen_t)length) == 0 ? NULL : throw_error(env, step, errno);
+}
+
+/* tcpAoInfo(fd, room: Uint8Array of zeroes): fills in what the kernel tells; throws ENOENT where the socket has no key */
+napi_value tcp_ao_info(napi_env env, napi_callback_info info) {
+  napi_value argv[2];
+  int fd = -1;
+  size_t length = 0;
+  void *bytes = NULL;
+  socklen_t room;
+  if (!read_arguments(env, info, 2, argv)) return NULL;
+  if (napi_get_value_int32(env, argv[0], &fd) != napi_ok || !read_octets(env, argv[1], &bytes, &length) || length != AO_INFO_OCTETS) {
+    return throw_error(env, "getsockopt TCP_AO_INFO", EINVAL);
+  }
+  room = (socklen_t)length;
+  return getsockopt(fd, IPPROTO_TCP, TCP_AO_INFO, bytes, &room) == 0 ? NULL : throw_error(env, "getsockopt TCP_AO_INFO", errno);
+}
+
+/* tcpProbeAo(family, request: Uint8Array): undefined, or the error that the kernel has for this key */
+napi_value tcp_probe_ao(napi_env env, napi_callback_info info) {
+  napi_value argv[2];
+  int family = 0, fd, failed, error;
+  size_t length = 0;
+  void *bytes = NULL;
+  if (!read_arguments(env, info, 2, argv)) return NULL;
+  if (napi_get_value_int32(env, argv[0], &family) != napi_ok || !read_octets(env, argv[1], &bytes, &length)) {
+    return throw_error(env, "setsockopt TCP_AO_ADD_KEY", EINVAL);
+  }
+  fd = socket(family == 4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return throw_error(env, "socket", errno);
+  failed = setsockopt(fd, IPPROTO_TCP, TCP_AO_ADD_KEY, bytes, (socklen_t)length);
+  error = errno;
+  close(fd);
+  return failed == 0 ? NULL : make_error(env, "setsockopt TCP_AO_ADD_KEY", error);
 }
 
 /* tcpSetTtl(fd, family, ttl, minTtl), 0 leaves one alone */

@@ -189,6 +189,7 @@ class Daemon {
     this.api = await serveApi({ path: socket ?? config.api.socket, mode, ...(group === undefined ? {} : { group }), backend: this.backend(), log });
     await this.telemetry.serve();
     if (this.stopping) return this.close();
+    if (!dryRun) this.sockets.warnOfKernel(config);
     if (config.bgp.listen.enabled && !dryRun) this.sockets.listen();
     if (!dryRun) this.feeds.configure(config);
     turn.pump({ type: 'start' });

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { sendNow, setTcpMd5, unacknowledgedBytes } from '../../native/index.ts';
 import { parseIp, type IpAddress } from '../../net/ip.ts';
+import type { AoKey, SignedConnection } from './tcp-ao.ts';
 
 export interface ConnectionEvents {
   data(bytes: Uint8Array): void;
@@ -29,6 +30,12 @@ export interface Connection {
    * @throws SystemError: then the key before stays.
    */
   rekey(address: IpAddress, key: Uint8Array): void;
+  /**
+   * From now on these are the keys (RFC 5925) of a connection that is signed by some: new ones are added, the peer is asked to use the first, those
+   * that are gone are taken away. A connection that is not there yet ends.
+   * @throws KeyError, SystemError: then the keys before stay.
+   */
+  rekeyAo(keys: readonly AoKey[]): void;
 }
 
 /** What may wait for a peer that reads slowly, in octets; more than a full table of VM routes. */
@@ -38,8 +45,8 @@ const muchOctets = 16 * 1024;
 /** After `close`: how long what was written may take to go out. */
 const lingerMs = 2000;
 
-/** Makes a Connection of a connected socket, and lets its data flow. */
-export function connectionOf(socket: Socket, events: ConnectionEvents): Connection {
+/** Makes a Connection of a connected socket, and lets its data flow. @param signed there where TCP-AO signs it */
+export function connectionOf(socket: Socket, events: ConnectionEvents, signed?: SignedConnection): Connection {
   let over = false;
   let closing = false;
   const finish = (error?: string): void => {
@@ -134,6 +141,10 @@ export function connectionOf(socket: Socket, events: ConnectionEvents): Connecti
     rekey(address, key) {
       const fd = descriptorOf(socket);
       if (!socket.destroyed && fd !== undefined) setTcpMd5(fd, address, key);
+    },
+    rekeyAo(keys) {
+      const fd = descriptorOf(socket);
+      if (!socket.destroyed && fd !== undefined) signed?.rekey(fd, keys);
     },
   };
 }

@@ -2,6 +2,7 @@ import { createServer, type Socket } from 'node:net';
 import { setSocketTtl, setTcpMd5, tcpListen } from '../../native/index.ts';
 import { isIpv4, makePrefix, prefixContains, type IpAddress } from '../../net/ip.ts';
 import { addressOf, connectionOf, descriptorOf, type Connection, type ConnectionEvents } from './connection.ts';
+import { aoRequests, probeAo, sameAoKeys, signedConnection, type AoKey } from './tcp-ao.ts';
 import { networkControl, ttlOf, type TtlOptions } from './ttl.ts';
 
 export interface ListenOptions {
@@ -19,6 +20,8 @@ export interface ListenPeer extends TtlOptions {
   /** Where the same link-local address is on several, the one that is meant. */
   readonly interface?: string;
   readonly md5?: Uint8Array;
+  /** RFC 5925, in place of `md5`. A connection that is not signed by one of them is closed unheard, also where the kernel has no TCP-AO. */
+  readonly ao?: readonly AoKey[];
 }
 
 export interface Accepted {
@@ -36,9 +39,10 @@ export interface Listener {
   readonly port: number;
   /**
    * From now on these are the peers. Connections that are there stay as they are.
+   * @returns false where nothing was done, because keys of TCP-AO differ: those are set before a socket listens, on a new one
    * @throws SystemError when a key can't be set: then the peers before stay.
    */
-  setPeers(peers: readonly ListenPeer[]): void;
+  setPeers(peers: readonly ListenPeer[]): boolean;
   close(): void;
 }
 
@@ -55,9 +59,11 @@ export function listen(options: ListenOptions, onConnection: (accepted: Accepted
   const ofFamily = (peers: readonly ListenPeer[]): ListenPeer[] => peers.filter((peer) => isIpv4(peer.address) === (family === 4));
   let peers = ofFamily(options.peers);
   const secured = peers.length > 0 && peers.every((peer) => peer.ttlSecurity);
+  const ao = peers.flatMap((peer) => (peer.ao === undefined || probeAo(peer, peer.ao) !== undefined ? [] : aoRequests(peer, peer.ao, false)));
   const fd = tcpListen({
     family, address: options.address, port: options.port, backlog: 64, tos: networkControl, ...(secured ? { ttl: 255, minTtl: 255 } : {}),
     md5: peers.flatMap(({ address, prefixLength, md5 }) => (md5 === undefined ? [] : [{ address, key: md5, prefixLength }])),
+    ...(ao.length === 0 ? {} : { ao }),
   });
 
   const server = createServer({ pauseOnConnect: true }, (socket) => {
@@ -76,12 +82,17 @@ export function listen(options: ListenOptions, onConnection: (accepted: Accepted
       onError(problem);
       return;
     }
+    const signed = peer.ao === undefined ? undefined : signedConnection(descriptorOf(socket) ?? -1, peer, peer.ao);
+    if (peer.ao !== undefined && signed === undefined) {
+      socket.destroy();
+      return;
+    }
     let taken = false;
     onConnection({
       ...(zone === undefined ? {} : { interface: zone }), remoteAddress, localAddress, localPort: socket.localPort ?? 0, remotePort: socket.remotePort ?? 0,
       take(events) {
         taken = true;
-        return connectionOf(socket, events);
+        return connectionOf(socket, events, signed);
       },
     });
     if (!taken) socket.destroy();
@@ -93,15 +104,20 @@ export function listen(options: ListenOptions, onConnection: (accepted: Accepted
     port: typeof bound === 'object' && bound !== null ? bound.port : options.port,
     setPeers(all) {
       const next = ofFamily(all);
+      const has = new Map(peers.map((peer) => [scopeOf(peer), peer.ao]));
+      if (next.some((peer) => !sameAoKeys(has.get(scopeOf(peer)), peer.ao)) || peers.some((peer) => peer.ao !== undefined && !next.some((other) => scopeOf(other) === scopeOf(peer)))) return false;
       for (const peer of next) if (peer.md5 !== undefined) setTcpMd5(fd, peer.address, peer.md5, peer.prefixLength);
       for (const { address, prefixLength, md5 } of peers) {
         if (md5 !== undefined && next.find((peer) => peer.address === address && peer.prefixLength === prefixLength)?.md5 === undefined) setTcpMd5(fd, address, undefined, prefixLength);
       }
       peers = next;
+      return true;
     },
     close: () => server.close(),
   };
 }
+
+const scopeOf = ({ address, prefixLength = -1, interface: link = '' }: ListenPeer): string => `${address}/${prefixLength}%${link}`;
 
 /** A peer of its own goes before a range, a longer prefix before a shorter one, as the kernel chooses keys. */
 function peerAt(peers: readonly ListenPeer[], address: IpAddress, zone: string | undefined): ListenPeer | undefined {

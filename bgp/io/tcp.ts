@@ -2,6 +2,7 @@ import { Socket } from 'node:net';
 import { tcpConnect, type SystemError } from '../../native/index.ts';
 import { isIpv4, type IpAddress } from '../../net/ip.ts';
 import { addressOf, connectionOf, type Connection, type ConnectionEvents } from './connection.ts';
+import { aoRequests, explainAo, signedConnection, type AoKey } from './tcp-ao.ts';
 import { networkControl, ttlOf, type TtlOptions } from './ttl.ts';
 
 export type { Connection, ConnectionEvents } from './connection.ts';
@@ -16,6 +17,8 @@ export interface DialOptions extends TtlOptions {
   readonly interface?: string;
   /** RFC 2385; see `tcp-auth.ts`. */
   readonly md5?: Uint8Array;
+  /** RFC 5925; see `tcp-ao.ts`. At least one, the preferred one first; not beside `md5`. */
+  readonly ao?: readonly AoKey[];
   /** TCP_USER_TIMEOUT: how long written data may stay unacknowledged, in milliseconds. */
   readonly userTimeoutMs?: number;
 }
@@ -47,6 +50,7 @@ export function dial(options: DialOptions, events: DialEvents): Connection {
     family: isIpv4(options.address) ? 4 : 6, address: options.address, port: options.port, tos: networkControl, ...ttlOf(options),
     localAddress: options.sourceAddress, bindToDevice: options.interface, userTimeoutMs: options.userTimeoutMs,
     ...(options.md5 === undefined ? {} : { md5: { address: options.address, key: options.md5 } }),
+    ...(options.ao === undefined ? {} : { ao: aoRequests(options, options.ao, true) }),
   }, (error, fd) => {
     connecting = false;
     if (error !== undefined) return finish(explain(error.code ?? error.message, error.syscall, options));
@@ -57,6 +61,11 @@ export function dial(options: DialOptions, events: DialEvents): Connection {
       return finish('ENOTCONN'); // reset before we could look
     }
     clearTimeout(giveUp);
+    const signed = options.ao === undefined ? undefined : signedConnection(fd, options, options.ao);
+    if (options.ao !== undefined && signed === undefined) {
+      socket.on('error', () => undefined).destroy();
+      return finish('the connection is not signed (TCP-AO): no key, no session');
+    }
     connection = connectionOf(socket, {
       data: (bytes) => events.data(bytes),
       written: (unsent) => events.written?.(unsent),
@@ -64,7 +73,7 @@ export function dial(options: DialOptions, events: DialEvents): Connection {
         over = true;
         events.closed(reason);
       },
-    });
+    }, signed);
     events.connected({ localAddress, localPort: socket.localPort ?? 0 });
   });
   return {
@@ -75,14 +84,18 @@ export function dial(options: DialOptions, events: DialEvents): Connection {
     destroy: () => (connection === undefined ? finish() : connection.destroy()),
     unacknowledged: () => connection?.unacknowledged() ?? 0,
     rekey: (address, key) => (connection === undefined ? finish('the MD5 key has changed') : connection.rekey(address, key)),
+    rekeyAo: (keys) => (connection === undefined ? finish('the TCP-AO keys have changed') : connection.rekeyAo(keys)),
   };
 }
 
 function explain(code: string, syscall: SystemError['syscall'] | undefined, options: DialOptions): string {
   if (syscall?.includes('MD5') === true) return `the MD5 key cannot be set on the socket (${code}): no key, no session`;
+  const ao = syscall === undefined ? undefined : explainAo({ code, syscall });
+  if (ao !== undefined) return ao;
   if (syscall?.startsWith('setsockopt') === true) return `${syscall.replace('setsockopt ', '')} cannot be set on the socket (${code}): no session without it`;
   if (syscall === 'bind') return `the source address ${options.sourceAddress} cannot be used (${code})`;
   // The kernel drops segments with a wrong or missing digest without a word: all that shows is silence.
   if (code === 'ETIMEDOUT' && options.md5 !== undefined) return 'ETIMEDOUT (a wrong or missing MD5 key at the other side looks like this)';
+  if (code === 'ETIMEDOUT' && options.ao !== undefined) return 'ETIMEDOUT (a wrong or missing TCP-AO key at the other side looks like this)';
   return code;
 }

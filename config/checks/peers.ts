@@ -22,6 +22,7 @@ export function checkPeers(draft: Draft, labels: Labels, report: Report): void {
     const at = (path: Parameters<Findings['error']>[0]): typeof path => (path[1] === 'peers' ? ['bgp', 'listen', 'ranges', ...path.slice(2)] : path);
     checkPeer(draft, asPeer(range), index, { error: (path, text) => report.error(at(path), text), warn: (path, text) => report.warn(at(path), text) });
   }
+  checkOneLink(draft, labels, report);
   checkRanges(draft, labels, report);
   checkSelected(draft, labels, report);
   checkProfiles(draft, labels, report);
@@ -36,6 +37,7 @@ function checkPeer(draft: Draft, peer: DraftPeer, index: number, report: Finding
   if (peer.bfd?.enabled === true && peer.multihop !== undefined) {
     report.error([...path, 'bfd'], 'bfd and multihop exclude each other: BFD is with directly connected routers only (RFC 5881)');
   }
+  checkKeys(peer, index, report);
   if (peer.sourceAddress !== undefined && familyOf(peer.sourceAddress) !== familyOf(peer.address as IpAddress)) {
     report.error([...path, 'sourceAddress'], `must be of the same family as address (${peer.address})`);
   }
@@ -44,6 +46,31 @@ function checkPeer(draft: Draft, peer: DraftPeer, index: number, report: Finding
   checkTimers(draft, peer, index, report);
   checkProfile(draft, peer, index, report);
   checkNextHops(draft, peer, index, report);
+}
+
+/** One way to sign, and no KeyID twice (RFC 5925 section 3.1). */
+function checkKeys({ password, tcpAo }: DraftPeer, index: number, report: Findings): void {
+  const path = ['bgp', 'peers', index, 'tcpAo'] as const;
+  if (password !== undefined && tcpAo !== undefined) report.error(path, 'password (TCP MD5) and tcpAo exclude each other: a connection is signed in one way (RFC 5925 section 1)');
+  const sent = new Set<number>();
+  const received = new Set<number>();
+  for (const [i, { sendId, receiveId = sendId }] of (tcpAo?.keys ?? []).entries()) {
+    if (sent.has(sendId)) report.error([...path, 'keys', i, 'sendId'], `another key already has the ID ${sendId}`);
+    else if (received.has(receiveId)) report.error([...path, 'keys', i, 'receiveId'], `another key is already received with the ID ${receiveId}`);
+    sent.add(sendId);
+    received.add(receiveId);
+  }
+}
+
+/** The listener's keys are by address: of two links' routers with the same one it could not tell whose key signed. */
+function checkOneLink({ bgp }: Draft, labels: Labels, report: Findings): void {
+  if (!bgp.listen.enabled) return;
+  const bare = ({ address }: DraftPeer): string => address.split('%')[0] as string;
+  const peers = bgp.peers.filter(({ nodeSelector }) => selects(nodeSelector, labels));
+  for (const [index, peer] of bgp.peers.entries()) {
+    const twin = peers.find((other) => other !== peer && bare(other) === bare(peer));
+    if (peer.tcpAo !== undefined && peers.includes(peer) && twin !== undefined) report.error(['bgp', 'peers', index, 'tcpAo'], `peer ${twin.name} has the same address on another link: with bgp.listen.enabled TCP-AO can't tell them apart`);
+  }
 }
 
 /** A link-local address means nothing without its interface; a role means nothing inside one AS. */

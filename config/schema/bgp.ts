@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { IpAddress } from '../../net/ip.ts';
 import { type Parsed, parseAddress, parseDuration, parsePeerAddress, interfacePattern } from '../values.ts';
-import { asn, communities, duration, durationPattern, hostAddress, nodeSelector, ofFamily, parsed, password, prefix, text, vrf, whole } from './kinds.ts';
+import { asn, communities, duration, durationPattern, hostAddress, nodeSelector, ofFamily, parsed, password, prefix, tcpAo, text, vrf, whole } from './kinds.ts';
 
 // `bgp` and `routes`: the sessions, and what the routers are told.
 
@@ -32,6 +32,7 @@ export const peer = z.strictObject({
   sourceAddress: hostAddress.optional().describe('The address that we connect from. Default: as the kernel chooses.'),
   families: z.array(z.enum(['ipv4-unicast', 'ipv6-unicast'])).min(1, { error: 'needs at least one family' }).prefault(['ipv4-unicast', 'ipv6-unicast']).describe('The families offered in OPEN.'),
   password: password.optional().describe('Where the TCP MD5 key (RFC 2385) is: one of `credential`, `file`, `env`. Without the key there is no session. Plain text is refused.'),
+  tcpAo: tcpAo.optional().describe('TCP-AO (RFC 5925) in place of `password`: needs a kernel that has it (Linux 6.7 and later, CONFIG_TCP_AO); without, there is no session.'),
   timers: z.strictObject({
     hold: hold.optional().describe('Wins over `bgp.timers.hold`.'),
     keepalive: keepalive.optional().describe('Wins over `bgp.timers.keepalive`.'),

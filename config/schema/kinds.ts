@@ -65,3 +65,13 @@ export const password = z.strictObject({
   env: text('name', /^[A-Za-z_][A-Za-z0-9_]{0,254}$/, 'must be the name of an environment variable').optional().describe('The name of an environment variable.'),
 }, { error: (issue) => (issue.code === 'invalid_type' && issue.input !== null ? 'a password in plain text is refused; write {credential: NAME} (systemd), {file: /path} or {env: NAME}, which say where it is' : undefined) })
   .refine((value) => Object.keys(value).length === 1, { error: 'needs exactly one of credential, file and env' });
+
+/** RFC 5925; keys are rotated by their order. */
+export const tcpAo = z.strictObject({
+  algorithm: z.enum(['hmac-sha1', 'aes-128-cmac']).prefault('hmac-sha1').describe('How segments are signed (RFC 5926): as the router has it.'),
+  keys: z.array(z.strictObject({
+    sendId: whole(0, 255).describe('The KeyID in what we send: the router\'s receive ID.'),
+    receiveId: whole(0, 255).optional().describe('The KeyID in what the router sends: its send ID. Default: as `sendId`.'),
+    key: password.describe('Where the key is: one of `credential`, `file`, `env`. Plain text is refused.'),
+  })).min(1, { error: 'needs at least one key' }).max(8, { error: 'at most 8 keys' }).describe('The first is the one that a session begins with and the router is asked for; the others are taken, too.'),
+});

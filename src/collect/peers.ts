@@ -30,7 +30,7 @@ function collectPeer(world: World, peer: Peer): PeerItem {
       family: family === 'ipv4-unicast' ? 'ipv4' : 'ipv6', negotiated: negotiated?.families.includes(family) ?? false,
       sent: count(peer.adjOut.sent.keys(), family), received: count(peer.adjIn.routes.keys(), family),
     })),
-    auth: config.password === undefined ? 'none' : 'md5', profile: config.profile, vrf: config.vrf,
+    auth: config.tcpAo !== undefined ? 'tcp-ao' : config.password === undefined ? 'none' : 'md5', profile: config.profile, vrf: config.vrf,
     ...(lastError === undefined ? {} : { lastError: printable(lastError.text), lastErrorAt: timeText(lastError.atMs) }),
     ...(negotiated === undefined ? {} : {
       remoteRouterId: negotiated.remoteIdentifier, localAddress: negotiated.localAddress, holdTimeSeconds: negotiated.holdTimeSeconds,

@@ -1,11 +1,12 @@
 import { dial, listen, type Accepted, type Connection, type Listener } from '../../bgp/io/tcp.ts';
-import { readKey } from '../../bgp/io/tcp-auth.ts';
 import type { ConnectionId } from '../../bgp/session-contract.ts';
-import type { Config, ListenRange, PeerConfig } from '../../config/config.ts';
+import type { Config, PeerConfig } from '../../config/config.ts';
 import { peerOfRange, rangeOf } from '../../config/listen-range.ts';
 import { isIpv4, prefixAddress, prefixLength, type IpAddress } from '../../net/ip.ts';
 import { explainMissing } from '../io/capabilities.ts';
+import { unsignable } from '../io/signing.ts';
 import type { Input, Output } from '../world.ts';
+import { PeerKeys, type PeerAuth } from './peer-keys.ts';
 import { StartFailed } from './start-failed.ts';
 
 export interface BgpSocketsOptions {
@@ -32,8 +33,7 @@ export class BgpSockets {
   private readonly options: BgpSocketsOptions;
   private readonly connections = new Map<ConnectionId, Connection>();
   private readonly listeners = new Map<IpAddress, Listener>();
-  /** The MD5 key that each keyed peer's sockets were last given. */
-  private readonly keys = new Map<string, Uint8Array>();
+  private readonly keys = new PeerKeys();
   /** Whose each connection is. */
   private readonly owners = new Map<ConnectionId, string>();
   private lastConnection = 0;
@@ -72,30 +72,13 @@ export class BgpSockets {
     const owner = this.owners.get(id);
     this.owners.delete(id);
     // Those who come from ranges may be many, one after the other.
-    if (owner !== undefined && ![...this.owners.values()].includes(owner) && !this.options.config().bgp.peers.some(({ name }) => name === owner)) this.keys.delete(owner);
+    if (owner !== undefined && ![...this.owners.values()].includes(owner) && !this.options.config().bgp.peers.some(({ name }) => name === owner)) this.keys.forget(owner);
     return this.connections.delete(id);
   }
 
-  /** @throws KeyError */
-  private keyOf({ name, password }: PeerConfig | ListenRange): Uint8Array | undefined {
-    const key = password === undefined ? undefined : readKey(password);
-    if (key === undefined) this.keys.delete(name);
-    else this.keys.set(name, key);
-    return key;
-  }
-
-  /** Peers and ranges of a configuration whose key reads differently from what their sockets have. One that can't be read is none: the dial says so. */
-  changedKeys({ bgp }: Config): { readonly name: string; readonly key: string }[] {
-    return [...this.keys].flatMap(([name, has]) => {
-      const range = bgp.listen.ranges?.find((candidate) => candidate.name === name);
-      const password = (bgp.peers.find((peer) => peer.name === name) ?? range ?? this.options.peer(name))?.password;
-      if (password === undefined) return [];
-      try {
-        return Buffer.compare(has, readKey(password)) === 0 ? [] : [{ name, key: `bgp.${range === undefined ? 'peers' : 'listen.ranges'}[${name}].password` }];
-      } catch {
-        return [];
-      }
-    });
+  /** Peers and ranges of a configuration whose keys read differently from what their sockets have. */
+  changedKeys(config: Config): { readonly name: string; readonly key: string }[] {
+    return this.keys.changed(config, this.options.peer);
   }
 
   /**
@@ -107,11 +90,14 @@ export class BgpSockets {
       const peer = this.options.peer(name);
       if (peer === undefined) continue;
       try {
-        const key = this.keyOf(peer);
-        if (key === undefined) continue;
-        for (const [id, owner] of [...this.owners]) if (owner === name) this.connections.get(id)?.rekey(peer.address, key);
+        const { md5, ao } = this.keys.read(peer);
+        for (const [id, owner] of [...this.owners]) {
+          if (owner !== name) continue;
+          if (md5 !== undefined) this.connections.get(id)?.rekey(peer.address, md5);
+          if (ao !== undefined) this.connections.get(id)?.rekeyAo(ao);
+        }
       } catch (error) {
-        this.options.warn(`${name} keeps the MD5 key that it had: ${(error as Error).message}`);
+        this.options.warn(`${name} keeps the ${peer.tcpAo === undefined ? 'MD5 key' : 'TCP-AO keys'} that it had: ${(error as Error).message}`);
       }
     }
   }
@@ -136,9 +122,9 @@ export class BgpSockets {
   private dial(name: string, connection: ConnectionId): void {
     const peer = this.options.peer(name);
     if (peer === undefined) return;
-    let key: Uint8Array | undefined;
+    let auth: PeerAuth;
     try {
-      key = this.keyOf(peer);
+      auth = this.keys.read(peer);
     } catch (error) {
       // Without its key a keyed peer has no session at all.
       setImmediate(() => this.tell(name, { type: 'closed', connection, error: (error as Error).message }));
@@ -147,7 +133,7 @@ export class BgpSockets {
     this.keep(name, connection, dial({
       address: peer.address, port: peer.port, ibgp: peer.asn === this.options.config().bgp.asn, ttlSecurity: peer.ttlSecurity,
       ...(peer.sourceAddress === undefined ? {} : { sourceAddress: peer.sourceAddress }), ...(peer.multihop === undefined ? {} : { multihop: peer.multihop }),
-      ...(key === undefined ? {} : { md5: key }), ...(peer.interface === undefined ? {} : { interface: peer.interface }),
+      ...auth, ...(peer.interface === undefined ? {} : { interface: peer.interface }),
       // The kernel gives up on a peer that acknowledges nothing a little after we would have told it so (RFC 9687), and not after a quarter of an hour.
       userTimeoutMs: ((peer.timers.sendHoldSeconds ?? Math.max(480, 2 * peer.timers.holdSeconds)) + 5) * 1000,
     }, {
@@ -159,6 +145,11 @@ export class BgpSockets {
       written: (unsent) => this.tell(name, { type: 'written', connection, unsent }),
       closed: (error) => this.closed(name, connection, error),
     }));
+  }
+
+  /** Says which sessions will not come up because of this kernel. */
+  warnOfKernel(config: Config): void {
+    for (const { name, why } of unsignable(config)) this.options.warn(`${name} has no session: ${why}`);
   }
 
   /** One listener per family that has peers; it answers nobody else, and has every key before it listens. @throws StartFailed */
@@ -189,21 +180,21 @@ export class BgpSockets {
     const { bgp } = this.options.config();
     const ofFamily = (): readonly PeerConfig[] => this.options.config().bgp.peers.filter((peer) => isIpv4(peer.address) === isIpv4(address));
     const peers = ofFamily().map((peer) => {
-      const key = this.keyOf(peer);
       return {
         address: peer.address, ibgp: peer.asn === bgp.asn, ttlSecurity: peer.ttlSecurity, ...(peer.interface === undefined ? {} : { interface: peer.interface }),
-        ...(peer.multihop === undefined ? {} : { multihop: peer.multihop }), ...(key === undefined ? {} : { md5: key }),
+        ...(peer.multihop === undefined ? {} : { multihop: peer.multihop }), ...this.keys.read(peer),
       };
     });
     const ranges = (bgp.listen.ranges ?? []).filter(({ prefix }) => isIpv4(prefix) === isIpv4(address)).map((range) => {
-      const key = this.keyOf(range);
       return {
         address: prefixAddress(range.prefix), prefixLength: prefixLength(range.prefix), ibgp: range.asn === bgp.asn, ttlSecurity: range.ttlSecurity,
-        ...(range.interface === undefined ? {} : { interface: range.interface }), ...(range.multihop === undefined ? {} : { multihop: range.multihop }), ...(key === undefined ? {} : { md5: key }),
+        ...(range.interface === undefined ? {} : { interface: range.interface }), ...(range.multihop === undefined ? {} : { multihop: range.multihop }), ...this.keys.read(range),
       };
     });
     const there = this.listeners.get(address);
-    if (there !== undefined) return there.setPeers([...peers, ...ranges]);
+    if (there?.setPeers([...peers, ...ranges]) === true) return;
+    there?.close();
+    this.listeners.delete(address);
     if (peers.length + ranges.length === 0) return;
     this.listeners.set(address, listen({ address, port: bgp.listen.port, peers: [...peers, ...ranges] }, (accepted) => {
       const peer = ofFamily().find((candidate) => candidate.address === accepted.remoteAddress
@@ -231,9 +222,8 @@ export class BgpSockets {
     const range = rangeOf(this.options.config().bgp.listen.ranges, accepted.remoteAddress, accepted.interface);
     if (range === undefined) return;
     const peer = peerOfRange(range, accepted.remoteAddress, accepted.interface);
-    const { name, password } = peer;
-    const key = this.keys.get(range.name);
-    if (password !== undefined && key !== undefined) this.keys.set(name, key);
+    const { name } = peer;
+    this.keys.inherit(name, range.name);
     const connection = this.newConnection();
     this.keep(name, connection, accepted.take({
       data: (bytes) => this.heard(name, connection, bytes),

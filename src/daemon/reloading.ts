@@ -115,11 +115,12 @@ export class Reloading {
       sources.closeBfd(bfdOrder(config) === undefined);
       if (!dryRun) sources.openBfd(config, socket ?? config.api.socket);
     }
+    if (!dryRun && item.changes.some(({ key }) => key.includes('.tcpAo'))) sockets.warnOfKernel(config);
     // A session that begins anew has read its key by now.
     const live = rekeyed.map(({ name }) => name).filter((name) => speaker.world.peers.has(name) && !item.peers.some((peer) => peer.name === name));
     sockets.rekey(live);
     turn.carryOut(live.map((peer): Output => ({ type: 'note', note: { level: 'info', room: 'bgp', peer, event: 'session.rekeyed', publish: 'peer', fields: {} } })));
-    const answered = item.peers.length > 0 || item.changes.some(({ key }) => key.startsWith('bgp.listen.ranges')) || [...config.bgp.peers, ...config.bgp.listen.ranges ?? []].some(({ password }) => password !== undefined);
+    const answered = item.peers.length > 0 || item.changes.some(({ key }) => key.startsWith('bgp.listen.ranges')) || [...config.bgp.peers, ...config.bgp.listen.ranges ?? []].some(({ password, tcpAo }) => password !== undefined || tcpAo !== undefined);
     if (answered && config.bgp.listen.enabled && !dryRun) sockets.renewListeners();
     void this.seeOff();
   }

@@ -3,7 +3,7 @@ import type { CapabilitySets } from '../capability-sets.ts';
 import type { PeerItem } from '../views/items.ts';
 import { checkBridgeMac, checkBridges, checkMarks, checkPorts } from './bridges.ts';
 import { checkCapabilities } from './capabilities.ts';
-import { ok, skip, warn, type Finding } from './finding.ts';
+import { fail, ok, skip, warn, type Finding } from './finding.ts';
 import type { HostState } from './host-state.ts';
 import { checkHostMode, checkIcmpErrors } from './icmp-errors.ts';
 import { checkGatewaySettings, checkNeighbourReach } from './node-as-gateway.ts';
@@ -29,11 +29,17 @@ export function examineHost(host: HostState, config: Config, daemon: RunningDaem
     ]),
     ...checkGatewaySettings(host, config), ...checkIcmpErrors(host, config), ...checkHostMode(host, config),
     ...checkSourceRewriting(host, config),
+    ...checkSigning(host),
     checkClock(host),
     ...(daemon === undefined ? [checkStateFile(host)] : []),
     ...checkOtherSpeakers(host, config, daemon?.peers),
     ...checkUpstream(config),
   ];
+}
+
+/** A session that is to be signed is down for good where the kernel can't. */
+export function checkSigning({ unsignable = [] }: HostState): Finding[] {
+  return unsignable.map(({ name, why }) => fail('session', `${name}: ${why}`, `boot a kernel that has it, or use password (TCP MD5) in place of tcpAo for ${name}, at both ends`));
 }
 
 export function checkClock({ clock }: HostState): Finding {

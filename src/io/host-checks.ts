@@ -11,6 +11,7 @@ import { parseRewrites } from '../doctor/source-rewriting.ts';
 import { readCapabilitySets } from './capabilities.ts';
 import { systemClock } from './clock.ts';
 import { readFirewall } from './firewall.ts';
+import { unsignable } from './signing.ts';
 import { defaultStateFile } from './state.ts';
 
 /** How long the kernel may take to tell of all links, in milliseconds. */
@@ -39,7 +40,7 @@ export async function readHostState(config: Config): Promise<HostState> {
     ...(capabilities === undefined ? {} : { capabilities }), ...(bridges === undefined ? {} : { bridges }), layer3, settings,
     fixedMac: new Set(names.filter((name) => origin.get(name) === '3')), drawnMac: new Set(names.filter((name) => origin.get(name) === '1')),
     addresses, clock: systemClock().now(), speakers, ...(connections === undefined ? {} : { connections }),
-    rewrites: 'unread' in firewall ? firewall : parseRewrites(firewall.text), ...('unread' in firewall ? {} : { dropsUnreachable: dropsUnreachable(firewall.text) }), stateFile: stateFileOf(config),
+    rewrites: 'unread' in firewall ? firewall : parseRewrites(firewall.text), ...('unread' in firewall ? {} : { dropsUnreachable: dropsUnreachable(firewall.text) }), stateFile: stateFileOf(config), unsignable: signing(config),
   };
 }
 
@@ -79,6 +80,14 @@ function onTopOf(bridge: string, bridges: BridgeState | undefined): string[] {
 function readConnections(): TcpConnection[] | undefined {
   const tables = ['/proc/self/net/tcp', '/proc/self/net/tcp6'].map(textOf);
   return tables.every((table) => table === undefined) ? undefined : tables.flatMap((table) => parseTcpTable(table ?? ''));
+}
+
+function signing(config: Config): NonNullable<HostState['unsignable']> {
+  try {
+    return unsignable(config);
+  } catch {
+    return []; // no native module: nothing here can say it
+  }
 }
 
 function stateFileOf(config: Config): HostState['stateFile'] {

@@ -50,6 +50,8 @@ export interface TorIntent {
   readonly unknownLocalPref: number;
   readonly maxPrefixes: Readonly<Record<Family, number>>;
   readonly password: boolean;
+  /** Signed by TCP-AO, which is set by hand. */
+  readonly tcpAo?: boolean;
   readonly ttlSecurity: boolean;
   readonly multihop?: number;
   readonly holdSeconds: number;
@@ -79,7 +81,7 @@ export function intentOf(config: Config, peer: PeerConfig, options: TorOptions):
     ...common(config, peer), role: options.role, ibgp, neighbors, fabric: options.fabric, mappings,
     asn: options.asn ?? (spine ? placeholderAsn : peer.asn), asnUnknown: spine && options.asn === undefined,
     unknownLocalPref: Math.max(0, Math.min(...mappings.map(({ localPref }) => localPref), 50) - 10),
-    password: peer.password !== undefined, ttlSecurity: peer.ttlSecurity, ...(peer.multihop === undefined ? {} : { multihop: peer.multihop }), nodesShareAs: !ibgp,
+    password: peer.password !== undefined, ...(peer.tcpAo === undefined ? {} : { tcpAo: true }), ttlSecurity: peer.ttlSecurity, ...(peer.multihop === undefined ? {} : { multihop: peer.multihop }), nodesShareAs: !ibgp,
   };
 }
 

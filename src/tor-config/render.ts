@@ -52,5 +52,6 @@ function explain(intent: TorIntent): string[] {
   else if (intent.profile === 'prepend') lines.push('AS_PATH orders the claims: nothing may shorten it, and AS_PATH must count.');
   else lines.push('Every eBGP router that carries VM routes needs this mapping, a ToR also on its sessions towards the fabric (--fabric): else the source\'s ToR keeps the old path.');
   if (intent.password) lines.push('CHANGE the password to the key of the peer; it is not printed here.');
+  if (intent.tcpAo === true) lines.push('ADD the key chain of TCP-AO (RFC 5925) by hand: our sendId is the router\'s receive ID; without it the session stays down.');
   return lines;
 }

@@ -42,7 +42,7 @@ export interface PeerItem {
   upSeconds?: number;
   downSeconds?: number;
   families: { family: 'ipv4' | 'ipv6'; negotiated: boolean; sent: number; received: number }[];
-  auth: 'md5' | 'none';
+  auth: 'md5' | 'tcp-ao' | 'none';
   profile: string;
   vrf: string;
   lastError?: string;

@@ -1,7 +1,7 @@
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
-import type { Config } from '../../../config/config.ts';
+import type { Config, PeerConfig } from '../../../config/config.ts';
 import { formatRecorded, recordingFormat, type RecordingHeader, type RecordingLine } from '../format.ts';
 
 /** Octets of a recording; then it stops. */
@@ -72,7 +72,11 @@ export function openRecorder(folder: string, header: Omit<RecordingHeader, 'reco
   };
   // Secrets are no part of a Config: it knows where a key is kept, and that is left out too.
   const { bgp, ...rest } = header.config;
-  const bare = <Keyed extends { readonly password?: unknown }>(keyed: Keyed): Keyed => (keyed.password === undefined ? keyed : { ...keyed, password: { env: 'REMOVED' } });
+  const nowhere = { env: 'REMOVED' };
+  const bare = <Keyed extends Pick<PeerConfig, 'password' | 'tcpAo'>>(keyed: Keyed): Keyed => ({
+    ...keyed, ...(keyed.password === undefined ? {} : { password: nowhere }),
+    ...(keyed.tcpAo === undefined ? {} : { tcpAo: { ...keyed.tcpAo, keys: keyed.tcpAo.keys.map((key) => ({ ...key, key: nowhere })) } }),
+  });
   const { ranges, ...listen } = bgp.listen;
   const config = { ...rest, bgp: { ...bgp, listen: { ...listen, ...(ranges === undefined ? {} : { ranges: ranges.map(bare) }) }, peers: bgp.peers.map(bare) } };
   put(`${formatRecorded({ ...header, config, recording: recordingFormat, seed })}\n`);
