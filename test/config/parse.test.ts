@@ -98,6 +98,12 @@ describe('config: every key arrives', () => {
     ['peer.password credential', { bgp: peer(', password: {credential: bgp-tor-a}') }, (c) => c.bgp.peers[0]?.password, { credential: 'bgp-tor-a' }],
     ['peer.password file', { bgp: peer(', password: {file: /run/secrets/k}') }, (c) => c.bgp.peers[0]?.password, { file: '/run/secrets/k' }],
     ['peer.password env', { bgp: peer(', password: {env: BGP_KEY}') }, (c) => c.bgp.peers[0]?.password, { env: 'BGP_KEY' }],
+    ['peer.tcpAo', { bgp: peer(', tcpAo: {keys: [{sendId: 7, receiveId: 9, key: {file: /k}}, {sendId: 8, key: {env: K}}]}') }, (c) => c.bgp.peers[0]?.tcpAo, {
+      algorithm: 'hmac-sha1', keys: [{ sendId: 7, receiveId: 9, key: { file: '/k' } }, { sendId: 8, receiveId: 8, key: { env: 'K' } }],
+    }],
+    ['peer.tcpAo algorithm and credential', { bgp: peer(', tcpAo: {algorithm: aes-128-cmac, keys: [{sendId: 0, key: {credential: bgp-tor-a}}]}') }, (c) => c.bgp.peers[0]?.tcpAo, {
+      algorithm: 'aes-128-cmac', keys: [{ sendId: 0, receiveId: 0, key: { credential: 'bgp-tor-a' } }],
+    }],
     ['peer.ttlSecurity', { bgp: peer(', ttlSecurity: true') }, (c) => c.bgp.peers[0]?.ttlSecurity, true],
     ['peer.multihop', { bgp: peer(', multihop: 2') }, (c) => c.bgp.peers[0]?.multihop, 2],
     ['peer.bindings', { bgp: peer(', bindings: none') }, (c) => c.bgp.peers[0]?.bindings, 'none'],

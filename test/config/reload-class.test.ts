@@ -74,6 +74,15 @@ describe('the class of a changed key', () => {
     assert.deepEqual(planReload(keyed, base).peers.map(({ action }) => action), ['reset']);
   });
 
+  it('other keys of TCP-AO are taken live; with it or without it, or another algorithm, is another session', () => {
+    const ao = (...ids: number[]) => withPeer({ tcpAo: { algorithm: 'hmac-sha1', keys: ids.map((id) => ({ sendId: id, receiveId: id, key: { file: `/run/key-${id}` } })) } });
+    assert.deepEqual(compareConfigs(ao(1), ao(2, 1)).map((change) => [change.key, change.class]), [['bgp.peers[tor].tcpAo.keys', 'live']]);
+    assert.deepEqual(planReload(ao(1, 2), ao(2, 1)).peers, []);
+    for (const other of [base, withPeer({ password: { file: '/run/key' } }), withPeer({ tcpAo: { algorithm: 'aes-128-cmac', keys: ao(1).bgp.peers[0]?.tcpAo?.keys ?? [] } })]) {
+      assert.deepEqual(planReload(ao(1), other).peers.map(({ action }) => action), ['reset']);
+    }
+  });
+
   it('a key that nobody thought of is refused', () => assert.equal(reloadClassOf('nonsense.here'), 'restart'));
 
   it('equal configurations differ in nothing, however they came about', () => {

@@ -40,6 +40,13 @@ describe('doctor, the host', () => {
     ]);
   });
 
+  it('fails for a session that this kernel can\'t sign', () => {
+    const unsignable = [{ name: 'tor-a', why: 'TCP-AO is not in this kernel: no key, no session' }];
+    const [found] = examineHost({ ...host(), unsignable }, config(), { capabilities: host().capabilities as never, peers: [] }).filter(({ topic }) => topic === 'session');
+    assert.deepEqual([found?.result, found?.text], ['fail', 'tor-a: TCP-AO is not in this kernel: no key, no session']);
+    assert.match(found?.fix ?? '', /kernel.*password.*at both ends/);
+  });
+
   it('shows a bridge with its ports', () => {
     assert.deepEqual(checkBridges(findings([bridgeLink, bond, port(4, 'vnet4'), port(5, 'vnet1')]), config()).map(({ text }) => text), ['br-vlan: vlan_filtering 1; local ports vnet4 vnet1; uplink bond0']);
   });

@@ -129,6 +129,8 @@ describe('doctor, the speaker', () => {
     ['Cease / Maximum Number of Prefixes Reached (6/1): limit 10', /maxPrefixes/],
     ['connection lost in OpenSent: closed by peer (our OPEN had no answer: is this speaker a neighbor there?)', /make this node a neighbor/],
     ['cannot connect: no answer (away, filtered, or a wrong MD5 key or TTL at either side)', /password, ttlSecurity/],
+    ['TCP-AO is not in this kernel (it needs Linux 6.7 or later with CONFIG_TCP_AO): no key, no session', /CONFIG_TCP_AO.*bgp\.peers\[tor-b\]\.password/],
+    ['cannot connect: ETIMEDOUT (a wrong or missing TCP-AO key at the other side looks like this)', /KeyIDs/],
     ['cannot connect: ECONNREFUSED', /is BGP running/],
     ['something nobody has seen', /landfall events/],
   ] as const) {
