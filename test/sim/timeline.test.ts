@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { garpFrame, rarpFrame } from '../../garp/wire/frames.ts';
 import type { Migration } from '../../routes/migrations.ts';
 import { collectMigrations } from '../../src/collect/migrations.ts';
+import { wellKnownCommunities } from '../../bgp/community.ts';
+import type { Community } from '../../bgp/route.ts';
 import { hostPrefix, ip } from '../../net/ip.ts';
 import { encodeClaimMarks } from '../../routes/claim-communities.ts';
 import { receiveChange } from '../../src/received-routes.ts';
@@ -25,6 +27,33 @@ function moved(): { fabric: Fabric; a: SimNode; b: SimNode; into: Migration; out
     return found;
   };
   return { fabric, a, b, into: of(b, 'in'), out: of(a, 'out'), zeroMs };
+}
+
+const rival = ip('192.0.2.2');
+const last = (node: SimNode): Migration => node.speaker.world.migrations.all.filter((m) => m.address === vm4).at(-1) as Migration;
+/** What routers showed of it: event and peer. */
+const shown = (m: Migration): string[] => m.timeline.filter((line) => ['reflected', 'source-demoted', 'source', 'source-gone'].includes(line.event)).map((line) => `${line.event} ${line.peer ?? ''}`);
+
+/** A node with two routers, and the words of either. */
+function twoRouters(): { fabric: Fabric; node: SimNode; tell: (name: string, claim: { sequence: number; leaving?: boolean; node?: string } | undefined) => void } {
+  const fabric = new Fabric();
+  const node = fabric.addNode(1, (c) => ({ ...c, bgp: { ...c.bgp, peers: [...c.bgp.peers, { ...(c.bgp.peers[0] as (typeof c.bgp.peers)[number]), name: 'tor-b', address: ip('192.0.2.253') }] } }));
+  fabric.run(2000);
+  const { world } = node.speaker;
+  const prefix = hostPrefix(vm4);
+  return {
+    fabric, node,
+    tell: (name, claim) => {
+      const peer = world.peers.get(name);
+      assert.ok(peer !== undefined);
+      if (claim === undefined) return void receiveChange(world, peer, { type: 'withdraw', prefix });
+      const { sequence, leaving = false, node: of = rival } = claim;
+      receiveChange(world, peer, {
+        type: 'announce',
+        route: { prefix, attributes: { origin: 'IGP', asPath: [], nextHop: ip(of), localPref: sequence, communities: leaving ? [wellKnownCommunities['graceful-shutdown'] as Community] : [], largeCommunities: encodeClaimMarks(65010, { segment: 0, sequence, mac: vmMac, node: ip(of) }) } },
+      });
+    },
+  };
 }
 
 describe('the timeline of a move', () => {
@@ -115,30 +144,61 @@ describe('the timeline of a move', () => {
   });
 
   it('has what each of two routers shows by itself, and the source gone with the last of them', () => {
-    const fabric = new Fabric();
-    const node = fabric.addNode(1, (c) => ({ ...c, bgp: { ...c.bgp, peers: [...c.bgp.peers, { ...(c.bgp.peers[0] as (typeof c.bgp.peers)[number]), name: 'tor-b', address: ip('192.0.2.253') }] } }));
-    fabric.run(2000);
-    const { world } = node.speaker;
-    const tell = (name: string, sequence: number | undefined): void => {
-      const peer = world.peers.get(name);
-      assert.ok(peer !== undefined);
-      const prefix = hostPrefix(vm4);
-      receiveChange(world, peer, sequence === undefined ? { type: 'withdraw', prefix } : {
-        type: 'announce',
-        route: { prefix, attributes: { origin: 'IGP', asPath: [], nextHop: ip('192.0.2.2'), localPref: sequence, communities: [], largeCommunities: encodeClaimMarks(65010, { segment: 0, sequence, mac: vmMac, node: ip('192.0.2.2') }) } },
-      });
-    };
-    for (const name of ['tor', 'tor-b']) tell(name, 1000);
+    const { fabric, node, tell } = twoRouters();
+    for (const name of ['tor', 'tor-b']) tell(name, { sequence: 1000 });
     fabric.frame(node, fabric.addPort(node, 'tap0'), rarpFrame(vmMac));
-    const m = world.migrations.all.find((one) => one.address === vm4);
-    const lines = (): string[] => (m?.timeline ?? []).filter((line) => ['reflected', 'source', 'source-gone'].includes(line.event)).map((line) => `${line.event} ${line.peer ?? 'all'}`);
-    assert.deepEqual([m?.peerNode, lines()], ['192.0.2.2', []]);
+    const m = last(node);
+    assert.deepEqual([m.peerNode, shown(m)], [rival, []]);
+    tell('tor-b', { sequence: 1000, leaving: true });
+    assert.deepEqual(shown(m), ['source-demoted tor-b']);
     tell('tor-b', undefined);
-    assert.deepEqual(lines(), ['reflected tor-b', 'source tor-b']);
-    assert.equal(m?.sourceGoneAtMs, undefined);
-    tell('tor', undefined);
-    assert.deepEqual(lines(), ['reflected tor-b', 'source tor-b', 'reflected tor', 'source tor', 'source-gone tor']);
-    assert.ok(m?.sourceGoneAtMs !== undefined);
+    assert.deepEqual(shown(m), ['source-demoted tor-b', 'reflected tor-b', 'source tor-b']);
+    assert.equal(m.sourceGoneAtMs, undefined);
+    tell('tor', { sequence: m.sequence, node: '192.0.2.1' });
+    assert.deepEqual(shown(m).slice(3), ['reflected tor', 'source tor', 'source-gone tor']);
+    assert.match(m.timeline.find((line) => line.event === 'reflected' && line.peer === 'tor')?.text ?? '', /tor now sends next hop 192\.0\.2\.1 \(this node\)/);
+    assert.ok(m.sourceGoneAtMs !== undefined && m.reflectedAtMs !== undefined);
+  });
+
+  it('has, at the source, each router that shows the newer claim', () => {
+    const { fabric, node, tell } = twoRouters();
+    const tap = fabric.addPort(node, 'tap0');
+    fabric.frame(node, tap, rarpFrame(vmMac));
+    fabric.run(2000);
+    const { peers } = node.speaker.world;
+    const sent = peers.get('tor')?.adjOut.sent.get(hostPrefix(vm4));
+    assert.ok(sent !== undefined);
+    peers.get('tor-b')?.adjOut.sent.set(hostPrefix(vm4), sent); // as if it had been
+    const { sequence } = last(node);
+    tell('tor', { sequence: sequence + 10 });
+    const out = last(node);
+    assert.deepEqual([out.direction, out.timeline[0]?.event, shown(out)], ['out', 'remote-claim', []]);
+    tell('tor-b', { sequence: sequence + 10 });
+    assert.deepEqual(shown(out), ['reflected tor-b']);
+  });
+
+  it('ends in words at the source when the VM is heard there again', () => {
+    const { fabric, node } = twoRouters();
+    const tap = fabric.addPort(node, 'tap0');
+    fabric.frame(node, tap, garpFrame(vmMac, vm4));
+    fabric.run(2000);
+    fabric.frame(node, node.uplink, rarpFrame(vmMac));
+    const out = last(node);
+    assert.deepEqual([out.direction, out.result], ['out', 'leaving']);
+    fabric.run(100);
+    fabric.frame(node, tap, garpFrame(vmMac, vm4));
+    assert.deepEqual([out.result, out.timeline.at(-1)?.event], ['reclaimed', 'superseded']);
+    assert.equal(last(node).direction, 'in');
+  });
+
+  it('is put down when it is over', () => {
+    const fabric = new Fabric();
+    const node = fabric.addNode(1);
+    fabric.run(3000);
+    fabric.frame(node, fabric.addPort(node, 'tap0'), rarpFrame(vmMac));
+    fabric.run(80_000);
+    const outputs = node.speaker.dispatch({ type: 'tick' }, { ...fabric.now(), monotonicMs: fabric.nowMs + 20_000 });
+    assert.deepEqual(outputs.flatMap((output) => (output.type === 'history' ? [output.migration.result] : [])), ['settled', 'settled']);
   });
 
   it('is found by VM and by time', () => {

@@ -257,6 +257,16 @@ describe('a second life', () => {
     }
   });
 
+  it('goes on asking behind a port with the same number and another MAC: a paused VM is found when it runs', () => {
+    const { memory } = firstLife();
+    const life = new Life(memory, [bridge, { ...tap, mac: parseMac('02:54:00:aa:00:02') as Mac }]);
+    life.run(60_000);
+    assert.equal(life.state(), 'withdrawn');
+    life.answers = true;
+    life.run(31_000);
+    assert.equal(life.state(), 'elevated');
+  });
+
   it('tells by the F bit whether the node went on forwarding, and by the R bit that it restarts', () => {
     const { memory } = firstLife();
     for (const [bootId, forwardingState] of [['boot-1', true], ['boot-2', false]] as const) {
