@@ -54,6 +54,18 @@ for (const [mode, more] of [['strict', strict], ['learn', learn]] as const) {
       assert.deepEqual(conflicts(a, b), []);
     });
 
+    it('fails over to a port that is younger than the claim of the other node: that is no pod before its VM', () => {
+      const { fabric, b, tap2 } = start();
+      fabric.removePort(b, tap2);
+      fabric.run(5000);
+      const young = fabric.addPort(b, 'veth3', 'veth');
+      fabric.run(1000);
+      fabric.frame(b, young, garpFrame(mac2, vip.ipv4));
+      fabric.frame(b, young, naFrame(mac2, vip.ipv6));
+      fabric.run(10);
+      assert.deepEqual(at(fabric, vip.ipv4, vip.ipv6, own.one), ['hv-2', 'hv-2', 'hv-1']);
+    });
+
     it('stays where it is when the MAC of its backup, or of its master, moves with a RARP', () => {
       const { fabric, a, b, tap1, tap2 } = start();
       fabric.frame(b, tap2, rarpFrame(mac2));
