@@ -28,6 +28,7 @@ interface Binary {
   setScheduling(fifo: boolean, priority: number): void;
   notify(socket: string, text: string): void;
   clockMaxError(): number;
+  trimMemory(): void;
 }
 
 /** What every function here throws or hands to its callback: `code` is the name of the errno, `syscall` the step that failed. */
@@ -383,4 +384,9 @@ export function clockSynchronised(): boolean | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Gives memory that the C library was given back, and keeps for the next time, back to the kernel. A few milliseconds. */
+export function trimMemory(): void {
+  binary().trimMemory();
 }

@@ -4,6 +4,9 @@
  */
 #include "landfall.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <sched.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -239,6 +242,19 @@ static napi_value clock_max_error(napi_env env, napi_callback_info info) {
   return result;
 }
 
+/*
+ * trimMemory(): what the C library has been given back and keeps goes back to the kernel. It keeps megabytes for each thread that V8 compiles
+ * in. Where the C library has no such call, it does nothing.
+ */
+static napi_value trim_memory(napi_env env, napi_callback_info info) {
+  (void)env;
+  (void)info;
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+  return NULL;
+}
+
 static const struct {
   const char *name;
   napi_callback function;
@@ -264,6 +280,7 @@ static const struct {
     {"setScheduling", set_scheduling},
     {"notify", notify},
     {"clockMaxError", clock_max_error},
+    {"trimMemory", trim_memory},
 };
 
 NAPI_MODULE_INIT() {

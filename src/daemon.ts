@@ -17,6 +17,7 @@ import { formatHistoryLine } from './history.ts';
 import { serveApi, type ApiServer } from './io/api-socket.ts';
 import { systemClock } from './io/clock.ts';
 import { openConfigSource, type ConfigSource, type Read } from './io/config-source.ts';
+import { keepTrimmed } from './io/heap.ts';
 import { openKubernetes, type Kubernetes } from './io/kubernetes.ts';
 import { listenSignals } from './io/signals.ts';
 import { notifySupervisor } from './io/supervisor.ts';
@@ -113,6 +114,7 @@ class Daemon {
   private state: State | undefined;
   private api: ApiServer | undefined;
   private watchdog: NodeJS.Timeout | undefined;
+  private trimming: NodeJS.Timeout | undefined;
   private ignoreSignals: (() => void) | undefined;
   private end: (status: number) => void = () => undefined;
 
@@ -189,6 +191,7 @@ class Daemon {
     this.api = await serveApi({ path: socket ?? config.api.socket, mode, ...(group === undefined ? {} : { group }), backend: this.backend(), log });
     await this.telemetry.serve();
     if (this.stopping) return this.close();
+    this.trimming = keepTrimmed();
     if (!dryRun) this.sockets.warnOfKernel(config);
     if (config.bgp.listen.enabled && !dryRun) this.sockets.listen();
     if (!dryRun) this.feeds.configure(config);
@@ -251,6 +254,7 @@ class Daemon {
     this.ignoreSignals?.();
     this.turn.close();
     clearInterval(this.watchdog);
+    clearInterval(this.trimming);
     this.source.close();
     this.sources.close();
     this.dataPlane.close();

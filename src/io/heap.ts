@@ -1,4 +1,5 @@
 import { setFlagsFromString } from 'node:v8';
+import { trimMemory } from '../../native/index.ts';
 
 /**
  * A small heap: a daemon that runs beside VMs takes no memory for the sake of throughput. Young objects are then collected more often,
@@ -6,4 +7,16 @@ import { setFlagsFromString } from 'node:v8';
  */
 export function keepHeapSmall(): void {
   setFlagsFromString('--optimize-for-size');
+}
+
+/** How often, in milliseconds. Each time costs half a millisecond, so it is rare. */
+const trimEveryMs = 10_000;
+
+/**
+ * What the C library was given back, above all by the threads in which V8 compiles, goes back to the kernel: some 5 MB after a start, and again
+ * after a burst of claims. @returns the timer
+ */
+export function keepTrimmed(): NodeJS.Timeout {
+  trimMemory();
+  return setInterval(trimMemory, trimEveryMs).unref();
 }
