@@ -177,6 +177,24 @@ describe('the timeline of a move', () => {
     assert.deepEqual(shown(out), ['reflected tor-b']);
   });
 
+  it('and the wire: withdrawn at the source from the router that shows the newer claim, still there, as leaving, at the other', () => {
+    const { fabric, node, tell } = twoRouters();
+    fabric.frame(node, fabric.addPort(node, 'tap0'), rarpFrame(vmMac));
+    fabric.run(2000);
+    const [tor, other] = ['tor', 'tor-b'].map((name) => node.speaker.world.peers.get(name));
+    assert.ok(tor !== undefined && other !== undefined);
+    other.session = tor.session;
+    other.resend = true;
+    fabric.give(node, { type: 'tick' });
+    const prefix = hostPrefix(vm4);
+    assert.deepEqual([tor.adjOut.sent.has(prefix), other.adjOut.sent.has(prefix)], [true, true]);
+    tell('tor-b', { sequence: last(node).sequence + 10 });
+    fabric.give(node, { type: 'tick' });
+    assert.deepEqual([tor.adjOut.sent.has(prefix), other.adjOut.sent.has(prefix)], [true, false]);
+    assert.match(tor.adjOut.sent.get(prefix)?.key ?? '', /^leaving /);
+    assert.deepEqual(last(node).timeline.filter((line) => line.peer !== undefined).map((line) => `${line.event} ${line.peer}`), ['announced tor', 'withdrawn tor-b', 'written tor', 'written tor-b']);
+  });
+
   it('ends in words at the source when the VM is heard there again', () => {
     const { fabric, node } = twoRouters();
     const tap = fabric.addPort(node, 'tap0');
