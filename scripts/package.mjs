@@ -86,7 +86,7 @@ function nodeLicence() {
 }
 
 function putService(tree) {
-  copy(tree, 'deploy/landfall.service', 'lib/systemd/system/landfall.service');
+  for (const unit of ['landfall.service', 'landfall-bfd.service']) copy(tree, `deploy/${unit}`, `lib/systemd/system/${unit}`);
   copy(tree, 'deploy/landfall.sysusers', 'usr/lib/sysusers.d/landfall.conf');
   copy(tree, 'deploy/landfall.tmpfiles', 'usr/lib/tmpfiles.d/landfall.conf');
 }
