@@ -12,6 +12,7 @@ import { createLog } from '../../src/log.ts';
 import { fakeBackend } from '../src/fake-daemon.ts';
 
 const planted = 'Pl4nted-Key-77';
+const plantedAo = 'an-ao-key-of-ours-7';
 
 describe('debug bundle', function () {
   this.timeout(20_000);
@@ -21,9 +22,13 @@ describe('debug bundle', function () {
   let api: ApiServer;
   before(async () => {
     writeFileSync(join(folder, 'key'), `${planted}\n`, { mode: 0o600 });
-    writeFileSync(options.config as string, readFileSync('examples/single-rack-ibgp.yaml', 'utf8').replaceAll(/\{credential: bgp-tor-.\}/g, `{file: ${join(folder, 'key')}}`), { mode: 0o600 });
+    writeFileSync(join(folder, 'ao-key'), `${plantedAo}\n`, { mode: 0o600 });
+    const yaml = readFileSync('examples/single-rack-ibgp.yaml', 'utf8').replace('{credential: bgp-tor-a}', `{file: ${join(folder, 'key')}}`)
+      .replace('password: {credential: bgp-tor-b}', `tcpAo: {keys: [{sendId: 1, receiveId: 1, key: {file: ${join(folder, 'ao-key')}}}]}`);
+    assert.match(yaml, /tcpAo/);
+    writeFileSync(options.config as string, yaml, { mode: 0o600 });
     mkdirSync(join(folder, 'recording'));
-    writeFileSync(join(folder, 'recording/recording.jsonl'), `{"recording":1,"note":"${planted} and ${Buffer.from(planted).toString('hex')}","password": "other-one-9"}\n`);
+    writeFileSync(join(folder, 'recording/recording.jsonl'), `{"recording":1,"note":"${planted}, ${plantedAo} and ${Buffer.from(planted).toString('hex')}","password": "other-one-9"}\n`);
     process.env['LANDFALL_TEST_TOKEN'] = 'env-secret-123';
     api = await serveApi({ path: options.socket as string, mode: 0o600, backend: fakeBackend(), log: createLog({ level: 'error', format: 'json', destination: join(folder, 'log') }) });
   });
@@ -41,7 +46,7 @@ describe('debug bundle', function () {
       assert.ok(names.includes(name), `${name} is missing in ${names.join(' ')}`);
     }
     const whole = gunzipSync(readFileSync(out)).toString('latin1');
-    for (const secret of [planted, Buffer.from(planted).toString('hex'), Buffer.from(planted).toString('base64'), 'other-one-9', 'env-secret-123']) assert.ok(!whole.includes(secret), secret);
+    for (const secret of [planted, plantedAo, Buffer.from(planted).toString('hex'), Buffer.from(planted).toString('base64'), 'other-one-9', 'env-secret-123']) assert.ok(!whole.includes(secret), secret);
     assert.ok(whole.includes('"recording":1'));
     assert.match(execFileSync('tar', ['-xzOf', out, '--wildcards', '*/config-check.txt'], { encoding: 'utf8' }), /: fine/);
     await assert.rejects(debugBundle(options, { out }), /can't be written: EEXIST/);
