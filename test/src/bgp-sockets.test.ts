@@ -73,7 +73,9 @@ describe('the sockets of a peer with TCP-AO', () => {
     const before = heard();
     const socket = net.connect({ port, host: '127.0.0.1', localAddress, timeout: 700 }).on('error', () => undefined).on('timeout', () => socket.destroy());
     const closed = once(socket.resume(), 'close');
-    await Promise.race([closed, (async () => { while (heard() === before) await new Promise((resolve) => setTimeout(resolve, 5)); })()]);
+    let ended = false;
+    void closed.then(() => { ended = true; });
+    while (!ended && heard() === before) await new Promise((resolve) => setTimeout(resolve, 5));
     socket.destroy();
     return heard() > before;
   };
