@@ -139,7 +139,7 @@ describe('the package under systemd', function () {
   it('a speaker that hangs is replaced by the watchdog', async () => {
     const pid = await property('MainPID');
     const start = performance.now();
-    await must('kill', '-STOP', pid);
+    await must('sh', '-c', `kill -STOP ${pid}`);
     await replaced(pid, 60_000);
     process.stdout.write(`      after ${((performance.now() - start) / 1000).toFixed(1)} s\n`);
     assert.match((await must('journalctl', '-u', unit, '-o', 'cat', '--no-pager')), /Watchdog timeout/);
@@ -152,7 +152,7 @@ describe('the package under systemd', function () {
     const restarts = Number(await property('NRestarts'));
     const start = performance.now();
     const seen = await stage.watching(async () => {
-      await must('kill', '-KILL', pid);
+      await must('sh', '-c', `kill -KILL ${pid}`);
       await replaced(pid, 30_000);
       process.stdout.write(`      ready again after ${((performance.now() - start) / 1000).toFixed(1)} s\n`);
       await waitFor('the session', 30_000, () => stage.isUp());
