@@ -18,7 +18,7 @@ interface Manifest {
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const module = (await import(new URL('../../scripts/setup/cluster-tools.mjs', import.meta.url).href)) as {
-  provideClusterTools: (root: string) => Promise<{ folder: string; helm: string; kubectl: string }>;
+  provideClusterTools: (root: string) => Promise<{ folder: string; helm: string; kubectl: string; dockerfilelint: string }>;
 };
 const chart = join(root, 'deploy/helm/landfall');
 /** Where the API has each kind; OpenShift's own is in none of its schemas. */
@@ -67,6 +67,15 @@ describe('the manifests', function () {
     rmSync(file);
     return done.stdout;
   }
+
+  it('give the Dockerfile to a linter, which finds fault with another and none with it', async () => {
+    const lint = (file: string): ReturnType<typeof run> => run([process.execPath, tools.dockerfilelint, file]);
+    const bad = join(tools.folder, 'Dockerfile.bad');
+    writeFileSync(bad, 'FROM debian\nRUN apt-get install gcc\n');
+    assert.notEqual((await lint(bad)).status, 0);
+    const good = await lint(join(root, 'deploy/Dockerfile'));
+    assert.equal(good.status, 0, good.stdout + good.stderr);
+  });
 
   it('passes the chart to helm lint', async () => {
     assert.match(await must([tools.helm, 'lint', '--strict', chart]), /0 chart\(s\) failed/);
