@@ -19,13 +19,15 @@ export interface FabricRules {
  * @param towards the interface by which a next hop is reached, as far as it is known
  * @param nameOf an interface's name
  * @param write puts a rule there, or takes it away; a refusal is the caller's to tell
+ * @param say words for the log
  */
 export function openFabricRules(options: {
   readonly towards: (address: IpAddress) => number | undefined;
   readonly nameOf: (ifindex: number) => string | undefined;
   readonly write: (rule: Rule, remove: boolean) => void;
+  readonly say: (text: string) => void;
 }): FabricRules {
-  const { towards, nameOf, write } = options;
+  const { towards, nameOf, write, say } = options;
   const names = new Map<number, string>();
   const sure = new Set<number>();
 
@@ -43,7 +45,8 @@ export function openFabricRules(options: {
   return {
     keep({ nextHop, ifindex = towards(nextHop), inside }) {
       for (const within of inside) if (names.has(within)) drop(within);
-      if (ifindex === undefined || sure.has(ifindex) || inside.includes(ifindex) || names.size >= rulesAtMost) return;
+      if (ifindex === undefined || sure.has(ifindex) || inside.includes(ifindex)) return;
+      if (names.size >= rulesAtMost && !names.has(ifindex)) return say(`more than ${rulesAtMost} interfaces lead to the fabric: packets for VMs elsewhere that come by others may go back there`);
       const name = nameOf(ifindex);
       if (name === undefined) return;
       names.set(ifindex, name);

@@ -80,6 +80,7 @@ export function openWriter(options: {
       ruling.set(request, remove);
       send([encodeRule(request, rule, remove)]);
     },
+    say,
   });
 
   function take(request: number, told: Told): void {
