@@ -21,8 +21,9 @@ export function checkRanges(draft: Draft, labels: Labels, report: Pick<Report, '
       const inside = prefixContains(range.prefix, peer.address.split('%')[0] as IpAddress);
       if (inside && (range.tcpAo !== undefined || peer.tcpAo !== undefined)) {
         report.error([...path, 'prefix'], `peer ${peer.name} is in this range and one of them has TCP-AO: an address takes the keys of one of them (RFC 5925 section 3.1)`);
+      } else if (inside && range.password !== undefined && peer.password === undefined) {
+        report.error([...path, 'password'], `peer ${peer.name} is in this range and has no key, so that its connections would be asked for this one`);
       }
-      else if (inside && range.password !== undefined && peer.password === undefined) report.error([...path, 'password'], `peer ${peer.name} is in this range and has no key, so that its connections would be asked for this one`);
     }
     const everybody = [...peers.map(({ address, ttlSecurity }) => ({ family: familyOf(address.split('%')[0] as IpAddress), ttlSecurity })), ...ranges.map(({ prefix, ttlSecurity }) => ({ family: familyOf(prefix), ttlSecurity }))];
     if (range.ttlSecurity && everybody.some((other) => other.family === family && !other.ttlSecurity)) {
