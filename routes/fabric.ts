@@ -1,5 +1,5 @@
 import type { AsPathSegment } from '../bgp/route.ts';
-import type { IpAddress } from '../net/ip.ts';
+import type { IpAddress, Prefix } from '../net/ip.ts';
 import type { ReceivedRoute } from './adj-rib-in.ts';
 import { bears, stepOf } from './ladder.ts';
 import type { Level, PreferenceOptions, Profile } from './preference.ts';
@@ -35,25 +35,34 @@ export function levelShown(profile: Profile, received: ReceivedRoute, options: P
   return undefined;
 }
 
+/** What is wrong, and what to do about it. */
+export interface Advice {
+  readonly text: string;
+  readonly fix: string;
+}
+
 /**
  * Why routers can't prefer a claim that we make now to this rival's, although ours is newer; `undefined` where they can.
  * In `window` and `prepend` a rival that is still elevated is as good as we are; in `ladder` only one on the top.
  */
-export function orderTrouble(profile: Profile, rival: ReceivedRoute, options: PreferenceOptions): string | undefined {
+export function orderTrouble(profile: Profile, rival: ReceivedRoute, options: PreferenceOptions): Advice | undefined {
   if (rival.kind !== 'rival' || rival.leaving) return undefined;
   const node = rival.marks.node ?? 'a rival';
   switch (profile) {
     case 'sequence':
       return undefined;
     case 'ladder':
-      return stepOf(rival.route.attributes, options.ladder) === options.ladder.length - 1 ? `${node} stands on the top of the ladder: routers can't tell our claim from its` : undefined;
+      return stepOf(rival.route.attributes, options.ladder) === options.ladder.length - 1 ? { text: `${node} stands on the top of the ladder: routers can't tell our claim from its`, fix: settlesFix } : undefined;
     case 'window':
     case 'prepend':
       return levelShown(profile, rival, options) === 'elevated'
-        ? `${node} is still elevated: a second move within elevatedFor ties in profile ${profile}; ladder and sequence order many moves`
+        ? { text: `${node} is still elevated: a second move within elevatedFor ties in profile ${profile}`, fix: 'keep moves of one VM further apart than migration.elevatedFor; ladder and sequence order many moves' }
         : undefined;
   }
 }
+
+/** What a claim on the top of the ladder waits for. */
+export const settlesFix = 'let its moves pause: a claim steps down after migration.elevatedFor without a rival in sight; or set more steps in routes.ladder.communities, on every node and router';
 
 /** What is known of one session before any route comes. */
 export interface RouterView {
@@ -65,10 +74,11 @@ export interface RouterView {
 
 export type FindingCode = 'med_not_compared' | 'local_pref_changed' | 'path_too_long' | 'no_step' | 'no_level' | 'rival_hidden' | 'slow_router';
 
-/** Why a profile can't order two nodes at this router, or not in time, with the cure; each is said once in the life of a session. */
-export interface Finding {
+/** Why a profile can't order two nodes at this router, or not in time; each is said once in the life of a session, unless it was mended. */
+export interface Finding extends Advice {
   readonly code: FindingCode;
-  readonly text: string;
+  /** The route that shows it. */
+  readonly seen?: { readonly prefix: Prefix; readonly node: IpAddress | undefined };
 }
 
 /** What a session has shown of its router, so far. */
@@ -108,6 +118,17 @@ export function pathAtRouter(asPath: readonly AsPathSegment[], peerAsn: number):
 
 /** What one received route says against the profile of its session. Future and foreign routes say nothing here. */
 export function judgeRoute(view: RouterView, received: ReceivedRoute, options: PreferenceOptions): Finding | undefined {
+  const found = judge(view, received, options);
+  return found === undefined ? undefined : { ...found, seen: { prefix: received.route.prefix, node: received.marks.node } };
+}
+
+/** Whether the route that showed it is there and shows it no more: the router, the node or our own profile has been mended. */
+export function isMended({ code, seen }: Finding, view: RouterView, received: ReceivedRoute | undefined, options: PreferenceOptions): boolean {
+  if (seen === undefined || received === undefined || received.leaving || received.marks.node !== seen.node) return false;
+  return judge(view, received, options)?.code !== code;
+}
+
+function judge(view: RouterView, received: ReceivedRoute, options: PreferenceOptions): Omit<Finding, 'seen'> | undefined {
   if (received.leaving || (received.kind !== 'rival' && received.kind !== 'own')) return undefined;
   const { attributes } = received.route;
   const node = received.marks.node ?? 'another node';
@@ -117,24 +138,26 @@ export function judgeRoute(view: RouterView, received: ReceivedRoute, options: P
   switch (view.profile) {
     case 'sequence':
       if (path.length === 0 || path[0] === view.localAsn) return undefined;
-      return { code: 'med_not_compared', text: `${node}'s routes reach this router from AS ${path[0]}, ours from AS ${view.localAsn}: it does not compare their MED, so profile sequence can't order the two nodes; use ladder, or prepend where routers can't be configured` };
+      return { code: 'med_not_compared', text: `${node}'s routes reach this router from AS ${path[0]}, ours from AS ${view.localAsn}: it does not compare their MED, so profile sequence can't order the two nodes`, fix: 'use profile ladder, or prepend where routers can\'t be configured, on every node' };
     case 'prepend': {
       const hops = path.length - prependsIn(attributes.asPath);
       if (hops <= options.prepend) return undefined;
-      return { code: 'path_too_long', text: `${node} is ${hops} ASes away from this router: a normal claim of ours with ${options.prepend} prepends would win over its fresh one; set routes.prepend: ${hops} on every node` };
+      return { code: 'path_too_long', text: `${node} is ${hops} ASes away from this router: a normal claim of ours with ${options.prepend} prepends would win over its fresh one`, fix: `set routes.prepend: ${hops} on every node` };
     }
     case 'ladder':
       if (stepOf(attributes, options.ladder) !== undefined) return undefined;
-      return { code: 'no_step', text: `${node}'s claim comes without a step of the ladder: that node has another profile, or a router on the way strips communities (send-community); profile ladder can't order the two nodes` };
+      return { code: 'no_step', text: `${node}'s claim comes without a step of the ladder: that node has another profile, or a router on the way strips communities; profile ladder can't order the two nodes`, fix: stripsFix };
     case 'window':
       if (levelShown('window', received, options) !== undefined) return undefined;
-      return { code: 'no_level', text: `${node}'s claim comes without the community of a level: that node has another profile, or a router on the way strips communities (send-community); profile window can't order the two nodes` };
+      return { code: 'no_level', text: `${node}'s claim comes without the community of a level: that node has another profile, or a router on the way strips communities; profile window can't order the two nodes`, fix: stripsFix };
   }
 }
 
-function judgeLocalPref({ route, marks, kind }: ReceivedRoute): Finding | undefined {
+const stripsFix = 'send-community both on all routers between the nodes, and one profile on every node';
+
+function judgeLocalPref({ route, marks, kind }: ReceivedRoute): Omit<Finding, 'seen'> | undefined {
   const { localPref } = route.attributes;
   if (localPref === undefined || marks.sequence === undefined || localPref === marks.sequence) return undefined;
   const whose = kind === 'own' ? 'our own claim' : `${marks.node ?? 'another node'}'s claim`;
-  return { code: 'local_pref_changed', text: `${whose} comes with LOCAL_PREF ${localPref}, not with its sequence ${marks.sequence}: an inbound policy rewrites LOCAL_PREF${kind === 'own' ? '' : ', or that node has another profile'}, and profile sequence can't order two nodes; remove the policy, or use window with it` };
+  return { code: 'local_pref_changed', text: `${whose} comes with LOCAL_PREF ${localPref}, not with its sequence ${marks.sequence}: an inbound policy rewrites LOCAL_PREF${kind === 'own' ? '' : ', or that node has another profile'}, and profile sequence can't order two nodes`, fix: 'remove the policy at the router, or use profile window with it' };
 }

@@ -71,7 +71,7 @@ function noteUnordered(world: World, h: Handover, peers: readonly Peer[]): void 
     world.counters.unordered += 1;
     note(world, {
       level: 'warn', room: 'routes', peer: peer.config.name, event: 'claim.unordered', publish: 'migration',
-      fields: { prefix, vrf: h.vrf, sequence: h.sequence, node: received?.marks.node, text: trouble },
+      fields: { prefix, vrf: h.vrf, sequence: h.sequence, node: received?.marks.node, text: `${trouble.text}; ${trouble.fix}` },
     });
   }
 }

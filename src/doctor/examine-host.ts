@@ -3,7 +3,7 @@ import type { CapabilitySets } from '../capability-sets.ts';
 import type { PeerItem } from '../views/items.ts';
 import { checkBridgeMac, checkBridges, checkMarks, checkPorts } from './bridges.ts';
 import { checkCapabilities } from './capabilities.ts';
-import { fail, ok, skip, warn, type Finding } from './finding.ts';
+import { fail, ok, skip, some, warn, type Finding } from './finding.ts';
 import type { HostState } from './host-state.ts';
 import { checkHostMode, checkIcmpErrors } from './icmp-errors.ts';
 import { checkGatewaySettings, checkNeighbourReach } from './node-as-gateway.ts';
@@ -29,7 +29,7 @@ export function examineHost(host: HostState, config: Config, daemon: RunningDaem
     ]),
     ...checkGatewaySettings(host, config), ...checkIcmpErrors(host, config), ...checkHostMode(host, config),
     ...checkSourceRewriting(host, config),
-    ...checkSigning(host),
+    ...checkSigning(host, config),
     checkClock(host),
     ...(daemon === undefined ? [checkStateFile(host)] : []),
     ...checkOtherSpeakers(host, config, daemon?.peers),
@@ -38,7 +38,11 @@ export function examineHost(host: HostState, config: Config, daemon: RunningDaem
 }
 
 /** A session that is to be signed is down for good where the kernel can't. */
-export function checkSigning({ unsignable = [] }: HostState): Finding[] {
+export function checkSigning({ unsignable = [] }: HostState, { bgp }: Config): Finding[] {
+  if ('untried' in unsignable) {
+    const signed = [...bgp.peers, ...bgp.listen.ranges ?? []].filter(({ tcpAo }) => tcpAo !== undefined).map(({ name }) => name);
+    return signed.length === 0 ? [] : [skip('session', `${some(signed)}: whether this kernel has TCP-AO can't be told: ${unsignable.untried}`)];
+  }
   return unsignable.map(({ name, why }) => fail('session', `${name}: ${why}`, `boot a kernel that has it, or use password (TCP MD5) in place of tcpAo for ${name}, at both ends`));
 }
 

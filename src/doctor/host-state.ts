@@ -25,8 +25,8 @@ export interface HostState {
   readonly connections?: readonly TcpConnection[];
   /** Rules that rewrite source addresses; or why they could not be read. */
   readonly rewrites: readonly AddressRewrite[] | { readonly unread: string };
-  /** Peers and ranges whose TCP-AO this kernel does not have. */
-  readonly unsignable?: readonly { readonly name: string; readonly why: string }[];
+  /** Peers and ranges whose TCP-AO this kernel does not have; or why that could not be tried. */
+  readonly unsignable?: readonly { readonly name: string; readonly why: string }[] | { readonly untried: string };
   /** Whether this process may write where the daemon would keep its state. */
   readonly stateFile: { readonly path: string; readonly problem?: string };
 }

@@ -1,6 +1,6 @@
 import { hostPrefix } from '../../net/ip.ts';
 import { saidOfHold } from '../chronicle-held.ts';
-import { fabricWarnings } from '../fabric.ts';
+import { fabricFindings } from '../fabric.ts';
 import { identifierTwins } from '../identifier-twins.ts';
 import type { World } from '../world.ts';
 import { atMost, fail, ok, warn, type Finding } from './finding.ts';
@@ -31,7 +31,7 @@ export function checkReflected(world: World): Finding[] {
 
 /** What the sessions have shown against the chosen profiles. */
 export function checkFabric(world: World): Finding[] {
-  return atMost(fabricWarnings(world).map((text) => warn('fabric', text)), (count) => warn('fabric', `${count} more; landfall status has them all`), 10);
+  return atMost(fabricFindings(world).map(({ text, fix }) => warn('fabric', text, fix)), (count) => warn('fabric', `${count} more; landfall status has them all`), 10);
 }
 
 /** Limits on prefixes, ours and those of the tables. */

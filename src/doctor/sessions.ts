@@ -4,7 +4,7 @@ import { fail, ok, warn, type Finding } from './finding.ts';
 /** Each session, and for one that is not up the key that its last error is about. */
 export function checkSessions(peers: readonly PeerItem[], options: { readonly asn: number; readonly dryRun: boolean }): Finding[] {
   if (options.dryRun) return [{ result: 'skip', topic: 'session', text: 'run --dry-run opens no session' }];
-  return peers.flatMap((peer) => [peer.state === 'established' ? established(peer) : notUp(peer, options.asn), ...unsent(peer)]);
+  return peers.flatMap((peer) => [peer.state === 'established' ? established(peer) : notUp(peer, options.asn), ...unsent(peer), ...unwatched(peer)]);
 }
 
 function established({ name, auth, holdTimeSeconds }: PeerItem): Finding {
@@ -17,6 +17,7 @@ const cures: readonly { readonly about: RegExp; readonly verb: string; cure(peer
   { about: /Bad BGP Identifier/, verb: 'a BGP Identifier was refused', cure: () => 'another speaker has our identifier, or the router has: set bgp.routerId to an address of this node alone, or leave it out' },
   { about: /Unacceptable Hold Time/, verb: 'the hold time was refused', cure: ({ name }) => `bgp.peers[${name}].timers.hold: the router wants another` },
   { about: /Role Mismatch/, verb: 'the roles do not fit', cure: ({ name }) => `bgp.peers[${name}].role: it must be the counterpart of the router's (RFC 9234)` },
+  { about: /Connection Collision Resolution/, verb: 'the router has another session with our address', cure: ({ name }) => `end the other program's session (ss -tnp dport = :179 on this node names it), or give this one its own bgp.peers[${name}].sourceAddress and neighbor at the router` },
   { about: /Maximum Number of Prefixes/, verb: 'the router\'s limit on prefixes was reached', cure: ({ name }) => `raise maximum-prefix at the router (with restart), and set bgp.peers[${name}].maxPrefixes below it; then clear the neighbor there` },
   { about: /Peer De-configured|our OPEN had no answer|Connection Rejected/, verb: 'the router does not know us', cure: ({ name }) => `make this node a neighbor at the router; bgp.peers[${name}].sourceAddress must be the address that it expects` },
   { about: /Administrative (Shutdown|Reset)/, verb: 'the router ended it on purpose', cure: () => 'enable the neighbor at the router' },
@@ -42,4 +43,13 @@ function unsent({ name, state, families }: PeerItem): Finding[] {
   if (state !== 'established') return [];
   return families.filter(({ negotiated }) => !negotiated).map(({ family }) =>
     warn('session', `${name} does not speak ${family}-unicast with us: no ${family} routes are sent there`, `activate the family for this neighbor at the router, or leave it out of bgp.peers[${name}].families`));
+}
+
+/** Where BFD is asked for and is not up, a node that dies is noticed no earlier than without it. */
+function unwatched({ name, state, bfd, holdTimeSeconds }: PeerItem): Finding[] {
+  if (state !== 'established' || bfd === undefined || bfd.state === 'up') return [];
+  const slow = `a node that dies keeps its routes until ${holdTimeSeconds === 0 ? 'TCP gives up' : `the hold time (${holdTimeSeconds} s) is over`}`;
+  if (bfd.state === 'unknown') return [warn('bfd', `${name}: the BFD process does not answer: ${slow}`, 'landfall status and the log say why')];
+  return [warn('bfd', `${name}: BFD is ${bfd.state}${bfd.text === undefined ? '' : ` (${bfd.text})`}: ${slow}`,
+    `enable BFD for this neighbor at the router, let UDP port 3784 through both ways, or leave bgp.peers[${name}].bfd out`)];
 }

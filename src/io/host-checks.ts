@@ -85,8 +85,8 @@ function readConnections(): TcpConnection[] | undefined {
 function signing(config: Config): NonNullable<HostState['unsignable']> {
   try {
     return unsignable(config);
-  } catch {
-    return []; // no native module: nothing here can say it
+  } catch (error) {
+    return { untried: (error as Error).message }; // no native module
   }
 }
 

@@ -5,7 +5,7 @@ import type { Now } from '../../net/time.ts';
 import { classify, type ReceivedRoute } from '../../routes/adj-rib-in.ts';
 import { encodeClaimMarks } from '../../routes/claim-communities.ts';
 import { clockSequence } from '../../routes/claim.ts';
-import { judgeRoute, orderTrouble, pathAtRouter, prependsIn, type RouterView } from '../../routes/fabric.ts';
+import { isMended, judgeRoute, orderTrouble, pathAtRouter, prependsIn, type RouterView } from '../../routes/fabric.ts';
 import { gracefulShutdown, preferenceOf, type Level, type PreferenceOptions, type Profile } from '../../routes/preference.ts';
 
 const now: Now = { monotonicMs: 0, wallMs: Date.UTC(2026, 10, 25), wallTrusted: true };
@@ -38,7 +38,7 @@ const overSpine = [65002, 65100, 65001, 65010];
 describe('what a received route says of the fabric', () => {
   for (const [what, view, route, code, says] of [
     ['sequence, one ToR, nodes of one AS', ebgp('sequence'), received('sequence', 'normal', [65002, 65010]), undefined, /./],
-    ['sequence over a spine', ebgp('sequence'), received('sequence', 'normal', overSpine), 'med_not_compared', /from AS 65100, ours from AS 65010.*use ladder/],
+    ['sequence over a spine', ebgp('sequence'), received('sequence', 'normal', overSpine), 'med_not_compared', /from AS 65100, ours from AS 65010.*use profile ladder/],
     ['sequence, one ToR, nodes of two ASes', ebgp('sequence'), received('sequence', 'normal', [65002, 65011]), 'med_not_compared', /from AS 65011/],
     ['sequence, a router that overrides ASNs', ebgp('sequence'), received('sequence', 'normal', [65002, 65002]), undefined, /./],
     ['sequence on iBGP', ibgp('sequence'), received('sequence', 'normal', []), undefined, /./],
@@ -57,9 +57,22 @@ describe('what a received route says of the fabric', () => {
     it(`${what}: ${code ?? 'nothing'}`, () => {
       const found = judgeRoute(view, route, options);
       assert.equal(found?.code, code);
-      if (found !== undefined) assert.match(found.text, says);
+      if (found !== undefined) assert.match(`${found.text}; ${found.fix}`, says);
     });
   }
+});
+
+describe('what a route has shown', () => {
+  const stripped = received('ladder', 'normal', overSpine, { communities: [] });
+  const found = judgeRoute(ebgp('ladder'), stripped, options)!;
+  for (const [what, route, view, mended] of [
+    ['still stands', stripped, ebgp('ladder'), false],
+    ['stands while nothing is shown any more', undefined, ebgp('ladder'), false],
+    ['stands whatever another node shows', received('ladder', 'normal', overSpine, {}, ip('192.0.2.19')), ebgp('ladder'), false],
+    ['stands whatever a leaving claim shows', received('ladder', 'leaving', overSpine), ebgp('ladder'), false],
+    ['is mended once its step is there', received('ladder', 'normal', overSpine), ebgp('ladder'), true],
+    ['is mended with another profile of ours', stripped, ebgp('prepend'), true],
+  ] as const) it(what, () => assert.equal(isMended(found, view, route, options), mended));
 });
 
 describe('a claim beside a rival', () => {

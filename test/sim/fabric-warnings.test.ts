@@ -68,10 +68,22 @@ describe('what a speaker finds out about its fabric', () => {
     inject(fabric, { localPref: 110, largeCommunities: marks });
     assert.deepEqual(findings(node), ['local_pref_changed']);
     assert.match(warnings(node), /^tor: 192\.0\.2\.2's claim comes with LOCAL_PREF 100, not with its sequence/);
-    fabric.cut(node);
     retract(fabric);
+    assert.match(warnings(node), /LOCAL_PREF/, 'a route that is gone mends nothing');
+    fabric.cut(node);
     fabric.run(5000);
     assert.equal(warnings(node), '');
+  });
+
+  it('that it was mended, and when it is there anew', () => {
+    const { fabric, node } = start();
+    const sequence = clockSequence(fabric.now());
+    const marks = encodeClaimMarks(65010, { segment: 0, sequence, node: other });
+    inject(fabric, { localPref: 100, largeCommunities: marks });
+    inject(fabric, { localPref: sequence, largeCommunities: marks });
+    assert.equal(warnings(node), '');
+    inject(fabric, { localPref: 100, largeCommunities: marks });
+    assert.deepEqual([findings(node), /LOCAL_PREF 100/.test(warnings(node))], [['local_pref_changed'], true]);
   });
 
   it('that a router takes its time', () => {
@@ -106,6 +118,9 @@ describe('what a speaker finds out about its fabric', () => {
     fabric.frame(node, node.uplink, garpFrame(vmMac, vm4));
     fabric.run(6000);
     assert.ok(findings(node).includes('rival_hidden'), warnings(node));
+    assert.match(warnings(node), /no router has shown another node's claim.*; make the nodes route-reflector clients/);
+    inject(fabric, { localPref: clockSequence(fabric.now()), largeCommunities: encodeClaimMarks(65010, { segment: 0, sequence: clockSequence(fabric.now()), node: other }) });
+    assert.equal(warnings(node), '', 'until the router shows one');
   });
 
   it('that one router hides what another shows', () => {

@@ -47,6 +47,13 @@ describe('doctor, the host', () => {
     assert.match(found?.fix ?? '', /kernel.*password.*at both ends/);
   });
 
+  it('says that nobody could try whether this kernel signs, where a session is to be signed', () => {
+    const unsignable = { untried: 'landfall\'s native module is not built' };
+    const bgp = '{asn: 65010, peers: [{name: tor-a, address: 192.0.2.1, asn: 65010, tcpAo: {keys: [{sendId: 1, key: {env: KEY}}]}}]}';
+    const of = (one: ReturnType<typeof config>): string[] => troubles(examineHost({ ...host(), unsignable }, one, undefined)).filter((line) => line.includes('session'));
+    assert.deepEqual([of(config()), of(config({ bgp }))], [[], ['skip session: tor-a: whether this kernel has TCP-AO can\'t be told: landfall\'s native module is not built']]);
+  });
+
   it('shows a bridge with its ports', () => {
     assert.deepEqual(checkBridges(findings([bridgeLink, bond, port(4, 'vnet4'), port(5, 'vnet1')]), config()).map(({ text }) => text), ['br-vlan: vlan_filtering 1; local ports vnet4 vnet1; uplink bond0']);
   });

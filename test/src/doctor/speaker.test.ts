@@ -126,6 +126,7 @@ describe('doctor, the speaker', () => {
     ['OPEN Message Error / Bad BGP Identifier (2/3)', /bgp\.routerId/],
     ['OPEN Message Error / Unacceptable Hold Time (2/6)', /timers\.hold/],
     ['OPEN Message Error / Role Mismatch (2/11)', /bgp\.peers\[tor-b\]\.role/],
+    ['Cease / Connection Collision Resolution (6/7)', /end the other program's session.*bgp\.peers\[tor-b\]\.sourceAddress/],
     ['Cease / Maximum Number of Prefixes Reached (6/1): limit 10', /maxPrefixes/],
     ['connection lost in OpenSent: closed by peer (our OPEN had no answer: is this speaker a neighbor there?)', /make this node a neighbor/],
     ['cannot connect: no answer (away, filtered, or a wrong MD5 key or TTL at either side)', /password, ttlSecurity/],
@@ -147,6 +148,14 @@ describe('doctor, the speaker', () => {
     const half = { ...(peers[0] as PeerItem), families: [{ family: 'ipv6' as const, negotiated: false, sent: 0, received: 0 }] };
     assert.deepEqual(troubles(checkSessions([half], { asn: 65010, dryRun: false })), ['warn session: tor-a does not speak ipv6-unicast with us: no ipv6 routes are sent there']);
     assert.deepEqual(troubles(checkSessions(peers, { asn: 65010, dryRun: true })), ['skip session: run --dry-run opens no session']);
+  });
+
+  it('BFD that is asked for and is not up', () => {
+    const of = (bfd: PeerItem['bfd']): string[] => troubles(checkSessions([{ ...(peers[0] as PeerItem), bfd: bfd as never }], { asn: 65010, dryRun: false }));
+    assert.deepEqual([of(undefined), of({ state: 'up' })], [[], []]);
+    assert.match(of({ state: 'down', text: 'no packets' })[0] as string, /^warn bfd: tor-a: BFD is down \(no packets\): a node that dies keeps its routes until the hold time \(9 s\) is over/);
+    assert.match(of({ state: 'unknown' })[0] as string, /^warn bfd: tor-a: the BFD process does not answer/);
+    assert.deepEqual(checkSessions([{ ...down('cannot connect: ECONNREFUSED'), bfd: { state: 'down' } }], { asn: 65010, dryRun: false }).map(({ topic }) => topic), ['session']);
   });
 
   it('the process: drops, its own warnings, and a state file that is not there', () => {
