@@ -8,6 +8,7 @@ const benchmarks: Record<string, { title: string; needsRoot: boolean; load: () =
   codec: { title: 'UPDATE messages encoded and decoded', needsRoot: false, load: () => import('./codec.ts') },
   'frame-to-update': { title: 'a frame until its UPDATE is at the router, against a bare C program', needsRoot: true, load: () => import('./frame-to-update.ts') },
   'data-plane': { title: 'what kernel.routes costs a frame and a thousand VMs at once', needsRoot: true, load: () => import('./data-plane.ts') },
+  flood: { title: 'VMs that claim while a guest floods their node', needsRoot: true, load: () => import('./flood.ts') },
   scale: { title: 'a thousand VMs at once, and what they cost', needsRoot: true, load: () => import('./scale.ts') },
 };
 

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { asn } from '../src/demo/addresses.ts';
 import { BirdTor } from '../src/demo/tor-bird.ts';
@@ -6,6 +6,7 @@ import { FrrTor } from '../src/demo/tor-frr.ts';
 import type { TorPlan } from '../src/demo/tor.ts';
 import { isInstalled } from '../src/demo/tor-kinds.ts';
 import { sleep, waitFor } from '../src/demo/processes.ts';
+import { cpuSeconds, residentMegabytes } from './process-cost.ts';
 import type { Row } from './results.ts';
 import { median } from './results.ts';
 import { buildStage, nodes, startLandfall } from './stage.ts';
@@ -18,7 +19,6 @@ import { Stopwatch } from './stopwatch.ts';
 const vms = 1000;
 const rounds = 3;
 const idleSeconds = 10;
-const ticksPerSecond = 100; // USER_HZ, the unit of /proc/PID/stat on Linux
 
 export async function run(): Promise<Row[]> {
   return [...(await onTheWire()), ...(await inTheKernel('bird')), ...(await inTheKernel('frr'))];
@@ -34,13 +34,13 @@ async function onTheWire(): Promise<Row[]> {
       const daemon = await startLandfall(stage, vms + 1);
       await stopwatch.established('landfall', round + 1);
       await sleep(2000);
-      const before = resident(daemon.pid);
+      const before = residentMegabytes(daemon.pid);
       const block = await stopwatch.claims('landfall', 1, vms, 0);
       await sleep(2000);
       const idleStart = cpuSeconds(daemon.pid);
       await sleep(idleSeconds * 1000);
       const idlePercent = ((cpuSeconds(daemon.pid) - idleStart) / idleSeconds) * 100;
-      lives.push({ block, before, after: resident(daemon.pid), idlePercent });
+      lives.push({ block, before, after: residentMegabytes(daemon.pid), idlePercent });
       await daemon.stop('SIGKILL');
     }
     const of = (value: (life: (typeof lives)[0]) => number): number => median(lives.map(value));
@@ -96,16 +96,4 @@ async function inTheKernel(kind: 'frr' | 'bird'): Promise<Row[]> {
   } finally {
     await stage.end();
   }
-}
-
-/** Resident memory in MB (10^6 octets). */
-function resident(pid: number): number {
-  const line = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  return (Number(line?.[1]) * 1024) / 1e6;
-}
-
-/** User and system time that a process has used so far. */
-function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
 }

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { asn, crowd, crowdVm } from '../src/demo/addresses.ts';
 import { Namespaces } from '../src/demo/namespaces.ts';
-import { Daemon, run, stopAll, waitFor } from '../src/demo/processes.ts';
+import { Daemon, run, stopAll, waitFor, type Finished } from '../src/demo/processes.ts';
+import type { StatusItem } from '../src/views/items.ts';
 
 /**
  * The benchmark's network, all in namespaces. `out` holds what surrounds the nodes: the far end of each VM's veth and the router's
@@ -60,6 +61,14 @@ export async function buildStage(): Promise<Stage> {
   return { namespaces, folder, end };
 }
 
+/** A port of one more guest on a node's bridge. @returns the guest's end of it, in `out` */
+export async function plugGuest(stage: Stage, name: NodeName): Promise<string> {
+  const guest = `guest-${nodes[name].vm}`;
+  await stage.namespaces.ip(name, [`link add tap1 type veth peer name ${guest} netns @out`, 'link set tap1 master br-vlan', 'link set tap1 up']);
+  await stage.namespaces.ip('out', [`link set ${guest} up`]);
+  return guest;
+}
+
 /** Compiles one of the C programs of this folder. @returns its path */
 export function compile(stage: Stage, name: string): string {
   const out = join(stage.folder, name);
@@ -100,12 +109,23 @@ api: {socket: ${join(stage.folder, 'landfall.sock')}, mode: "0600"}
 export async function startLandfall(stage: Stage, vms: number, extra = ''): Promise<Daemon> {
   const config = join(stage.folder, 'landfall.yaml');
   writeFileSync(config, landfallConfig(stage, vms, extra));
-  const cli = fileURLToPath(new URL('../dist/src/cli.js', import.meta.url));
-  const inside = (args: readonly string[]): string[] => stage.namespaces.exec('landfall', [process.execPath, cli, ...args]);
-  const daemon = new Daemon('landfall', inside(['run', '-c', config]), { log: join(stage.folder, 'landfall.log') });
+  const daemon = new Daemon('landfall', landfall(stage, ['run', '-c', config]), { log: join(stage.folder, 'landfall.log') });
   await waitFor('landfall answers', 20_000, async () => {
     if (!daemon.alive) throw new Error(`landfall ended (${await daemon.ended}): ${daemon.tail}`);
-    return (await run(inside(['--socket', join(stage.folder, 'landfall.sock'), 'status', '-o', 'json']))).status === 0;
+    return (await askStatus(stage)).status === 0;
   });
   return daemon;
+}
+
+/** What `landfall status` says. */
+export async function landfallStatus(stage: Stage): Promise<StatusItem> {
+  return (JSON.parse((await askStatus(stage)).stdout) as { items: [StatusItem] }).items[0];
+}
+
+function askStatus(stage: Stage): Promise<Finished> {
+  return run(landfall(stage, ['--socket', join(stage.folder, 'landfall.sock'), 'status', '-o', 'json']));
+}
+
+function landfall(stage: Stage, args: readonly string[]): string[] {
+  return stage.namespaces.exec('landfall', [process.execPath, fileURLToPath(new URL('../dist/src/cli.js', import.meta.url)), ...args]);
 }
