@@ -169,6 +169,19 @@ export function isBridge(link: Pick<Link, 'kind'>): boolean {
   return link.kind === undefined || link.kind === 'bridge';
 }
 
+/** Which interfaces are bridges for sure, after one more change; the very same set where it changes nothing of that. */
+export function bridgesAfter(bridges: ReadonlySet<number>, change: BridgeChange): ReadonlySet<number> {
+  if (change.type === 'resync') return new Set(change.links.filter(({ kind }) => kind === 'bridge').map(({ ifindex }) => ifindex));
+  if (change.type !== 'link' && change.type !== 'linkGone') return bridges;
+  const ifindex = change.type === 'link' ? change.link.ifindex : change.ifindex;
+  const isOne = change.type === 'link' && change.link.kind === 'bridge';
+  if (bridges.has(ifindex) === isOne) return bridges;
+  const changed = new Set(bridges);
+  if (isOne) changed.add(ifindex);
+  else changed.delete(ifindex);
+  return changed;
+}
+
 /**
  * True if the bridge takes a frame of this VLAN in from the port (0: untagged, and the port has no PVID). A capture sees also what the
  * bridge then drops: a VM on an access port may write any tag.

@@ -6,7 +6,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const here = dirname(fileURLToPath(import.meta.url));
-const sources = ['landfall.c', 'packet.c', 'netlink.c', 'tcp.c', 'udp.c'];
+const sources = ['landfall.c', 'packet.c', 'sieve.c', 'netlink.c', 'tcp.c', 'udp.c'];
 const flags = ['-shared', '-fPIC', '-O2', '-Wall', '-Wextra', '-Werror', '-fvisibility=hidden', '-Wl,-z,relro,-z,now'];
 
 /** The folder that holds node_api.h and uv.h, or undefined. */

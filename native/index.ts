@@ -10,6 +10,8 @@ interface Binary {
   packetOpen(slab: Uint8Array, fields: Float64Array, ringBytes: number, callback: (event: number | Error) => void): Watch;
   packetSend(watch: Watch, ifindex: number, frame: Uint8Array): void;
   packetStatistics(watch: Watch): [received: number, dropped: number];
+  packetIgnore(watch: Watch, ifindexes: readonly number[]): void;
+  packetReview(watch: Watch): number;
   netlinkOpen(slab: Uint8Array, groups: readonly number[], receiveBufferBytes: number, callback: (event: number | Error) => void): [Watch, number];
   netlinkDrain(watch: Watch): void;
   netlinkSend(watch: Watch, message: Uint8Array): void;
@@ -79,8 +81,12 @@ export interface PacketFrame {
 
 export interface PacketSocket {
   send(ifindex: number, frame: Uint8Array): void;
-  /** Since it was opened. `dropped`: the ring was full, or the interface sent more than one may. */
+  /** Since it was opened. `dropped`: the ring was full, or the interface sent more than one may; how much of a flood the kernel left out is estimated. */
   statistics(): { received: number; dropped: number };
+  /** Nothing of these interfaces is wanted any more, of all others everything; of more than 64 the first are left out. */
+  ignore(ifindexes: readonly number[]): void;
+  /** To be called a few times a second after `onFlood`, until it says 0: of how many interfaces the kernel lets a part through only. */
+  review(): number;
   close(): void;
 }
 
@@ -94,9 +100,11 @@ export function openPacketSocket(options: {
   readonly ringBytes: number;
   readonly onFrames: (frames: readonly PacketFrame[]) => void;
   readonly onError: (error: SystemError) => void;
+  /** Some interface floods: the kernel lets a part of its frames through, until `review` finds that it sends less. Said with each batch. */
+  readonly onFlood?: () => void;
 }): PacketSocket {
   const slab = new Uint8Array(batchFrames * frameSnap);
-  const fields = new Float64Array(batchFrames * frameFields);
+  const fields = new Float64Array(batchFrames * frameFields + 1);
   const native = binary();
   let open = true;
   const watch = native.packetOpen(slab, fields, options.ringBytes, (event) => {
@@ -116,7 +124,8 @@ export function openPacketSocket(options: {
           : { bytes, ifindex, ageMs, tag: { tpid: (fields[at + 4] as number) | 0, tci: (fields[at + 5] as number) | 0 } },
       );
     }
-    options.onFrames(frames);
+    if (frames.length > 0) options.onFrames(frames);
+    if (fields[batchFrames * frameFields] !== 0) options.onFlood?.();
   });
   return {
     send: (ifindex, frame) => native.packetSend(watch, ifindex, frame),
@@ -124,6 +133,8 @@ export function openPacketSocket(options: {
       const [received, dropped] = native.packetStatistics(watch);
       return { received, dropped };
     },
+    ignore: (ifindexes) => native.packetIgnore(watch, ifindexes),
+    review: () => native.packetReview(watch),
     close() {
       open = false;
       native.close(watch);

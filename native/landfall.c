@@ -262,6 +262,8 @@ static const struct {
     {"packetOpen", packet_open},
     {"packetSend", packet_send},
     {"packetStatistics", packet_statistics},
+    {"packetIgnore", packet_ignore},
+    {"packetReview", packet_review},
     {"netlinkOpen", netlink_open},
     {"netlinkDrain", netlink_drain},
     {"netlinkSend", netlink_send},

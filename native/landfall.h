@@ -71,6 +71,8 @@ bool read_address(int family, const char *text, int port, int scope, struct sock
 napi_value packet_open(napi_env env, napi_callback_info info);
 napi_value packet_send(napi_env env, napi_callback_info info);
 napi_value packet_statistics(napi_env env, napi_callback_info info);
+napi_value packet_ignore(napi_env env, napi_callback_info info);
+napi_value packet_review(napi_env env, napi_callback_info info);
 napi_value netlink_open(napi_env env, napi_callback_info info);
 napi_value netlink_drain(napi_env env, napi_callback_info info);
 napi_value netlink_send(napi_env env, napi_callback_info info);

@@ -8,6 +8,7 @@
 #include "landfall.h"
 
 #include "filter.h"
+#include "sieve.h"
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
@@ -45,9 +46,21 @@
 /* A frame that was taken early, in its slot's status until its turn to be freed comes; no status of the kernel's. */
 #define STATUS_TAKEN (1U << 27)
 
+/*
+ * An interface that is over its budget after so many frames within a second is left to the kernel's chance (sieve.c), so that about twice
+ * its budget passes. `packet_review` looks how much there is still, and ends it.
+ */
+#define FLOOD_FRAMES 1024
+#define FLOOD_WINDOW_MS 1000
+#define FLOOD_LEAST_MS 100 /* what waited in the ring is read faster than it came */
+#define FLOOD_MAX_SHIFT 12
+
 struct budget {
   int ifindex;
   double frames, at_ms;
+  double window_at_ms;
+  uint32_t window_frames; /* that passed since then */
+  unsigned shift;         /* one frame in 2^shift passes */
   uint32_t waiting; /* frames of this interface between `next` and `seen` */
   uint32_t early;   /* taken early in turn `turn` */
   uint64_t turn;
@@ -56,7 +69,7 @@ struct budget {
 struct capture {
   struct watch watch;
   uint8_t *slab;  /* BATCH * FRAME_SNAP octets, memory of a JavaScript Uint8Array */
-  double *fields; /* BATCH * FIELDS numbers, of a Float64Array */
+  double *fields; /* BATCH * FIELDS numbers and how many interfaces are sampled, of a Float64Array */
   napi_ref slab_reference, fields_reference;
   uint8_t *ring;
   size_t ring_bytes;
@@ -66,6 +79,10 @@ struct capture {
   uint64_t turn;
   double empty_at_ms; /* monotonic; when the ring was last seen empty */
   uint64_t received, dropped, limited;
+  uint64_t left_out;      /* by the sieve: an estimate */
+  struct sieve sieve;
+  double sieve_since_ms;  /* wall time, as the frames' stamps */
+  bool sieve_is_old; /* some interface begins or ends to be sampled */
   struct budget budgets[BUDGETS];
 };
 
@@ -85,16 +102,21 @@ static uint32_t status_of(const struct tpacket2_hdr *slot) { return __atomic_loa
 static struct budget *budget_of(struct capture *capture, const struct tpacket2_hdr *slot, double now) {
   const struct sockaddr_ll *from = (const struct sockaddr_ll *)((const uint8_t *)slot + TPACKET_ALIGN(sizeof *slot));
   struct budget *budget = &capture->budgets[(unsigned)from->sll_ifindex % BUDGETS];
-  if (budget->ifindex != from->sll_ifindex) *budget = (struct budget){.ifindex = from->sll_ifindex, .frames = BUDGET_FRAMES, .at_ms = now};
+  if (budget->ifindex != from->sll_ifindex) {
+    if (budget->shift > 0) capture->sieve_is_old = true;
+    *budget = (struct budget){.ifindex = from->sll_ifindex, .frames = BUDGET_FRAMES, .at_ms = now, .window_at_ms = now};
+  }
   return budget;
 }
+
+static double stamp_ms(const struct tpacket2_hdr *slot) { return (double)slot->tp_sec * 1e3 + (double)slot->tp_nsec / 1e6; }
 
 /* ifindex, octets, age in ms, tag present (0 or 1), TPID, TCI. */
 static void describe(struct capture *capture, int index, const struct tpacket2_hdr *slot, double wall_ms, double oldest_ms) {
   const struct sockaddr_ll *from = (const struct sockaddr_ll *)((const uint8_t *)slot + TPACKET_ALIGN(sizeof *slot));
   const uint32_t length = slot->tp_snaplen < FRAME_SNAP ? slot->tp_snaplen : FRAME_SNAP;
   const bool tagged = slot->tp_status & TP_STATUS_VLAN_VALID;
-  const double age = wall_ms - ((double)slot->tp_sec * 1e3 + (double)slot->tp_nsec / 1e6);
+  const double age = wall_ms - stamp_ms(slot);
   double *fields = capture->fields + index * FIELDS;
   memcpy(capture->slab + index * FRAME_SNAP, (const uint8_t *)slot + slot->tp_mac, length);
   fields[0] = from->sll_ifindex;
@@ -139,6 +161,49 @@ static int take_early(struct capture *capture, int count, double wall, double no
   return count;
 }
 
+/* One frame in 2^shift of so many that came is what an interface may send. */
+static void sample(struct capture *capture, struct budget *budget, double now) {
+  const double took = now - budget->window_at_ms, frames = (double)budget->window_frames * (1U << budget->shift);
+  const double per_second = frames * 1e3 / (took < FLOOD_LEAST_MS ? FLOOD_LEAST_MS : took);
+  unsigned shift = 0;
+  while (shift < FLOOD_MAX_SHIFT && per_second / (1U << shift) > 2 * BUDGET_PER_SECOND) shift++;
+  if (shift != budget->shift) capture->sieve_is_old = true;
+  budget->shift = shift;
+  budget->window_frames = 0;
+  budget->window_at_ms = now;
+}
+
+/* One frame of the interface passed the filter. */
+static void count_passed(struct capture *capture, struct budget *budget, const struct tpacket2_hdr *slot, double now) {
+  if (budget->shift > 0) {
+    if (stamp_ms(slot) < capture->sieve_since_ms) return; /* it waited here before the sieve was this one */
+    capture->left_out += (1U << budget->shift) - 1; /* those that did not pass, as many as there are on average */
+  } else if (now - budget->window_at_ms > FLOOD_WINDOW_MS) {
+    budget->window_frames = 0;
+    budget->window_at_ms = now;
+  }
+  budget->window_frames++;
+}
+
+/* The filter as `ignored` and the budgets want it now. Where the kernel refuses it, the old one stays, which is right and only slower. */
+static void renew_sieve(struct capture *capture) {
+  capture->sieve.sampled_count = 0;
+  for (int i = 0; i < BUDGETS; i++) {
+    struct budget *budget = &capture->budgets[i];
+    if (budget->shift == 0) continue;
+    if (capture->sieve.sampled_count == SIEVE_SAMPLED) {
+      budget->shift = 0;
+      continue;
+    }
+    capture->sieve.sampled[capture->sieve.sampled_count].ifindex = budget->ifindex;
+    capture->sieve.sampled[capture->sieve.sampled_count++].shift = budget->shift;
+  }
+  capture->sieve_is_old = false;
+  (void)sieve_attach(capture->watch.fd, &capture->sieve);
+  capture->sieve_since_ms = clock_ms(CLOCK_REALTIME);
+  capture->fields[BATCH * FIELDS] = capture->sieve.sampled_count;
+}
+
 /* A ring that is nearly full loses whatever comes next: room is made at the cost of the interface that fills it. */
 static bool is_crowded_by(const struct capture *capture, const struct budget *budget) {
   return capture->seen > capture->next + capture->slots / 4 * 3 && budget->waiting > capture->slots / 4;
@@ -151,6 +216,7 @@ static void drain(struct watch *watch, int status) {
   const double wall = clock_ms(CLOCK_REALTIME);
   int count = 0;
   uint32_t looked_at = 0;
+  bool renewed;
   if (status < 0) {
     int error = 0;
     socklen_t length = sizeof error;
@@ -162,22 +228,29 @@ static void drain(struct watch *watch, int status) {
   capture->turn++;
   while (count < BATCH - EARLY && looked_at++ < capture->slots) {
     struct tpacket2_hdr *slot = slot_at(capture, capture->next);
+    struct budget *budget;
     const uint32_t slot_status = status_of(slot);
     if (!(slot_status & TP_STATUS_USER)) {
       capture->empty_at_ms = now;
       break;
     }
+    budget = budget_of(capture, slot, now);
+    count_passed(capture, budget, slot, now);
     if (!(slot_status & STATUS_TAKEN)) {
-      struct budget *budget = budget_of(capture, slot, now);
       if (!is_crowded_by(capture, budget) && within_budget(budget, now)) describe(capture, count++, slot, wall, now - capture->empty_at_ms);
-      else capture->limited++;
+      else {
+        capture->limited++;
+        if (budget->window_frames >= FLOOD_FRAMES) sample(capture, budget, now);
+      }
       if (capture->next < capture->seen && budget->waiting > 0) budget->waiting--;
     }
     __atomic_store_n(&slot->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
     capture->next++;
   }
   if (count == BATCH - EARLY) count = take_early(capture, count, wall, now);
-  if (count > 0 && napi_create_int32(watch->env, count, &argument) == napi_ok) watch_call(watch, 1, &argument);
+  renewed = capture->sieve_is_old;
+  if (renewed) renew_sieve(capture);
+  if ((count > 0 || renewed) && napi_create_int32(watch->env, count, &argument) == napi_ok) watch_call(watch, 1, &argument);
 }
 
 static void release(struct watch *watch) {
@@ -232,7 +305,7 @@ napi_value packet_open(napi_env env, napi_callback_info info) {
   if (napi_get_typedarray_info(env, argv[0], &slab_type, &slab_length, &slab, NULL, NULL) != napi_ok ||
       napi_get_typedarray_info(env, argv[1], &fields_type, &fields_length, &fields, NULL, NULL) != napi_ok ||
       slab_type != napi_uint8_array || slab_length != BATCH * FRAME_SNAP || fields_type != napi_float64_array ||
-      fields_length != BATCH * FIELDS || napi_get_value_int32(env, argv[2], &bytes) != napi_ok || bytes < 0 || bytes > MAX_RING_BYTES) {
+      fields_length != BATCH * FIELDS + 1 || napi_get_value_int32(env, argv[2], &bytes) != napi_ok || bytes < 0 || bytes > MAX_RING_BYTES) {
     return throw_error(env, "packetOpen", EINVAL);
   }
   capture = calloc(1, sizeof *capture);
@@ -298,7 +371,46 @@ napi_value packet_statistics(napi_env env, napi_callback_info info) {
   if (napi_create_array_with_length(env, 2, &result) != napi_ok) return NULL;
   napi_create_double(env, (double)(capture->received - capture->limited), &number);
   napi_set_element(env, result, 0, number);
-  napi_create_double(env, (double)(capture->dropped + capture->limited), &number);
+  napi_create_double(env, (double)(capture->dropped + capture->limited + capture->left_out), &number);
   napi_set_element(env, result, 1, number);
   return result;
+}
+
+/* packetIgnore(capture, ifindexes): nothing of these interfaces is wanted; of more than 64 the first. */
+napi_value packet_ignore(napi_env env, napi_callback_info info) {
+  napi_value argv[2], number;
+  uint32_t length = 0;
+  struct capture *capture;
+  if (!read_arguments(env, info, 2, argv)) return NULL;
+  capture = (struct capture *)watch_of(env, argv[0], WATCH_PACKET, "setsockopt SO_ATTACH_FILTER");
+  if (capture == NULL) return NULL;
+  if (napi_get_array_length(env, argv[1], &length) != napi_ok) return throw_error(env, "setsockopt SO_ATTACH_FILTER", EINVAL);
+  if (length > SIEVE_IGNORED) length = SIEVE_IGNORED;
+  capture->sieve.ignored_count = 0;
+  for (uint32_t i = 0; i < length; i++) {
+    if (napi_get_element(env, argv[1], i, &number) != napi_ok ||
+        napi_get_value_int32(env, number, &capture->sieve.ignored[capture->sieve.ignored_count]) != napi_ok) {
+      return throw_error(env, "setsockopt SO_ATTACH_FILTER", EINVAL);
+    }
+    capture->sieve.ignored_count++;
+  }
+  renew_sieve(capture);
+  return NULL;
+}
+
+/* packetReview(capture): how many interfaces are sampled, after another look at how much they send. */
+napi_value packet_review(napi_env env, napi_callback_info info) {
+  napi_value argv[1], number;
+  struct capture *capture;
+  const double now = clock_ms(CLOCK_MONOTONIC);
+  if (!read_arguments(env, info, 1, argv)) return NULL;
+  capture = (struct capture *)watch_of(env, argv[0], WATCH_PACKET, "setsockopt SO_ATTACH_FILTER");
+  if (capture == NULL) return NULL;
+  for (int i = 0; i < BUDGETS; i++) {
+    struct budget *budget = &capture->budgets[i];
+    if (budget->shift > 0 && now - budget->window_at_ms >= FLOOD_LEAST_MS) sample(capture, budget, now);
+  }
+  if (capture->sieve_is_old) renew_sieve(capture);
+  if (napi_create_int32(env, (int)capture->sieve.sampled_count, &number) != napi_ok) return NULL;
+  return number;
 }

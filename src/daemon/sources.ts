@@ -1,6 +1,6 @@
 import { openBfd, type BfdClient } from '../../bfd/io/client.ts';
 import { openMonitor, type Monitor } from '../../bridge/io/monitor.ts';
-import type { BridgeChange } from '../../bridge/ports.ts';
+import { bridgesAfter, type BridgeChange } from '../../bridge/ports.ts';
 import type { Config } from '../../config/config.ts';
 import type { CapturedFrame } from '../../garp/announcement.ts';
 import { openCapture, type Capture } from '../../garp/io/capture.ts';
@@ -27,6 +27,7 @@ export class Sources {
   private gateKeeper: GateKeeper | undefined;
   private bfd: BfdClient | undefined;
   private giveUp: NodeJS.Timeout | undefined;
+  private bridges: ReadonlySet<number> = new Set();
 
   constructor(options: SourcesOptions) {
     this.options = options;
@@ -53,6 +54,7 @@ export class Sources {
       this.giveUp = setTimeout(() => reject(new StartFailed('the kernel did not answer a netlink dump within 15 s', 1)), 15_000);
       this.monitor = openMonitor({
         onChange: (change) => {
+          this.leaveOutCopies(change);
           this.options.bridge(change);
           if (change.type !== 'resync') return;
           clearTimeout(this.giveUp);
@@ -61,6 +63,18 @@ export class Sources {
         onError: (error) => this.options.log.child({ room: 'bridge' }).write('warn', 'bridge.changed', { text: error.message }),
       });
     });
+  }
+
+  /** What came on a port comes again on its bridge, and the copy says nothing. */
+  private leaveOutCopies(change: BridgeChange): void {
+    const bridges = bridgesAfter(this.bridges, change);
+    if (bridges === this.bridges) return;
+    this.bridges = bridges;
+    try {
+      this.capture?.ignore([...bridges]);
+    } catch (error) {
+      this.options.log.child({ room: 'garp' }).write('warn', 'capture.failed', { text: (error as Error).message });
+    }
   }
 
   /** The kernel's news that wait are taken in now. */

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { contradicts, isDoublyListed, letsIn, matchesPattern, portKind, portMark, roleOf, speaksBeforeVm } from '../../bridge/ports.ts';
+import { bridgesAfter, contradicts, isDoublyListed, letsIn, matchesPattern, portKind, portMark, roleOf, speaksBeforeVm } from '../../bridge/ports.ts';
 import { type Mac, parseMac } from '../../net/mac.ts';
+import { link } from './fixtures.ts';
 
 const vm = parseMac('52:54:00:aa:00:01') as Mac;
 
@@ -121,4 +122,25 @@ describe('what a bridge lets in', () => {
       for (const vlan of dropped) assert.equal(letsIn(port, vlan), false, `VLAN ${vlan}`);
     });
   }
+});
+
+describe('bridgesAfter', () => {
+  const bridge = { ...link(7, 'br-vlan'), kind: 'bridge' };
+  const port = { ...link(8, 'tap0'), kind: 'tun', master: 7 };
+  const none: ReadonlySet<number> = new Set();
+
+  it('follows bridges that come, go and are told again, and says when nothing changed', () => {
+    const one = bridgesAfter(none, { type: 'link', link: bridge });
+    assert.deepEqual([...one], [7]);
+    assert.equal(bridgesAfter(one, { type: 'link', link: { ...bridge, up: false } }), one);
+    assert.equal(bridgesAfter(one, { type: 'link', link: port }), one);
+    assert.equal(bridgesAfter(one, { type: 'linkGone', ifindex: 8 }), one);
+    assert.deepEqual([...bridgesAfter(one, { type: 'linkGone', ifindex: 7 })], []);
+    assert.deepEqual([...bridgesAfter(one, { type: 'link', link: { ...port, ifindex: 7 } })], []);
+  });
+
+  it('takes a resync for the whole truth, and a link whose kind is unknown for no bridge', () => {
+    assert.deepEqual([...bridgesAfter(new Set([3]), { type: 'resync', links: [bridge, port, { ...link(9, 'odd') }], ownAddresses: [] })], [7]);
+    assert.deepEqual([...bridgesAfter(none, { type: 'link', link: link(9, 'odd') })], []);
+  });
 });

@@ -14,6 +14,9 @@ export type Report =
 export type Order =
   | { order: 'send'; ifindex: number; hex: string; count?: number }
   | { order: 'statistics' }
+  | { order: 'ignore'; ifindexes: readonly number[] }
+  /** Frames of ever other MACs, as fast as the kernel takes them. */
+  | { order: 'pour'; ifindex: number; hex: string; forMs: number }
   /** The links as told so far, by name, with the name of their bridge. */
   | { order: 'links' }
   | { order: 'close' };
@@ -57,6 +60,19 @@ function obey(order: Order): unknown {
         capture.send(order.ifindex, frame);
       }
       return { beforeMs };
+    }
+    case 'ignore':
+      capture.ignore(order.ifindexes);
+      return null;
+    case 'pour': {
+      const until = monotonicMs() + order.forMs;
+      const frame = Buffer.from(order.hex, 'hex');
+      let sent = 0;
+      for (; monotonicMs() < until; sent++) {
+        frame.writeUInt32BE(sent, frame.length - 4);
+        capture.send(order.ifindex, frame);
+      }
+      return { sent };
     }
     case 'statistics':
       return capture.statistics();
