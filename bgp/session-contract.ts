@@ -61,7 +61,8 @@ export type SessionOutput =
   /** Closes after what was written has gone out. */
   | { readonly type: 'close'; readonly connection: ConnectionId }
   | { readonly type: 'established' }
-  | { readonly type: 'down'; readonly reason: string }
+  /** `lost`: the connection failed, and no NOTIFICATION was sent or received (RFC 4724 section 5). */
+  | { readonly type: 'down'; readonly reason: string; readonly lost: boolean }
   | { readonly type: 'update'; readonly update: UpdateMessage }
   /** The peer asks for our routes of a family again. */
   | { readonly type: 'refreshRequested'; readonly family: Family }

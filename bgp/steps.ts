@@ -55,7 +55,7 @@ export function run(draft: Draft, machine: MachineDraft, event: FsmEvent, carrie
   for (const step of cell.steps) perform(draft, machine, step, event, carried, from);
   if (from === 'Established' && cell.next !== 'Established') {
     const { text, error } = carried;
-    draft.outputs.push({ type: 'down', reason: text ?? (error === undefined ? event : describeError(error.code, error.subcode, error.message)) });
+    draft.outputs.push({ type: 'down', reason: text ?? (error === undefined ? event : describeError(error.code, error.subcode, error.message)), lost: event === 'TcpConnectionFails' });
   }
   if (state.negotiated === undefined) delete state.establishedAtMs;
   // A connection of the peer's leaves nothing behind.

@@ -38,6 +38,8 @@ export interface BgpConfig {
   readonly listen: { readonly enabled: boolean; readonly port: number; readonly ranges?: readonly ListenRange[] };
   readonly nextHop: NextHops;
   readonly gracefulRestart: { readonly enabled: boolean; readonly restartTimeSeconds: number };
+  /** Families whose routes are kept beyond a router's Restart Time (RFC 9494), and how long at most; left out where there are none. */
+  readonly longLivedGracefulRestart?: { readonly families: readonly Family[]; readonly maxStaleTimeSeconds: number };
   readonly receive: 'vm-prefixes' | 'none';
   /** Those whose `nodeSelector` matches this node. */
   readonly peers: readonly PeerConfig[];

@@ -39,6 +39,7 @@ export function nextHopOf(draft: Draft, peer: DraftPeer): NextHops {
 /** The effective configuration of a draft that has passed all checks. */
 export function makeConfig(draft: Draft, node: NodeFacts, fileBindings: readonly DraftBinding[]): Config {
   const { bgp, routes, migration, identity } = draft;
+  const { longLivedGracefulRestart: longLived } = bgp;
   const level = (from: DraftLevel, n: number): LevelConfig => ({
     localPref: from.localPref, med: from.med, communities: from.communities ?? [defaultCommunity(bgp.asn, n)],
   });
@@ -50,6 +51,7 @@ export function makeConfig(draft: Draft, node: NodeFacts, fileBindings: readonly
       listen: compact({ enabled: bgp.listen.enabled, port: bgp.listen.port, ranges: bgp.listen.ranges.length === 0 ? undefined : bgp.listen.ranges.map((range) => makeRange(draft, range)) }),
       nextHop: compact(bgp.nextHop),
       gracefulRestart: { enabled: bgp.gracefulRestart.enabled, restartTimeSeconds: bgp.gracefulRestart.restartTime },
+      longLivedGracefulRestart: longLived.families.length === 0 ? undefined : { families: longLived.families, maxStaleTimeSeconds: longLived.maxStaleTime },
       receive: bgp.receive,
       peers: bgp.peers.filter((peer) => selects(peer.nodeSelector, node.labels)).map((peer) => makePeer(draft, peer)),
     }),

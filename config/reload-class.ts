@@ -20,6 +20,7 @@ const classes: Readonly<Record<string, ReloadClass>> = {
   'bgp.listen.ranges[].routes': 'routes',
   'bgp.timers': 'session',
   'bgp.gracefulRestart': 'session',
+  'bgp.longLivedGracefulRestart': 'live', // from the next session that is lost on
   'bgp.peers': 'session',
   'bgp.peers[].nextHop': 'routes',
   'bgp.peers[].routes': 'routes',

@@ -7,12 +7,14 @@ import { formatListenAddress } from './values.ts';
  */
 export function renderConfig(config: Config): Record<string, unknown> {
   const { bgp, migration, identity } = config;
+  const { longLivedGracefulRestart: longLived } = bgp;
   return {
     apiVersion: 'landfall/v1',
     node: config.node,
     bgp: prune({
       asn: bgp.asn, routerId: bgp.routerId, listen: bgp.listen, nextHop: bgp.nextHop,
       gracefulRestart: { enabled: bgp.gracefulRestart.enabled, restartTime: durationText(bgp.gracefulRestart.restartTimeSeconds * 1000) },
+      ...(longLived === undefined ? {} : { longLivedGracefulRestart: { families: longLived.families, maxStaleTime: durationText(longLived.maxStaleTimeSeconds * 1000) } }),
       receive: bgp.receive, peers: bgp.peers.map(renderPeer),
     }),
     watch: config.watch.map(renderWatch),

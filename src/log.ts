@@ -34,7 +34,7 @@ export type LogEvent =
   | 'port.added' | 'port.removed' | 'port.unlisted'
   | 'range.forgotten' | 'range.full'
   | 'route.announced' | 'route.limited' | 'route.received' | 'route.refused' | 'route.withdrawn'
-  | 'session.problem' | 'session.rekeyed' | 'session.transition'
+  | 'session.problem' | 'session.rekeyed' | 'session.stale' | 'session.transition'
   | 'station.connected' | 'station.lost'
   | 'state.failed' | 'state.recovered' | 'state.refused' | 'state.restored'
   | 'telemetry.closed' | 'telemetry.failed' | 'telemetry.listening' | 'telemetry.refused';

@@ -27,6 +27,6 @@ export function newPeer(config: Config, peer: PeerConfig, routerId: IpAddress, n
   };
   return {
     config: peer, ibgp: peer.asn === config.bgp.asn, session: { ...createSession(options), sinceMs: now.wallMs }, adjIn: newAdjRibIn(), adjOut: newAdjRibOut(),
-    resend: false, resendAsked: new Set(), refreshes: new Map(), endOfRibDue: false, noNextHop: new Set(), fabric: newFabricEvidence(),
+    resend: false, resendAsked: new Set(), refreshes: new Map(), endOfRibDue: false, noNextHop: new Set(), fabric: newFabricEvidence(), retained: new Map(),
   };
 }

@@ -29,10 +29,10 @@ export function stepPeer(world: World, peer: Peer, input: SessionInput): void {
         peer.resend = true;
         peer.endOfRibDue = true;
         listenFirst(world, peer);
-        noteRestartTime(peer);
+        noteRestartTime(world, peer);
         break;
       case 'down':
-        sessionDown(world, peer);
+        sessionDown(world, peer, output.lost);
         break;
       case 'update':
         receive(world, peer, output.update);
@@ -69,8 +69,8 @@ function noteSession(world: World, peer: Peer, n: SessionNote): void {
 /**
  * Its routes say nothing any more, and that they are gone says nothing either: a session that was lost is no rival that left.
  */
-function sessionDown(world: World, peer: Peer): void {
-  keepStale(world, peer);
+function sessionDown(world: World, peer: Peer, lost: boolean): void {
+  keepStale(world, peer, lost);
   forgetReceived(world, peer);
   peer.adjOut = newAdjRibOut();
   peer.resend = false;

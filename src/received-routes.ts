@@ -14,7 +14,9 @@ import { handle, peersOf, showsNewer } from './handovers.ts';
 import { rebind } from './route-bindings.ts';
 import { keepAbove } from './ladder.ts';
 import { confirmRoute } from './refresh.ts';
-import { hearAgain, isStale } from './stale-routes.ts';
+import { replaceRetained } from './retained-routes.ts';
+import { isStale } from './rivals-in-mind.ts';
+import { hearAgain } from './stale-routes.ts';
 import { tellAll } from './untold.ts';
 import { insidePrefixes } from './watching.ts';
 import { note, type Peer, type World } from './world.ts';
@@ -43,6 +45,7 @@ export function receive(world: World, peer: Peer, update: UpdateMessage): void {
   for (const change of routesOf(update)) {
     const prefix = change.type === 'announce' ? change.route.prefix : change.prefix;
     if (isHostPrefix(prefix) && insidePrefixes(world, peer.config.vrf, prefixAddress(prefix))) like = (change.pathId === undefined ? receiveChange(world, peer, change, like) : receivePath(world, peer, change, change.pathId, like)) ?? like;
+    replaceRetained(world, peer, change);
   }
 }
 

@@ -4,6 +4,7 @@ import type { CapturedFrame } from '../garp/announcement.ts';
 import type { BridgeChange } from '../bridge/ports.ts';
 import type { BridgeState } from '../bridge/fdb.ts';
 import type { BfdReport } from '../bfd/orders.ts';
+import type { FamilyRestart } from '../bgp/restarts.ts';
 import type { RouteChange } from '../bgp/route.ts';
 import type { SessionInput, SessionOutput, ConnectionId } from '../bgp/session-contract.ts';
 import type { SessionState } from '../bgp/session.ts';
@@ -17,6 +18,7 @@ import type { AddressKey, LocRib } from '../routes/loc-rib.ts';
 import type { BootFacts, Memory, RememberedAddress } from '../routes/memory.ts';
 import type { Migration, MigrationLog } from '../routes/migrations.ts';
 import type { PreferenceOptions } from '../routes/preference.ts';
+import type { StaleFamily } from '../routes/stale-rib.ts';
 import type { Deadlines } from '../net/deadlines.ts';
 import type { MeshMessage, MeshText } from '../forward/mesh.ts';
 import type { KernelChange } from '../forward/entries.ts';
@@ -118,6 +120,9 @@ export interface Peer {
   restartTimeSeconds?: number;
   /** The claims of rivals that it showed when its session ended, and the families whose End-of-RIB is still to come; see stale-routes.ts. */
   stale?: { readonly keys: ReadonlySet<AddressKey>; readonly families: Set<Family>; readonly untilMs: number };
+  /** What its last OPEN said about its restarts, and its routes that are kept since its session was lost; see retained-routes.ts. */
+  restarts?: ReadonlyMap<Family, FamilyRestart>;
+  retained: Map<Family, StaleFamily>;
   /** A reload takes it away: it is sent withdraws, and when it has acknowledged them, Cease; see reload/farewell.ts. */
   farewell?: { readonly untilMs: number; readonly next?: PeerConfig };
   /** It is of a range: it came by itself, and goes at that time (monotonic ms) unless it comes again. */

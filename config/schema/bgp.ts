@@ -86,6 +86,10 @@ export const bgp = z.strictObject({
     enabled: z.boolean().prefault(true).describe('A restart (SIGTERM) keeps the routers\' routes; no Cease is sent (RFC 4724).'),
     restartTime: duration('0s', '4095s', 1000).prefault('60s').describe('How long the routers keep our routes while we are away.'),
   }).prefault({}),
+  longLivedGracefulRestart: z.strictObject({
+    families: z.array(z.enum(['ipv4-unicast', 'ipv6-unicast'])).prefault([]).describe('Of these, routes of a router that is away stay in mind beyond its Restart Time, as the least preferred (RFC 9494), where the router asks for it. None unless named.'),
+    maxStaleTime: duration('0s', '16777215s', 1000).prefault('24h').describe('The longest Long-lived Stale Time that is granted. Of `listen.ranges` a router is forgotten sooner.'),
+  }).prefault({}),
   receive: z.enum(['vm-prefixes', 'none']).prefault('vm-prefixes').describe('Received routes tell where a VM is. `none`: all are ignored, and departures are seen by frames and ports only.'),
   peers: z.array(peer).max(64, { error: 'at most 64 peers' }).describe('The routers.'),
 });

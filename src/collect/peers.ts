@@ -1,8 +1,7 @@
 import type { Capability } from '../../bgp/wire/messages.ts';
-import { familyOf } from '../../net/ip.ts';
+import { familyOf, type Family } from '../../net/ip.ts';
 import { printable } from '../../net/printable.ts';
-import type { PeerItem, PeerState, ReceivedItem } from '../views/items.ts';
-import { formatCommunity, formatLargeCommunity } from '../../bgp/community.ts';
+import type { PeerItem, PeerState } from '../views/items.ts';
 import type { Peer, World } from '../world.ts';
 import { timeText } from './time.ts';
 
@@ -29,6 +28,7 @@ function collectPeer(world: World, peer: Peer): PeerItem {
     families: config.families.map((family) => ({
       family: family === 'ipv4-unicast' ? 'ipv4' : 'ipv6', negotiated: negotiated?.families.includes(family) ?? false,
       sent: count(peer.adjOut.sent.keys(), family), received: count(peer.adjIn.routes.keys(), family),
+      ...staleOf(world, peer, family),
     })),
     auth: config.tcpAo !== undefined ? 'tcp-ao' : config.password === undefined ? 'none' : 'md5', profile: config.profile, vrf: config.vrf,
     ...(lastError === undefined ? {} : { lastError: printable(lastError.text), lastErrorAt: timeText(lastError.atMs) }),
@@ -38,6 +38,12 @@ function collectPeer(world: World, peer: Peer): PeerItem {
     }),
     messages: session.messages, pending: peer.adjOut.overLimit.size, ...(config.bfd === undefined ? {} : { bfd: collectBfd(peer) }),
   };
+}
+
+function staleOf(world: World, peer: Peer, family: Family): Pick<PeerItem['families'][number], 'stale'> {
+  const kept = peer.retained.get(family);
+  if (kept === undefined || kept.rib.routes.size === 0) return {};
+  return { stale: { routes: kept.rib.routes.size, longLived: kept.phase === 'longLived', endsSeconds: Math.max(0, (kept.endsMs - world.now.monotonicMs) / 1000) } };
 }
 
 function collectBfd({ bfd }: Peer): NonNullable<PeerItem['bfd']> {
@@ -64,27 +70,4 @@ function capabilityText(capability: Capability): string {
     case 'hostname': return `hostname ${printable(capability.hostname)}`;
     case 'unknown': return `code ${capability.code}`;
   }
-}
-
-export function collectReceived(world: World, prefix?: string, peerName?: string): ReceivedItem[] {
-  const items: ReceivedItem[] = [];
-  for (const peer of world.peers.values()) {
-    if (peerName !== undefined && peer.config.name !== peerName) continue;
-    const { routes, paths } = peer.adjIn;
-    const all = [...routes].flatMap(([received, route]) => [...paths?.get(received) ?? [[undefined, route] as const]].map(([pathId, path]) => ({ received, pathId, ...path })));
-    for (const { received, pathId, route, marks, kind, leaving, since } of all) {
-      if (prefix !== undefined && received !== prefix && !received.startsWith(`${prefix}/`)) continue;
-      const { attributes } = route;
-      items.push({
-        peer: peer.config.name, prefix: received, nextHop: attributes.nextHop,
-        ...(attributes.localPref === undefined ? {} : { localPref: attributes.localPref }),
-        ...(attributes.med === undefined ? {} : { med: attributes.med }),
-        asPath: attributes.asPath.map((segment) => (segment.type === 'AS_SEQUENCE' ? segment.asns.join(' ') : `{${segment.asns.join(',')}}`)).join(' '),
-        communities: attributes.communities.map(formatCommunity), largeCommunities: attributes.largeCommunities.map(formatLargeCommunity),
-        ...(marks.sequence === undefined ? {} : { sequence: marks.sequence }), ...(marks.mac === undefined ? {} : { mac: marks.mac }),
-        ...(pathId === undefined ? {} : { pathId }), ...(marks.node === undefined ? {} : { node: marks.node }), kind: kind === 'rival' && leaving ? 'rival, leaving' : kind, since: timeText(since.wallMs),
-      });
-    }
-  }
-  return items;
 }

@@ -2,6 +2,7 @@ import type { PeerConfig } from '../../config/config.ts';
 import { errorSubcodes } from '../../bgp/wire/iana.ts';
 import { newPeer } from '../new-peer.ts';
 import { stepPeer } from '../peering.ts';
+import { forgetStale } from '../stale-routes.ts';
 import type { Peer, World } from '../world.ts';
 
 // Some routers keep the routes of a session that ended, even after a Cease. So a peer that a reload takes away is sent its withdraws first,
@@ -51,6 +52,7 @@ export function dropPeer(world: World, peer: Peer): void {
   const { name } = peer.config;
   stepPeer(world, peer, { type: 'stop', subcode: errorSubcodes.cease.peerDeconfigured });
   world.peers.delete(name);
+  forgetStale(world, peer);
   world.sessionDeadlines.set(name, undefined);
   for (const [key, h] of world.locRib.handovers) if (h.gone.has(name)) world.locRib.handovers.set(key, { ...h, gone: new Set([...h.gone].filter((other) => other !== name)) });
 }
@@ -67,8 +69,10 @@ export function resetPeer(world: World, peer: Peer, config: PeerConfig): void {
   stepPeer(world, peer, { type: 'stop', subcode: errorSubcodes.cease.otherConfigurationChange });
   world.sessionDeadlines.set(config.name, undefined);
   addPeer(world, config);
-  const { stale, bfd } = peer;
+  const { stale, retained, bfd } = peer;
   const fresh = world.peers.get(config.name);
   if (fresh !== undefined && bfd !== undefined && config.bfd !== undefined) fresh.bfd = bfd;
-  if (fresh !== undefined && stale !== undefined && peer.config.vrf === config.vrf) fresh.stale = stale;
+  if (fresh === undefined || peer.config.vrf !== config.vrf) return forgetStale(world, peer);
+  if (stale !== undefined) fresh.stale = stale;
+  fresh.retained = retained;
 }

@@ -4,6 +4,7 @@ import { prefixAddress } from '../../net/ip.ts';
 import { addressKey } from '../../routes/loc-rib.ts';
 import { stepPeer } from '../peering.ts';
 import { forgetReceived, receiveChange } from '../received-routes.ts';
+import { forgetStale } from '../stale-routes.ts';
 import { rebind } from '../route-bindings.ts';
 import { wantedRoute } from '../sent-routes.ts';
 import { insidePrefixes } from '../watching.ts';
@@ -38,8 +39,10 @@ export function receiveAnew(world: World, before: Config): void {
   const watched = config.telemetry.bmp.length > 0 && before.telemetry.bmp.length === 0;
   const reread = config.routes.globalAdmin !== before.routes.globalAdmin;
   for (const peer of world.peers.values()) {
-    if (!now) forgetReceived(world, peer);
-    else dropOutside(world, peer, reread);
+    if (!now) {
+      forgetReceived(world, peer);
+      forgetStale(world, peer);
+    } else dropOutside(world, peer, reread);
     // Routes behind the one that counts are read anew when they are sent again.
     const behind = reread && peer.adjIn.paths !== undefined;
     if (!asked && !watched && !behind && !(now && widened.has(peer.config.vrf))) continue;

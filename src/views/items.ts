@@ -41,7 +41,11 @@ export interface PeerItem {
   since: string;
   upSeconds?: number;
   downSeconds?: number;
-  families: { family: 'ipv4' | 'ipv6'; negotiated: boolean; sent: number; received: number }[];
+  families: {
+    family: 'ipv4' | 'ipv6'; negotiated: boolean; sent: number; received: number;
+    /** There while routes of a session that was lost are kept: `longLived`: beyond the Restart Time (RFC 9494). They go after `endsSeconds` at the latest. */
+    stale?: { routes: number; longLived: boolean; endsSeconds: number };
+  }[];
   auth: 'md5' | 'tcp-ao' | 'none';
   profile: string;
   vrf: string;
@@ -147,7 +151,7 @@ export interface ReceivedItem {
   node?: string;
   /** Of several routes for the prefix (RFC 7911), this one's identifier. */
   pathId?: number;
-  /** own (reflected to us), rival, stale, future, foreign. */
+  /** own (reflected to us), rival, stale (of a session that was lost), future, foreign. */
   kind: string;
   since: string;
 }

@@ -9,15 +9,16 @@ interface Row {
   readonly family: string | undefined;
   readonly sent: number;
   readonly received: number;
+  readonly stale: PeerItem['families'][number]['stale'];
 }
 
 export const peersView: View<PeerItem, Row> = {
   none: 'no peers',
   name: (peer) => peer.name,
   rows(peer) {
-    const families = peer.families.filter((family) => family.negotiated);
-    if (families.length === 0) return [{ peer, first: true, family: undefined, sent: 0, received: 0 }];
-    return families.map(({ family, sent, received }, index) => ({ peer, first: index === 0, family, sent, received }));
+    const families = peer.families.filter((family) => family.negotiated || family.stale !== undefined);
+    if (families.length === 0) return [{ peer, first: true, family: undefined, sent: 0, received: 0, stale: undefined }];
+    return families.map(({ family, sent, received, stale }, index) => ({ peer, first: index === 0, family, sent, received, stale }));
   },
   columns: [
     { header: 'PEER', cell: once((peer) => peer.name) },
@@ -29,6 +30,7 @@ export const peersView: View<PeerItem, Row> = {
     { header: 'FAMILY', cell: (row) => row.family },
     { header: 'SENT', align: 'right', cell: (row) => row.sent },
     { header: 'RCVD', align: 'right', cell: (row) => row.received },
+    { header: 'STALE', wide: true, align: 'right', cell: ({ stale }) => (stale === undefined ? undefined : `${stale.routes} for ${formatDuration(stale.endsSeconds)}`) },
     { header: 'AUTH', cell: once((peer) => peer.auth) },
     { header: 'PROFILE', wide: true, cell: once((peer) => peer.profile) },
     { header: 'VRF', wide: true, cell: once((peer) => peer.vrf) },

@@ -53,7 +53,7 @@ describe('config: defaults', () => {
   it('written out, they give the same configuration', () => {
     const written = fileOf({
       node: '{name: hv-01, labels: {}}',
-      bgp: '{asn: 65010, listen: {enabled: false, port: 179}, nextHop: {}, timers: {hold: 9s, keepalive: 3s, connectRetry: 5s}, gracefulRestart: {enabled: true, restartTime: 60s}, receive: vm-prefixes, peers: [{name: tor-a, address: 192.0.2.1, asn: 65010, port: 179, families: [ipv4-unicast], timers: {}, ttlSecurity: false, nextHop: {}, routes: {profile: sequence}, vrf: default}]}',
+      bgp: '{asn: 65010, listen: {enabled: false, port: 179}, nextHop: {}, timers: {hold: 9s, keepalive: 3s, connectRetry: 5s}, gracefulRestart: {enabled: true, restartTime: 60s}, longLivedGracefulRestart: {families: [], maxStaleTime: 24h}, receive: vm-prefixes, peers: [{name: tor-a, address: 192.0.2.1, asn: 65010, port: 179, families: [ipv4-unicast], timers: {}, ttlSecurity: false, nextHop: {}, routes: {profile: sequence}, vrf: default}]}',
       watch: '[{bridge: br-vlan, ports: {local: ["vnet*"], uplink: [bond0]}, announcements: [garp, rarp, na], prefixes: [203.0.113.0/24], exclude: [], vrf: default}]',
       routes: '{globalAdmin: 65010, normal: {localPref: 100, med: 100, communities: ["65010:100"]}, elevated: {localPref: 200, med: 0, communities: ["65010:200"]}, leaving: {localPref: 50, med: 200, communities: ["65010:50"]}, noExport: false}',
       migration: '{firstEvidence: auto, elevatedFor: 90s, debounce: 1500ms, withdrawOn: [uplink-announcement, remote-claim, port-gone], withdrawAfter: 2s, portGoneGrace: 2s, maxPerSecond: 100, flap: {moves: 5, within: 180s, hold: 60s}}',
@@ -92,6 +92,9 @@ describe('config: every key arrives', () => {
     ['a peer\'s Hold Time brings a keepalive of its own', { bgp: '{asn: 65010, timers: {keepalive: 3s}, peers: [{name: a, address: 192.0.2.1, asn: 65010, timers: {hold: 3s}}]}' }, (c) => c.bgp.peers[0]?.timers, { holdSeconds: 3, keepaliveSeconds: 1, connectRetrySeconds: 5 }],
     ['hold 0', { bgp: peer(', timers: {hold: 0s}') }, (c) => c.bgp.peers[0]?.timers.holdSeconds, 0],
     ['gracefulRestart', { bgp: '{asn: 1, gracefulRestart: {enabled: false, restartTime: 120s}, peers: []}' }, (c) => c.bgp.gracefulRestart, { enabled: false, restartTimeSeconds: 120 }],
+    ['longLivedGracefulRestart', { bgp: '{asn: 1, longLivedGracefulRestart: {families: [ipv6-unicast], maxStaleTime: 2h}, peers: []}' }, (c) => c.bgp.longLivedGracefulRestart, { families: ['ipv6-unicast'], maxStaleTimeSeconds: 7200 }],
+    ['longLivedGracefulRestart is bounded by a day', { bgp: '{asn: 1, longLivedGracefulRestart: {families: [ipv4-unicast, ipv6-unicast]}, peers: []}' }, (c) => c.bgp.longLivedGracefulRestart, { families: ['ipv4-unicast', 'ipv6-unicast'], maxStaleTimeSeconds: 86_400 }],
+    ['longLivedGracefulRestart is for no family unless named', { bgp: '{asn: 1, longLivedGracefulRestart: {maxStaleTime: 1h}, peers: []}' }, (c) => c.bgp.longLivedGracefulRestart, undefined],
     ['receive', { bgp: '{asn: 1, receive: none, peers: []}' }, (c) => c.bgp.receive, 'none'],
     ['peer.port', { bgp: peer(', port: 1179') }, (c) => c.bgp.peers[0]?.port, 1179],
     ['peer.sourceAddress', { bgp: peer(', sourceAddress: 192.0.2.17') }, (c) => c.bgp.peers[0]?.sourceAddress, '192.0.2.17'],

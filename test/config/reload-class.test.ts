@@ -48,6 +48,7 @@ describe('the class of a changed key', () => {
     ['bgp.peers[tor].address', 'session', withPeer({ address: ip('192.0.2.253') })],
     ['bgp.peers[tor].password', 'session', withPeer({ password: { file: '/run/key' } })],
     ['bgp.peers[tor].vrf', 'session', withPeer({ vrf: 'blue' })],
+    ['bgp.longLivedGracefulRestart', 'live', { ...base, bgp: { ...base.bgp, longLivedGracefulRestart: { families: ['ipv4-unicast'], maxStaleTimeSeconds: 9 } } }],
     ['bgp.gracefulRestart.restartTime', 'session', { ...base, bgp: { ...base.bgp, gracefulRestart: { ...base.bgp.gracefulRestart, restartTimeSeconds: 5 } } }],
     ['bgp.asn', 'restart', { ...base, bgp: { ...base.bgp, asn: 65011 } }],
     ['bgp.listen.enabled', 'restart', { ...base, bgp: { ...base.bgp, listen: { ...base.bgp.listen, enabled: true } } }],

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { ip } from '../../../net/ip.ts';
 import { judgeCanary, whyNoCanary, type CanaryFacts } from '../../../src/doctor/canary.ts';
-import { collectPeers, collectReceived } from '../../../src/collect/peers.ts';
+import { collectPeers } from '../../../src/collect/peers.ts';
+import { collectReceived } from '../../../src/collect/received.ts';
 import { collectPrefixes } from '../../../src/collect/prefixes.ts';
 import type { PeerItem, ReceivedItem } from '../../../src/views/items.ts';
 import { Fabric, type SimNode } from '../../sim/fabric.ts';

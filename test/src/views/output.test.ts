@@ -29,6 +29,11 @@ tor-b  192.0.2.2  65001  ebgp  active       1m12s     -          0     0  md5   
 `);
   });
 
+  it('show peers -o wide, of a router that is away', () => {
+    const away = peers.slice(1).map((peer) => ({ ...peer, families: [{ family: 'ipv4' as const, negotiated: false, sent: 0, received: 0, stale: { routes: 12, longLived: true, endsSeconds: 3600 } }] }));
+    assert.match(format(away, peersView, 'wide'), /RCVD +STALE +AUTH.*\ntor-b .* ipv4 +0 +0 +12 for 1h(00m)? /);
+  });
+
   it('show prefixes', () => {
     assert.equal(format(prefixes, prefixesView, 'table'), `\
 PREFIX           VM          STATE      LOCAL-PREF  MED  COMMUNITIES  PEERS  SINCE  NEXT
