@@ -14,7 +14,8 @@ import { clockSequence } from '../../routes/claim.ts';
 import { collectPeers } from '../../src/collect/peers.ts';
 import { collectReceived } from '../../src/collect/received.ts';
 import { Speaker } from '../../src/speaker.ts';
-import type { Input } from '../../src/world.ts';
+import { wantedRoute } from '../../src/sent-routes.ts';
+import type { Input, Peer } from '../../src/world.ts';
 import { baseConfig, vm4, vm6, vmMac } from '../sim/fabric.ts';
 
 // A router that goes away and comes back, as its helper sees it.
@@ -143,6 +144,13 @@ describe('routes of a router that is away (RFC 4724, RFC 9494)', () => {
   it('say LLGR_STALE once, where another router said it before', () => {
     const stale = wellKnownCommunities['llgr-stale'] as number;
     assert.deepEqual(new Life().run(1.5).connect().show(vm4, [stale]).lose().run(121).shown, [`${vm4} stale llgr-stale`]);
+  });
+
+  it('what we announce bears NO_LLGR itself (section 3.3)', () => {
+    const life = new Life().run(1.5).connect().garp(tap);
+    const { world } = life.speaker;
+    const wanted = wantedRoute(world, world.peers.get('tor') as Peer, hostPrefix(vm4), new Map());
+    assert.ok(wanted?.route.attributes.communities.includes(noLlgr as never));
   });
 
   const gone: string[] = [];
