@@ -111,10 +111,12 @@ function takeNotification(draft: Draft, machine: MachineDraft, notification: Not
   draft.outputs.push({ type: 'note', note: { event: 'notification.received', notification, text } });
   const { code, subcode } = notification;
   const { connectionCollisionResolution, connectionRejected } = errorSubcodes.cease;
-  // The loser of a collision is no error: the other connection goes on. And some routers reject whatever comes while they are cross for
-  // a better reason, which they gave before.
+  // The loser of a collision is no error: the other connection goes on, unless it is none of ours. And some routers reject whatever comes
+  // while they are cross for a better reason, which they gave before.
+  const { first, second } = draft.state;
+  const other = machine === first ? second : first;
   if (code === errorCodes.cease && subcode === connectionRejected) rememberBeside(draft, machine, text);
-  else if (code !== errorCodes.cease || subcode !== connectionCollisionResolution) remember(draft, machine, text);
+  else if (code !== errorCodes.cease || subcode !== connectionCollisionResolution || other?.connection === undefined) remember(draft, machine, text);
   const version = code === errorCodes.open && subcode === errorSubcodes.open.unsupportedVersionNumber;
   run(draft, machine, version ? 'NotifMsgVerErr' : 'NotifMsg', { text });
 }

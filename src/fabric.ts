@@ -10,6 +10,9 @@ import { note, type Peer, type World } from './world.ts';
 /** How long routers may take to agree, in milliseconds, before what one shows and another does not is a finding. */
 const settledAfterMs = 30_000;
 
+/** How long a router may take over its first table, in milliseconds: FRR gathers peers for 1 to 10 s before it begins. */
+const firstTableMs = 12_000;
+
 /** Learns from one received change what its router shows and what it keeps to itself. */
 export function observeRoute(world: World, peer: Peer, prefix: Prefix, before: ReceivedRoute | undefined, after: ReceivedRoute | undefined): void {
   const { fabric, config } = peer;
@@ -31,8 +34,8 @@ export function observeRoute(world: World, peer: Peer, prefix: Prefix, before: R
     if (found !== undefined) report(world, peer, found);
   }
   const claim = world.migrations.open.get(key);
-  // What a session is told when it comes up is answered in the router's own time.
-  if ((reflected || beaten) && claim?.announcedAtMs !== undefined && peer.session.sinceMs < claim.startWallMs) timeAnswer(world, peer, world.now.monotonicMs - claim.announcedAtMs);
+  // What a session is told when it comes up, or soon afterwards, is answered in the router's own time.
+  if ((reflected || beaten) && claim?.announcedAtMs !== undefined && peer.session.sinceMs + firstTableMs < claim.startWallMs) timeAnswer(world, peer, world.now.monotonicMs - claim.announcedAtMs);
 }
 
 function viewOf(world: World, { config, ibgp }: Peer): RouterView {

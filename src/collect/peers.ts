@@ -31,7 +31,7 @@ function collectPeer(world: World, peer: Peer): PeerItem {
       ...staleOf(world, peer, family),
     })),
     auth: config.tcpAo !== undefined ? 'tcp-ao' : config.password === undefined ? 'none' : 'md5', profile: config.profile, vrf: config.vrf,
-    ...(lastError === undefined ? {} : { lastError: printable(lastError.text), lastErrorAt: timeText(lastError.atMs) }),
+    ...(lastError === undefined ? {} : { lastError: printable(lastError.text, 300), lastErrorAt: timeText(lastError.atMs) }),
     ...(negotiated === undefined ? {} : {
       remoteRouterId: negotiated.remoteIdentifier, localAddress: negotiated.localAddress, holdTimeSeconds: negotiated.holdTimeSeconds,
       keepaliveSeconds: negotiated.keepaliveSeconds, capabilities: negotiated.remoteCapabilities.map(capabilityText),

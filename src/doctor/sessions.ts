@@ -19,14 +19,14 @@ const cures: readonly { readonly about: RegExp; readonly verb: string; cure(peer
   { about: /Role Mismatch/, verb: 'the roles do not fit', cure: ({ name }) => `bgp.peers[${name}].role: it must be the counterpart of the router's (RFC 9234)` },
   { about: /Connection Collision Resolution/, verb: 'the router has another session with our address', cure: ({ name }) => `end the other program's session (ss -tnp dport = :179 on this node names it), or give this one its own bgp.peers[${name}].sourceAddress and neighbor at the router` },
   { about: /Maximum Number of Prefixes/, verb: 'the router\'s limit on prefixes was reached', cure: ({ name }) => `raise maximum-prefix at the router (with restart), and set bgp.peers[${name}].maxPrefixes below it; then clear the neighbor there` },
-  { about: /Peer De-configured|our OPEN had no answer|Connection Rejected/, verb: 'the router does not know us', cure: ({ name }) => `make this node a neighbor at the router; bgp.peers[${name}].sourceAddress must be the address that it expects` },
+  { about: /Peer De-configured|our OPEN had no answer|Connection Rejected/, verb: 'the router does not know us', cure: ({ name }) => `make this node a neighbor at the router, and not one that is shut down; bgp.peers[${name}].sourceAddress must be the address that it expects` },
   { about: /Administrative (Shutdown|Reset)/, verb: 'the router ended it on purpose', cure: () => 'enable the neighbor at the router' },
   { about: /TCP-AO is not in this kernel|lacks the algorithm/, verb: 'this kernel can\'t sign', cure: ({ name }) => `boot a kernel with CONFIG_TCP_AO (Linux 6.7 or later), or use bgp.peers[${name}].password (TCP MD5) at both ends` },
   { about: /TCP-AO/, verb: 'there is no answer, or no key', cure: ({ name, address }) => `ping ${address}; compare the KeyIDs, the algorithm and the keys of bgp.peers[${name}].tcpAo with the router's (its send ID is our receiveId)` },
   { about: /MD5|no such (file|credential)|credential|key/i, verb: 'there is no answer, or no key', cure: ({ name, address }) => `ping ${address}; compare bgp.peers[${name}].password, ttlSecurity and the firewalls with the router's side` },
   { about: /ECONNREFUSED|refused/, verb: 'nobody listens there', cure: ({ name }) => `bgp.peers[${name}].address and port; is BGP running at the router, and is this node a neighbor?` },
   { about: /EHOSTUNREACH|ENETUNREACH|unreachable/, verb: 'there is no way to it', cure: ({ name, address }) => `ip route get ${address}; bgp.peers[${name}].address, sourceAddress` },
-  { about: /EADDRNOTAVAIL/, verb: 'the source address is not this node\'s', cure: ({ name }) => `bgp.peers[${name}].sourceAddress must be an address of this node` },
+  { about: /EADDRNOTAVAIL|source address/, verb: 'the source address is not this node\'s', cure: ({ name }) => `bgp.peers[${name}].sourceAddress must be an address of this node` },
   { about: /hold|Hold/, verb: 'the router fell silent', cure: ({ address }) => `ping ${address}; is the router, or this node, overloaded?` },
 ];
 

@@ -1,6 +1,7 @@
 import type { PeerItem } from './items.ts';
 import type { View } from './view.ts';
 import { formatDuration } from './units.ts';
+import { printable } from '../../net/printable.ts';
 
 /** One line of `show peers`: the first of a peer tells all, those of its further families only what differs. */
 interface Row {
@@ -39,7 +40,7 @@ export const peersView: View<PeerItem, Row> = {
     { header: 'HOLD', wide: true, align: 'right', cell: once((peer) => formatSpan(peer.holdTimeSeconds)) },
     { header: 'PENDING', wide: true, align: 'right', cell: once((peer) => peer.pending) },
     { header: 'BFD', wide: true, cell: once((peer) => peer.bfd?.state) },
-    { header: 'LAST ERROR', cell: once((peer) => peer.lastError) },
+    { header: 'LAST ERROR', cell: once(({ lastError }) => (lastError === undefined ? undefined : printable(lastError))) },
   ],
 };
 

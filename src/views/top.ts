@@ -50,7 +50,7 @@ const peerColumns: readonly Column<PeerRow>[] = [
   { header: 'MSG/S OUT', align: 'right', cell: (row) => row.out },
   { header: 'IN', align: 'right', cell: (row) => row.in },
   { header: 'ADDRESS', cell: ({ peer }) => peer.address },
-  { header: 'LAST ERROR', cell: ({ peer }) => peer.lastError },
+  { header: 'LAST ERROR', cell: ({ peer: { lastError } }) => (lastError === undefined ? undefined : printable(lastError)) },
 ];
 
 const migrationColumns: readonly Column<MigrationItem>[] = [

@@ -51,6 +51,14 @@ describe('a connection collision', () => {
     }
   });
 
+  it('with a connection that is none of ours is what went wrong: another speaker has the session', () => {
+    const bench = new Bench();
+    bench.give({ type: 'start' });
+    bench.give({ type: 'connected', connection: 1, localAddress: local });
+    bench.peer(1, lower, { type: 'NOTIFICATION', code: 6, subcode: 7, data: new Uint8Array() });
+    assert.match(bench.state.lastError?.text ?? '', /^Cease \/ Connection Collision Resolution \(6\/7\)/);
+  });
+
   it('with what turns out to be another AS costs the session nothing', () => {
     const bench = new Bench();
     const first = bench.establish();

@@ -150,6 +150,13 @@ describe('doctor, the speaker', () => {
     assert.deepEqual(troubles(checkSessions(peers, { asn: 65010, dryRun: true })), ['skip session: run --dry-run opens no session']);
   });
 
+  it('a session whose long error is told whole', () => {
+    const { fabric, node } = start();
+    const peer = node.speaker.world.peers.get('tor')!;
+    peer.session = { ...peer.session, fsm: 'Active', lastError: { text: 'connection lost in OpenSent: closed by peer (our OPEN had no answer: is this speaker a neighbor there?)', atMs: fabric.now().wallMs } };
+    assert.ok(examine(node).some((line) => /^fail session: tor is active .*the router does not know us: .*a neighbor there\?\)$/.test(line)), examine(node).join('\n'));
+  });
+
   it('BFD that is asked for and is not up', () => {
     const of = (bfd: PeerItem['bfd']): string[] => troubles(checkSessions([{ ...(peers[0] as PeerItem), bfd: bfd as never }], { asn: 65010, dryRun: false }));
     assert.deepEqual([of(undefined), of({ state: 'up' })], [[], []]);
