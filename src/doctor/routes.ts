@@ -31,7 +31,7 @@ export function checkReflected(world: World): Finding[] {
 
 /** What the sessions have shown against the chosen profiles. */
 export function checkFabric(world: World): Finding[] {
-  return atMost(fabricFindings(world).map(({ text, fix }) => warn('fabric', text, fix)), (count) => warn('fabric', `${count} more; landfall status has them all`), 10);
+  return atMost(fabricFindings(world).map(({ text, fix }) => warn('fabric', text, fix)), (count) => warn('fabric', `${count} more; landfall status has them all`), 30);
 }
 
 /** Limits on prefixes, ours and those of the tables. */
@@ -42,7 +42,7 @@ export function checkLimits(world: World): Finding[] {
     return [
       ...(adjOut.overLimit.size > 0 ? [fail('prefixes', `${name}: ${adjOut.overLimit.size} prefixes are held back by maxPrefixes (${most})`, raise)]
         : most !== undefined && adjOut.sent.size >= 0.8 * most ? [warn('prefixes', `${name}: ${adjOut.sent.size} prefixes sent, 80 % of maxPrefixes (${most}) reached`, raise)] : []),
-      ...(adjIn.refused > 0 ? [warn('prefixes', `${name}: ${adjIn.refused} received routes were beyond the limit and not kept`, 'let the router send VM prefixes only')] : []),
+      ...(adjIn.refused > 0 ? [warn('prefixes', `${name}: ${adjIn.refused} received routes were beyond the limit and not kept`, 'let the router send VM prefixes only, then reset the session')] : []),
     ];
   });
 }
