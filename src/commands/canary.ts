@@ -57,7 +57,7 @@ export async function runCanary(options: GlobalOptions, text: string, forMs = de
         shown.set(peer, line);
       }
       // A router that shows our claim back says nothing yet of another node's.
-      const decided = views.length > 0 && views.every(({ result, text: seen }) => result === 'fail' || (result === 'ok' && seen.includes('wins')));
+      const decided = views.length > 0 && views.every(({ isDecided }) => isDecided);
       settledAt = decided ? Math.min(settledAt, now) : Infinity;
       if (now - begun >= forMs || now - settledAt >= lingerMs) break;
       await new Promise((resolve) => setTimeout(resolve, lookEveryMs));

@@ -28,6 +28,8 @@ export interface CanaryView {
   readonly peer: string;
   readonly result: 'waiting' | 'ok' | 'warn' | 'fail';
   readonly text: string;
+  /** It was seen which of two claims wins, or that none can. */
+  readonly isDecided: boolean;
 }
 
 export interface CanaryMoment {
@@ -49,7 +51,7 @@ const settleSeconds = 5;
 
 /** What one router shows now, in words. */
 export function judgeCanary({ prefix, sequence, seconds, peer, sent, received, rivalSeen }: CanaryMoment): CanaryView {
-  const say = (result: CanaryView['result'], text: string): CanaryView => ({ peer: peer.name, result, text });
+  const say = (result: CanaryView['result'], text: string, isDecided = result === 'ok' || result === 'fail'): CanaryView => ({ peer: peer.name, result, text, isDecided });
   const after = `${seconds.toFixed(1)} s`;
   if (peer.state !== 'established') return say('fail', `session is ${peer.state}: nothing can be sent there`);
   if (!sent) return say('fail', 'the route is not sent (landfall show why, landfall status say why)');
@@ -61,6 +63,6 @@ export function judgeCanary({ prefix, sequence, seconds, peer, sent, received, r
       : say('fail', `after ${after} it still prefers the older canary of ${shown?.node} (sequence ${theirs}, ours ${sequence}): a VM that moves here would stay unreachable; see landfall doctor, landfall tor-config ${peer.name}`);
   }
   if (rivalSeen !== undefined && rivalSeen < sequence) return say('ok', `no longer shows the older canary (sequence ${rivalSeen}): ours, the newer one, wins (${after})`);
-  if (shown?.kind === 'own' && shown.sequence === sequence) return say('ok', `shows our canary back (${after}); run the same on another node to see which claim wins`);
+  if (shown?.kind === 'own' && shown.sequence === sequence) return say('ok', `shows our canary back (${after}); run the same on another node to see which claim wins`, false);
   return say('waiting', 'has it, and shows nothing back: it can\'t be seen from here whether it uses it; run the same on another node meanwhile');
 }

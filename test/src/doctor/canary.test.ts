@@ -50,6 +50,12 @@ describe('doctor --canary', () => {
     });
   }
 
+  it('waits for another node\'s canary as long as a router shows ours alone', () => {
+    const decided = (more: object): boolean => judgeCanary({ ...moment, ...more }).isDecided;
+    assert.deepEqual([decided({ received: [route({ kind: 'own', sequence: 10 })] }), decided({}), decided({ received: [route({})] })], [false, false, false]);
+    assert.deepEqual([decided({ received: [route({ sequence: 11 })] }), decided({ rivalSeen: 5 }), decided({ sent: false })], [true, true, true]);
+  });
+
   it('two nodes in turn: each sees that the newer claim wins, and afterwards there is no route', () => {
     const fabric = new Fabric();
     const nodes = [fabric.addNode(1), fabric.addNode(2)] as const;
