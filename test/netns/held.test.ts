@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { hostPrefix } from '../../src/demo/addresses.ts';
 import { sleep, waitFor } from '../../src/demo/processes.ts';
 import { cableOf, plug, portOf, unplug } from '../../src/demo/topology.ts';
+import type { FindingItem } from '../../src/views/items.ts';
 import { Lab, allOn, needs } from './lab.ts';
 import { garpFrame, rarpFrame, resumeFrames } from './frames.ts';
 
@@ -17,6 +18,13 @@ for (const kind of ['frr', 'bird'] as const) describe(`a policy gate, an address
   const policy = (): string => join(folder, portOf(lab.vm));
   const on = (node: 'a' | 'b'): Promise<void> => lab.agree(allOn(node, [lab.vm]));
   const stateOn = async (node: 'a' | 'b'): Promise<string | undefined> => (await lab.nodes[node].prefixes()).find((item) => item.prefix === hostPrefix(lab.vm.ipv4))?.state;
+
+  /** What doctor on a node says of the address that is held. */
+  const doctorSays = async (node: 'a' | 'b'): Promise<unknown> => {
+    const { items } = JSON.parse((await lab.nodes[node].cli(['doctor', '-o', 'json'])).stdout) as { items: FindingItem[] };
+    const found = items.find(({ topic, text }) => topic === 'held' && text.startsWith(hostPrefix(lab.vm.ipv4)));
+    return found && { result: found.result, fix: found.fix };
+  };
 
   before(async function () {
     needs(this, kind);
@@ -45,6 +53,7 @@ migration: {flap: {moves: 5, within: 180s, hold: until-cleared}}
       await lab.sendFrames('hv', cableOf(lab.vm, 'b'), [rarpFrame(lab.vm.mac)]);
     }, 800);
     assert.equal(await stateOn('b'), 'held');
+    assert.deepEqual(await doctorSays('b'), { result: 'warn', fix: 'see gate.checks' });
     const why = await lab.nodes.b.cli(['show', 'why', lab.vm.ipv4]);
     assert.match(why.stdout, /is held, and not announced: the policy gate of its port is shut .* is not there\); gate\.timeout is over/);
     writeFileSync(policy(), '');
@@ -75,6 +84,7 @@ migration: {flap: {moves: 5, within: 180s, hold: until-cleared}}
     assert.equal(await stateOn('a'), 'held');
     assert.match((await lab.nodes.a.cli(['show', 'prefixes', '--state', 'held'])).stdout, new RegExp(`${lab.vm.ipv4}/32 .* held `));
     assert.match((await lab.nodes.a.cli(['status'])).stdout, /is held: it moved \d+ times within 180 s/);
+    assert.deepEqual(await doctorSays('a'), { result: 'warn', fix: `landfall clear ${lab.vm.ipv4}` });
     const verdicts = (await lab.nodes.a.cli(['show', 'ignored', '-o', 'json'])).stdout;
     for (const verdict of ['flap', 'held']) assert.match(verdicts, new RegExp(`"verdict": ?"${verdict}"`));
     lab.neverMultipath();
