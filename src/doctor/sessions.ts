@@ -34,7 +34,9 @@ function notUp(peer: PeerItem, asn: number): Finding {
   const { name, state, lastError, downSeconds } = peer;
   const since = downSeconds === undefined ? '' : ` for ${Math.round(downSeconds)} s`;
   if (lastError === undefined) return warn('session', `${name} is ${state}${since}, not established; nothing has gone wrong yet`, 'wait a few seconds and look again');
-  const known = cures.find(({ about }) => about.test(lastError));
+  // What refuses us since then says less than what ended the session.
+  const [fault] = lastError.split('; since then: ') as [string];
+  const known = cures.find(({ about }) => about.test(fault)) ?? cures.find(({ about }) => about.test(lastError));
   return fail('session', `${name} is ${state}${since}: ${known === undefined ? '' : `${known.verb}: `}${lastError}`, known?.cure(peer, asn) ?? `landfall events -f --type peer shows each attempt; compare bgp.peers[${name}] with the router's side`);
 }
 

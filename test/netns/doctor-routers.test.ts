@@ -139,6 +139,13 @@ identity: {bindings: [{vm: web, mac: "${mac}", ips: [203.0.113.11, 203.0.113.12,
     assert.match(session?.fix ?? '', /^end the other program's session .*or give this one its own bgp\.peers\[taken\]\.sourceAddress/);
   });
 
+  it('a canary is said not to reach a router without a session, nor one whose limit is reached', async () => {
+    const { status, stdout, stderr } = await place.cli('doctor', '--canary', '203.0.113.200', '--for', '2s');
+    assert.equal(status, 1, stderr);
+    assert.match(stdout, /^FAIL {2}canary {7}port session is \w+: nothing can be sent there$/m);
+    assert.match(stdout, /^FAIL {2}canary {7}over the route is not sent \(landfall show why, landfall status say why\)$/m);
+  });
+
   it('finds nothing wrong with the others', () => {
     assert.deepEqual(found.filter(({ result, text, topic }) => result !== 'ok' && topic !== 'upstream' && /\bfine\b/.test(text)), [], say(found));
   });
@@ -153,6 +160,28 @@ identity: {bindings: [{vm: web, mac: "${mac}", ips: [203.0.113.11, 203.0.113.12,
     assert.equal(items.filter(({ topic, text }) => topic === 'session' && / established, /.test(text)).length, names.length);
   });
 
+  it('a session that the router\'s operator has ended, however often it is tried since', async () => {
+    const ended: Row = { name: 'fine', kind: 'fail session', text: /^fine is .*the router ended it on purpose: Cease \/ Administrative Shutdown \(6\/2\).*; since then: /, fix: /^enable the neighbor at the router$/ };
+    await place.vtysh('configure terminal', instance, `neighbor ${nodeOf(0)} shutdown`);
+    assert.match(findingOf(await place.findAll([ended]), ended)?.fix ?? '', ended.fix);
+    await place.vtysh('configure terminal', instance, `no neighbor ${nodeOf(0)} shutdown`);
+    await place.findNone([ended]);
+  });
+
+  it('another speaker on the node that has no session with our routers yet, or our port', async () => {
+    const another: Row = { name: 'another', kind: 'warn speakers', text: /^bird runs on this node too: a session with a router that landfall peers with would collide with ours/, fix: /^let it peer from another address, or not with these routers/ };
+    const port: Row = { name: 'port', kind: 'fail speakers', text: /^something listens on port 179 of this node already, and bgp\.listen is enabled/, fix: /^end it, or change bgp\.listen\.port/ };
+    writeFileSync(place.file('listen.yaml'), `apiVersion: landfall/v1\n${nodeConfig(true).replace('  asn: 65010\n', '  asn: 65010\n  listen: {enabled: true}\n')}`);
+    const alone = async (): Promise<FindingItem[]> => (JSON.parse((await run(place.namespaces.exec('node', [...landfallCommand(), '-c', place.file('listen.yaml'), '-s', place.file('nobody.sock'), 'doctor', '-o', 'json']))).stdout) as { items: FindingItem[] }).items;
+    const speaker = await place.startBird('node', `router id 10.8.0.3;\nlog stderr all;\nprotocol device { }\nprotocol bgp tor { local ${nodeOf(1)} as 65010; neighbor 10.8.2.99 as 65001; direct; passive on; ipv4 { import none; export none; }; }\n`);
+    assert.match(findingOf(await place.findAll([another]), another)?.fix ?? '', another.fix);
+    const items = await alone();
+    assert.match(findingOf(items, port)?.fix ?? '', port.fix, say(items));
+    await speaker.stop();
+    await place.findNone([another]);
+    assert.equal(findingOf(await alone(), port), undefined);
+  });
+
   it('a router that falls silent', async () => {
     const silent: Row = { name: 'other-id', kind: 'fail session', text: /^other-id is .*the router fell silent: .*Hold Timer Expired/, fix: /^ping 10\.8\.200\.1; is the router, or this node, overloaded\?/ };
     router.signal('SIGSTOP');
@@ -162,6 +191,14 @@ identity: {bindings: [{vm: web, mac: "${mac}", ips: [203.0.113.11, 203.0.113.12,
       router.signal('SIGCONT');
     }
     await place.findNone([silent]);
+  });
+
+  it('says what bgp.receive none hides', async () => {
+    const blind: Row = { name: 'blind', kind: 'skip reflected', text: /^bgp\.receive is none: handover times at the ToR cannot be measured/, fix: /^$/ };
+    await place.reload(nodeConfig(true).replace('  asn: 65010\n', '  asn: 65010\n  receive: none\n'));
+    await place.findAll([blind]);
+    await place.reload(nodeConfig(true));
+    await place.findNone([blind]);
   });
 
   it('signed: says that nobody could try, where there is no native module', async function () {

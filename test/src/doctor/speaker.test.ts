@@ -133,6 +133,7 @@ describe('doctor, the speaker', () => {
     ['TCP-AO is not in this kernel (it needs Linux 6.7 or later with CONFIG_TCP_AO): no key, no session', /CONFIG_TCP_AO.*bgp\.peers\[tor-b\]\.password/],
     ['cannot connect: ETIMEDOUT (a wrong or missing TCP-AO key at the other side looks like this)', /KeyIDs/],
     ['cannot connect: ECONNREFUSED', /is BGP running/],
+    ['Cease / Administrative Shutdown (6/2); since then: connection lost in OpenSent: closed by peer (our OPEN had no answer: is this speaker a neighbor there?)', /^enable the neighbor/],
     ['something nobody has seen', /landfall events/],
   ] as const) {
     it(`a session that is not up: ${lastError.slice(0, 50)}`, () => {
