@@ -4,6 +4,7 @@ import { isNewer } from '../routes/adj-rib-in.ts';
 import { stepHandover, type Endpoint, type Handover, type HandoverEvent, type HandoverVerdict } from '../routes/handover.ts';
 import { confirmByEvidence } from './graceful-restart.ts';
 import { addressKey, findOrAdd, store, type AddressKey } from '../routes/loc-rib.ts';
+import { askClaimant } from './claimants.ts';
 import { isGateOpen } from './gate.ts';
 import { rankClaim } from './ladder.ts';
 import { peersOf } from './peers.ts';
@@ -47,6 +48,7 @@ export function handle(world: World, vrf: string, address: IpAddress, event: Han
       world.dirty.add(key);
       rankClaim(world, key, before, after, peers);
       tellStep(world, key, before, after, event);
+      if (after.state === 'withdrawn' && before.state !== 'withdrawn') askClaimant(world, vrf, address);
     }
   }
   if (ask && after.endpoint !== undefined) sendProbe(world, key, address, after.endpoint);

@@ -1,6 +1,7 @@
 import { portFor } from '../bridge/locate.ts';
 import { forgetPair, idlePairs, type LearnedPair } from '../identity/learned.ts';
 import { addressKey } from '../routes/loc-rib.ts';
+import { askClaimant } from './claimants.ts';
 import { handle } from './handovers.ts';
 import { sendProbe } from './probing.ts';
 import { isPortAlive } from './watching.ts';
@@ -46,4 +47,5 @@ function drop(world: World, pair: LearnedPair): void {
     fields: { address: pair.address, mac: pair.mac, text: 'the VM is active and does not answer for this learned address: dropped' },
   });
   handle(world, pair.vrf, pair.address, { type: 'PortGone' });
+  askClaimant(world, pair.vrf, pair.address);
 }

@@ -9,6 +9,7 @@ import { takeToken } from '../identity/rate.ts';
 import type { IpAddress } from '../net/ip.ts';
 import type { Endpoint, EvidenceKind } from '../routes/handover.ts';
 import { addressKey } from '../routes/loc-rib.ts';
+import { rememberClaimant } from './claimants.ts';
 import { isEarly, isEarlyElsewhere, isLate } from './early.ts';
 import { hearGateway } from './gateway-macs.ts';
 import { heardAlive } from './hints.ts';
@@ -145,6 +146,7 @@ function forEachAdmitted(world: World, heard: Heard, kind: Announcement['kind'],
     const admission = admit(rules, { ...claimOf(world, heard), kind }, address);
     if (admission.verdict !== 'accepted') {
       if (admission.early === true) handle(world, watch.vrf, address, { type: 'HeardEarly', kind: kind === 'answer' ? 'arp' : kind, endpoint: heard.endpoint });
+      if (admission.verdict === 'conflict' && heard.place.role === 'local' && world.config.identity.mode === 'learn') rememberClaimant(world, watch.vrf, address, heard.endpoint);
       refuseHeard(world, heard, admission.verdict, admission.reason, address);
       continue;
     }

@@ -7,6 +7,7 @@ import { addressKey } from '../routes/loc-rib.ts';
 import { pathsOf, takePath } from '../routes/paths.ts';
 import { chronicleReceived } from './chronicle.ts';
 import { observeRoute } from './fabric.ts';
+import { askClaimant } from './claimants.ts';
 import { takeRivalGone } from './early.ts';
 import { touch } from './forwarding-state.ts';
 import { hearEndOfRib } from './graceful-restart.ts';
@@ -113,7 +114,10 @@ function weigh(world: World, peer: Peer, prefix: Prefix, before: ReceivedRoute |
   const wasVisible = world.rivals.has(key);
   const visible = rivalVisible(world, vrf, prefix);
   if (visible && !wasVisible) world.rivals.set(key, world.now);
-  if (!visible && wasVisible) world.rivals.delete(key);
+  if (!visible && wasVisible) {
+    world.rivals.delete(key);
+    askClaimant(world, vrf, address);
+  }
   touch(world.forwarding, key);
 
   observeRoute(world, peer, prefix, before, after);

@@ -1,6 +1,7 @@
 import { familyOf, prefixAddress } from '../net/ip.ts';
 import { keyPrefix, type AddressKey } from '../routes/loc-rib.ts';
 import { pathsOf } from '../routes/paths.ts';
+import { askClaimant } from './claimants.ts';
 import { takeRivalGone } from './early.ts';
 import { touch } from './forwarding-state.ts';
 import { peersOf } from './peers.ts';
@@ -34,5 +35,7 @@ export function releaseRival(world: World, vrf: string, key: AddressKey, heard: 
   if (shown || isStale(world, vrf, key)) return;
   touch(world.forwarding, key);
   world.rivals.delete(key);
-  if (heard && world.locRib.handovers.has(key)) takeRivalGone(world, vrf, prefixAddress(prefix));
+  if (!heard) return;
+  askClaimant(world, vrf, prefixAddress(prefix));
+  if (world.locRib.handovers.has(key)) takeRivalGone(world, vrf, prefixAddress(prefix));
 }

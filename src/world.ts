@@ -189,6 +189,8 @@ export interface World {
   readonly lookups: { readonly pending: Map<AddressKey, Lookup>; readonly deadlines: Deadlines<AddressKey> };
   /** Learned addresses that were not heard for long, with the number of questions that went unanswered. */
   readonly idle: Map<AddressKey, number>;
+  /** Who was refused an address that another VM had, where it was heard last. */
+  readonly claimants: Map<AddressKey, Endpoint>;
   /** Addresses for which a rival's standing claim is visible at some peer. */
   readonly rivals: Map<AddressKey, Now>;
   /** Profile `ladder`: the step of each claim that stands, where it is not the lowest. */
