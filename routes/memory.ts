@@ -156,7 +156,8 @@ export function parseMemory(text: string): ParsedMemory {
   }
   const head = object(raw);
   const { version, node, bootId, writtenMs, drained, addresses, learned } = head ?? {};
-  if (typeof version !== 'number' || !Number.isInteger(version) || version < 1) return { problem: 'it has no version' };
+  if (typeof version !== 'number') return { problem: 'it has no version' };
+  if (!Number.isInteger(version) || version < 1) return { problem: `it is of version ${version}, which there never was` };
   if (version > memoryVersion) return { problem: `it is of version ${version}, and this program reads versions up to ${memoryVersion}` };
   if (typeof node !== 'string' || typeof bootId !== 'string' || !isTime(writtenMs) || !Array.isArray(addresses)) return { problem: 'its head is damaged' };
   const pairs = Array.isArray(learned) ? learned : [];

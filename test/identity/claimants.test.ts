@@ -2,8 +2,11 @@ import assert from 'node:assert/strict';
 import type { Config } from '../../config/config.ts';
 import { garpFrame, naFrame } from '../../garp/wire/frames.ts';
 import { ip, type IpAddress } from '../../net/ip.ts';
-import { parseMac, type Mac } from '../../net/mac.ts';
+import { macFromBytes, parseMac, type Mac } from '../../net/mac.ts';
+import type { Endpoint } from '../../routes/handover.ts';
+import { addressKey } from '../../routes/loc-rib.ts';
 import { rememberClaimant } from '../../src/claimants.ts';
+import { hearAgain } from '../../src/stale-routes.ts';
 import { answerProbe } from '../sim/probe-answer.ts';
 import { Fabric, vm4, vm6, vmMac, type SimNode } from '../sim/fabric.ts';
 
@@ -14,17 +17,18 @@ const heir = parseMac('52:54:00:bb:00:01') as Mac;
 const learn = (c: Config): Config => ({ ...c, identity: { ...c.identity, mode: 'learn', bindings: [], learnedIdleForMs: minute } });
 const verdicts = (node: SimNode): string[] => [...node.speaker.world.ignored.values()].map((i) => i.verdict);
 
-/** VMs answer behind their ports for what they have; `asked` counts the questions behind the heir's. */
-function answering(fabric: Fabric, node: SimNode, has: ReadonlyMap<number, ReadonlySet<IpAddress>>): { asked: number } {
+/** The heir answers behind its port for what it has, nobody else answers; `asked` counts the questions to it. */
+function answering(fabric: Fabric, node: SimNode, port: number, has: ReadonlySet<IpAddress>): { asked: number } {
   const count = { asked: 0 };
-  const heirPort = Math.max(...has.keys());
   node.onProbe = (ifindex, probe) => {
-    if (ifindex === heirPort) count.asked++;
-    const target = probe[12] === 8 ? vm4 : vm6;
-    if (has.get(ifindex)?.has(target) === true) answerProbe(fabric, node, ifindex, probe);
+    if (ifindex !== port || macFromBytes(probe) !== heir) return;
+    count.asked++;
+    if (has.has(probe[12] === 8 ? vm4 : vm6)) answerProbe(fabric, node, ifindex, probe);
   };
   return count;
 }
+
+const endpointOf = (node: SimNode, address = vm4): Endpoint | undefined => node.speaker.world.locRib.handovers.get(addressKey('default', address))?.endpoint;
 
 describe('who was refused an address', () => {
   it('is asked when its active VM gave it up, on the same node, and no router is without a route meanwhile', () => {
@@ -32,15 +36,14 @@ describe('who was refused an address', () => {
     const node = fabric.addNode(1, learn);
     fabric.run(3000);
     const [own, other] = [fabric.addPort(node, 'tap0'), fabric.addPort(node, 'tap1')];
-    const count = answering(fabric, node, new Map([[own, new Set()], [other, new Set([vm4, vm6])]]));
+    const count = answering(fabric, node, other, new Set([vm4, vm6]));
     for (const frame of [garpFrame(vmMac, vm4), naFrame(vmMac, vm6)]) fabric.frame(node, own, frame);
     fabric.give(node, { type: 'bridge', change: { type: 'fdb', entry: { ifindex: own, mac: vmMac, vlan: 0, permanent: false } } });
     for (const frame of [garpFrame(heir, vm4), naFrame(heir, vm6)]) fabric.frame(node, other, frame);
     assert.deepEqual([verdicts(node), count.asked], [['conflict', 'conflict'], 0]);
     fabric.run(10 * minute);
     for (const address of [vm4, vm6]) {
-      const h = node.speaker.world.locRib.handovers.get(`default|${address}/${address === vm4 ? 32 : 128}` as never);
-      assert.deepEqual([h?.state, h?.endpoint?.mac, fabric.best(address)], ['normal', heir, 'hv-1']);
+      assert.deepEqual([endpointOf(node, address)?.mac, fabric.best(address)], [heir, 'hv-1']);
     }
     assert.deepEqual(fabric.router.history.filter(({ node: best }) => best === undefined), []);
   });
@@ -54,7 +57,7 @@ describe('who was refused an address', () => {
       for (const frame of [garpFrame(vmMac, vm4), naFrame(vmMac, vm6)]) fabric.frame(a, tapA, frame);
       fabric.run(100);
       const tapB = fabric.addPort(b, 'tap5');
-      const count = answering(fabric, b, new Map([[tapB, has]]));
+      const count = answering(fabric, b, tapB, has);
       for (const frame of [garpFrame(heir, vm4), naFrame(heir, vm6)]) fabric.frame(b, tapB, frame);
       fabric.run(5000);
       assert.deepEqual([verdicts(b), count.asked, fabric.best(vm4)], [['conflict', 'conflict'], 0, 'hv-1']);
@@ -66,12 +69,44 @@ describe('who was refused an address', () => {
     }
   });
 
+  it('is asked when the other VM of its node is gone', () => {
+    const fabric = new Fabric();
+    const node = fabric.addNode(1, learn);
+    fabric.run(3000);
+    const [own, other] = [fabric.addPort(node, 'tap0'), fabric.addPort(node, 'tap1')];
+    answering(fabric, node, other, new Set([vm4]));
+    fabric.frame(node, own, garpFrame(vmMac, vm4));
+    fabric.frame(node, other, garpFrame(heir, vm4));
+    fabric.run(100);
+    fabric.removePort(node, own);
+    fabric.run(1000);
+    assert.equal(endpointOf(node)?.mac, vmMac, 'a guest that reboots keeps what it had');
+    fabric.run(4000);
+    assert.deepEqual([fabric.best(vm4), endpointOf(node)?.mac], ['hv-1', heir]);
+  });
+
+  it('is asked when a router that was away does not show the other node\'s claim again', () => {
+    const fabric = new Fabric();
+    const node = fabric.addNode(1, learn);
+    fabric.run(3000);
+    const { world } = node.speaker;
+    const other = fabric.addPort(node, 'tap1');
+    const peer = world.peers.get('tor');
+    assert.ok(peer !== undefined);
+    const key = addressKey('default', vm4);
+    world.rivals.set(key, world.now);
+    peer.stale = { keys: new Set([key]), families: new Set(['ipv4-unicast']), untilMs: Infinity };
+    rememberClaimant(world, 'default', vm4, { mac: heir, vlan: 0, ifindex: other, tagged: false });
+    hearAgain(world, peer, { type: 'UPDATE', withdrawn: [], attributes: {}, nlri: [] });
+    assert.deepEqual([world.claimants.size, world.lookups.pending.get(key)?.endpoint.ifindex], [0, other]);
+  });
+
   it('is not asked while another node claims it for the VM that moved there', () => {
     const fabric = new Fabric();
     const [a, b] = [fabric.addNode(1, learn), fabric.addNode(2, learn)];
     fabric.run(3000);
     const [own, other] = [fabric.addPort(a, 'tap0'), fabric.addPort(a, 'tap1')];
-    const count = answering(fabric, a, new Map([[own, new Set()], [other, new Set([vm4])]]));
+    const count = answering(fabric, a, other, new Set([vm4]));
     fabric.frame(a, own, garpFrame(vmMac, vm4));
     fabric.frame(a, other, garpFrame(heir, vm4));
     fabric.run(100);

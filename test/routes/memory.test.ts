@@ -72,6 +72,8 @@ describe('what a life leaves to the next', () => {
     assert.match(problem(write([]).replace(`"version":${memoryVersion}`, `"version":${memoryVersion + 1}`)), /version 2/);
     assert.match(problem('{}'), /no version/);
     assert.match(problem('[]'), /no version/);
+    for (const version of [0, -1, 1.5]) assert.equal(problem(write([]).replace(`"version":${memoryVersion}`, `"version":${version}`)), `it is of version ${version}, which there never was`);
+    assert.match(problem(write([]).replace(`"version":${memoryVersion}`, '"version":"1"')), /no version/);
     assert.match(problem('{"version":1,"node":"hv-1"}'), /head/);
   });
 
