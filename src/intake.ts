@@ -15,6 +15,7 @@ import { hearGateway } from './gateway-macs.ts';
 import { heardAlive } from './hints.ts';
 import { fingerprint, isReflection, rememberLocal } from './reflection.ts';
 import { handle } from './handovers.ts';
+import { hearVoice } from './idle.ts';
 import { countIgnored, type Refusal } from './ignored.ts';
 import { count } from './metrics/counts.ts';
 import { isTagged, sendProbe, wasAsked } from './probing.ts';
@@ -49,6 +50,7 @@ export function takeFrame(world: World, frame: CapturedFrame): void {
     refuse(world, place, { verdict: 'wrong_vlan', kind: parsed.kind, reason: `the bridge lets no frame of VLAN ${vlan} in from this port`, vlan, ...(parsed.mac ? { mac: parsed.mac } : {}) });
     return;
   }
+  if (world.voices.size > 0 && parsed.mac !== undefined) hearVoice(world, { ifindex: frame.ifindex, vlan, mac: parsed.mac }, frame.capturedAtMs);
   if (parsed.type === 'ignored') {
     refuse(world, place, { verdict: parsed.verdict, kind: parsed.kind, reason: parsed.reason, vlan, ...(parsed.mac ? { mac: parsed.mac } : {}), ...(parsed.address ? { address: parsed.address } : {}) });
     return;

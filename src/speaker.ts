@@ -69,7 +69,7 @@ export class Speaker {
       // The clock makes ids of different lives of the process differ.
       migrations: newMigrationLog(config.telemetry.history.keep, Math.floor(now.wallMs / 1000) % 1_000_000 * 1000),
       ignored: new Map(), portSince: new Map(), carrierDeadlines: new Deadlines(), gates: new Map(), rarpHeard: new Set(), asked: new Map(),
-      lookups: { pending: new Map(), deadlines: new Deadlines() }, idle: new Map(), claimants: new Map(), rivals: new Map(), steps: new Map(), rivalMacs: new Map(), recentLocal: new Map(), search: { asked: [], frames: 0, rounds: 0 }, discoveryEndsMs: Infinity,
+      lookups: { pending: new Map(), deadlines: new Deadlines() }, idle: new Map(), voices: new Map(), claimants: new Map(), rivals: new Map(), steps: new Map(), rivalMacs: new Map(), recentLocal: new Map(), search: { asked: [], frames: 0, rounds: 0 }, discoveryEndsMs: Infinity,
       forwarding: newForwarding(!options.dryRun && isForwarding(config), (config.kernel.routes === 'off' && !config.stragglers.enabled) || options.dryRun ? undefined : now.monotonicMs + 1000 * config.bgp.gracefulRestart.restartTimeSeconds),
       restart: { claims: [], unconfirmed: new Set(), endsMs: Infinity, sameBoot: false }, unsaved: false,
       counters: { frames: 0, framesHeard: new Map(), announcements: new Map(), unresolvedRoutes: 0, reflections: 0, futures: 0, unordered: 0 },

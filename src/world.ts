@@ -29,6 +29,7 @@ import type { Watch } from './watch.ts';
 import type { DeliveryAnswer, DeliveryQuestion } from './delivery-contract.ts';
 import type { AddressRewrite } from './doctor/host-state.ts';
 import type { Forwarding } from './forwarding-state.ts';
+import type { IdleAddress } from './idle.ts';
 import type { IgnoredLog } from './ignored.ts';
 import type { Counts } from './metrics/counts.ts';
 import type { Refreshes } from './refresh.ts';
@@ -187,8 +188,10 @@ export interface World {
   readonly asked: Map<AddressKey, { readonly sinceMs: number; readonly untilMs: number }>;
   /** Addresses that are asked for where the bridge has just seen their MAC, and when next. */
   readonly lookups: { readonly pending: Map<AddressKey, Lookup>; readonly deadlines: Deadlines<AddressKey> };
-  /** Learned addresses that were not heard for long, with the number of questions that went unanswered. */
-  readonly idle: Map<AddressKey, number>;
+  /** Learned addresses that were not heard for long, and are asked for. */
+  readonly idle: Map<AddressKey, IdleAddress>;
+  /** When their VMs were heard last, with whatever: `ifindex|vlan|mac` → monotonic ms. */
+  readonly voices: Map<string, number>;
   /** Who was refused an address that another VM had, where it was heard last. */
   readonly claimants: Map<AddressKey, Endpoint>;
   /** Addresses for which a rival's standing claim is visible at some peer. */

@@ -65,6 +65,45 @@ describe('a learned address', () => {
     assert.ok(asked.length >= 8 && asked.length <= 12, `${asked.length} questions in three hours for two addresses`);
   });
 
+  it('of a VM that is paused while the bridge remembers its MAC stays without an answer, and so it does when it runs again', () => {
+    const fabric = new Fabric();
+    const node = fabric.addNode(1, learn, { links: [tap] });
+    fabric.run(3000);
+    const has = new Set([vm4, vm6]);
+    const asked: IpAddress[] = [];
+    vmWith(fabric, node, has, asked);
+    for (const frame of [garpFrame(vmMac, vm4), naFrame(vmMac, vm6)]) fabric.frame(node, 7, frame);
+    fabric.give(node, seen);
+    for (const address of [...has]) has.delete(address);
+    fabric.run(60 * minute);
+    assert.ok(asked.length >= 40, `${asked.length} questions`);
+    assert.deepEqual([fabric.best(vm4), fabric.best(vm6)], ['hv-1', 'hv-1']);
+    // It runs, and says something before the next question: that alone is no reason.
+    fabric.frame(node, 7, rarpFrame(vmMac));
+    for (const address of [vm4, vm6]) has.add(address);
+    fabric.run(60 * minute);
+    assert.deepEqual([fabric.best(vm4), fabric.best(vm6)], ['hv-1', 'hv-1']);
+    assert.deepEqual(fabric.router.history.filter(({ node: best }) => best === undefined), []);
+  });
+
+  it('that its VM gave up goes without another address to ask for, when the VM says something after each question', () => {
+    const fabric = new Fabric();
+    const node = fabric.addNode(1, learn, { links: [tap] });
+    fabric.run(3000);
+    fabric.frame(node, 7, garpFrame(vmMac, vm4));
+    fabric.give(node, seen);
+    fabric.run(32 * minute);
+    const away = ip('198.51.100.7');
+    for (let i = 0; i < 3; i++) {
+      assert.equal(fabric.best(vm4), 'hv-1', `after ${i}`);
+      fabric.frame(node, 7, garpFrame(vmMac, away)); // outside the prefixes
+      fabric.run(minute);
+    }
+    fabric.run(3000);
+    assert.equal(fabric.best(vm4), undefined);
+    assert.equal(node.speaker.world.voices.size + node.speaker.world.idle.size, 0);
+  });
+
   it('of a paused VM, whose MAC the bridge has forgotten, stays without an answer', () => {
     const fabric = new Fabric();
     const node = fabric.addNode(1, learn, { links: [tap] });
