@@ -13,14 +13,6 @@ import { note, type World } from './world.ts';
 /** So many questions that a VM which was heard meanwhile did not answer, one at each look, and it has the address no more. */
 const questions = 3;
 
-/** Of a learned address that was not heard for long. */
-export interface IdleAddress {
-  /** Questions without an answer, though the VM said something else before the next. */
-  readonly unanswered: number;
-  /** Of the last question, monotonic ms. */
-  readonly askedAtMs: number;
-}
-
 /**
  * One look, once a minute, at learned addresses that are announced here and were not heard for `identity.learnedIdleFor`: each is asked for
  * behind its port, and an answer is a hearing. Silence counts only while the VM is active: the bridge knows its MAC behind that port, and
@@ -30,7 +22,7 @@ export interface IdleAddress {
 export function lookAtIdle(world: World): void {
   const { now: { monotonicMs }, idle, voices } = world;
   const pairs = idlePairs(world.bindings.learned, monotonicMs, world.config.identity.learnedIdleForMs);
-  const asked = new Map<AddressKey, IdleAddress>();
+  const asked: World['idle'] = new Map();
   const listened = new Set<string>();
   const silent = new Set(pairs.map(({ vrf, address }) => addressKey(vrf, address)));
   for (const pair of pairs) {

@@ -29,7 +29,6 @@ import type { Watch } from './watch.ts';
 import type { DeliveryAnswer, DeliveryQuestion } from './delivery-contract.ts';
 import type { AddressRewrite } from './doctor/host-state.ts';
 import type { Forwarding } from './forwarding-state.ts';
-import type { IdleAddress } from './idle.ts';
 import type { IgnoredLog } from './ignored.ts';
 import type { Counts } from './metrics/counts.ts';
 import type { Refreshes } from './refresh.ts';
@@ -188,8 +187,11 @@ export interface World {
   readonly asked: Map<AddressKey, { readonly sinceMs: number; readonly untilMs: number }>;
   /** Addresses that are asked for where the bridge has just seen their MAC, and when next. */
   readonly lookups: { readonly pending: Map<AddressKey, Lookup>; readonly deadlines: Deadlines<AddressKey> };
-  /** Learned addresses that were not heard for long, and are asked for. */
-  readonly idle: Map<AddressKey, IdleAddress>;
+  /**
+   * Learned addresses that were not heard for long, and are asked for: when last, monotonic ms; questions without an answer, though the VM
+   * said something else before the next.
+   */
+  readonly idle: Map<AddressKey, { readonly unanswered: number; readonly askedAtMs: number }>;
   /** When their VMs were heard last, with whatever: `ifindex|vlan|mac` → monotonic ms. */
   readonly voices: Map<string, number>;
   /** Who was refused an address that another VM had, where it was heard last. */
