@@ -72,6 +72,9 @@ export interface Proxy {
 /** `rtm_protocol` and NDA_PROTOCOL of all that is ours. No routing suite for Linux uses this number. */
 export const ownProtocol = 179;
 
+/** Of the routes for late packets alone: who finds them, be it a life after this one or the janitor, knows that they must not stay. */
+export const stragglerProtocol = 180;
+
 /** Metric of our routes: before those of routing suites (20 in FRR, 32 in BIRD), and not the one that `ip route add` writes. */
 export const ownMetric = 10;
 

@@ -1,5 +1,5 @@
 import { isHostPrefix, prefixAddress, type IpAddress } from '../net/ip.ts';
-import { innerTable, noReturnTable, ownMetric, ownProtocol, type EntryId, type KernelEntry } from './entries.ts';
+import { innerTable, noReturnTable, ownMetric, ownProtocol, stragglerProtocol, type EntryId, type KernelEntry } from './entries.ts';
 import type { Present } from './reconcile.ts';
 import { outText, type Told } from './wire/requests.ts';
 
@@ -28,8 +28,9 @@ export function takeTold(table: KernelTable, told: Told): EntryId | undefined {
     const type = entryTypes.get(route.table);
     if (type === undefined || !isHostPrefix(route.prefix)) return undefined;
     const id = `${type} ${route.prefix}` as EntryId;
-    if (route.protocol === ownProtocol && route.metric === ownMetric) {
-      file(table, id, told.present, route.out === undefined ? '?' : outText(route.out), { address: prefixAddress(route.prefix), ifindex: 0 });
+    const late = route.protocol === stragglerProtocol && type === 'route';
+    if ((route.protocol === ownProtocol || late) && route.metric === ownMetric) {
+      file(table, id, told.present, outText(route.out, late), { address: prefixAddress(route.prefix), ifindex: 0 });
     } else fileForeign(table, id, told.present, route.protocol);
     return id;
   }

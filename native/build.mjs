@@ -1,4 +1,4 @@
-// Builds native/build/landfall.node. Plain JavaScript with Node built-ins only: it runs before anything is installed or compiled.
+// Builds native/build/landfall.node and native/build/landfall-janitor. Plain JavaScript with Node built-ins only: it runs before anything is installed or compiled.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -7,7 +7,11 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const sources = ['landfall.c', 'packet.c', 'sieve.c', 'netlink.c', 'tcp.c', 'udp.c'];
-const flags = ['-shared', '-fPIC', '-O2', '-Wall', '-Wextra', '-Werror', '-fvisibility=hidden', '-Wl,-z,relro,-z,now'];
+const common = ['-O2', '-Wall', '-Wextra', '-Werror', '-Wl,-z,relro,-z,now'];
+const flags = [...common, '-shared', '-fPIC', '-fvisibility=hidden'];
+/** The process that outlives a speaker: a program of its own, for Node's tens of MB are too much for a process that waits. */
+const janitorSources = ['janitor.c', 'sweep.c'];
+const janitorFlags = [...common, '-fPIE', '-pie'];
 
 /** The folder that holds node_api.h and uv.h, or undefined. */
 function findHeaders(nodeDir) {
@@ -38,38 +42,18 @@ function configuredNodeDir(file) {
 
 /** What the binary depends on. Not on the Node version: N-API is the same in all. */
 function fingerprint() {
-  const hash = createHash('sha256').update(`${process.platform} ${process.arch} ${flags.join(' ')}\n`);
+  const hash = createHash('sha256').update(`${process.platform} ${process.arch} ${flags.join(' ')} ${janitorFlags.join(' ')}\n`);
   for (const name of readdirSync(here).filter((file) => /\.[ch]$/.test(file)).sort()) {
     hash.update(`${name}\n`).update(readFileSync(join(here, name)));
   }
   return hash.digest('hex');
 }
 
-/**
- * Builds the native module, or does nothing if it is up to date.
- * @param {{ nodeDir?: string }} [options] nodeDir: where `include/node` is, if not beside the running binary.
- * @returns {{ file: string, built: boolean }}
- * @throws {Error} with a sentence for the administrator: compiler or headers missing, or what the compiler said.
- */
-export function buildNative(options = {}) {
-  const folder = join(here, 'build');
-  const file = join(folder, 'landfall.node');
-  const stampFile = join(folder, 'landfall.stamp');
-  const stamp = fingerprint();
-  if (existsSync(file) && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) return { file, built: false };
-
-  if (process.platform !== 'linux') throw new Error('landfall needs Linux: its native module uses AF_PACKET and rtnetlink.');
-  const headers = findHeaders(options.nodeDir);
-  if (headers === undefined) {
-    throw new Error(
-      `The headers of Node (node_api.h, uv.h) were not found beside ${process.execPath} nor in /usr/include/node. ` +
-        'Install them (Debian: libnode-dev; or use the archive from nodejs.org), or name the folder that holds include/node in npm_config_nodedir.',
-    );
-  }
+/** @throws {Error} as {@link buildNative} does */
+function compile(options, names, file) {
   const compiler = process.env.CC ?? 'cc';
-  mkdirSync(folder, { recursive: true });
-  const partial = join(folder, `landfall.${process.pid}.partial`);
-  const result = spawnSync(compiler, [...flags, `-I${headers}`, '-o', partial, ...sources.map((name) => join(here, name))], {
+  const partial = `${file}.${process.pid}.partial`;
+  const result = spawnSync(compiler, [...options, '-o', partial, ...names.map((name) => join(here, name))], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -81,6 +65,33 @@ export function buildNative(options = {}) {
     throw new Error(`The native module does not compile (${compiler}, exit status ${result.status}):\n${result.stderr}`);
   }
   renameSync(partial, file); // at once: a process that starts now sees the old one or the new one, never half
+}
+
+/**
+ * Builds the native module and the janitor, or does nothing if it is up to date.
+ * @param {{ nodeDir?: string }} [options] nodeDir: where `include/node` is, if not beside the running binary.
+ * @returns {{ file: string, built: boolean }}
+ * @throws {Error} with a sentence for the administrator: compiler or headers missing, or what the compiler said.
+ */
+export function buildNative(options = {}) {
+  const folder = join(here, 'build');
+  const file = join(folder, 'landfall.node');
+  const janitor = join(folder, 'landfall-janitor');
+  const stampFile = join(folder, 'landfall.stamp');
+  const stamp = fingerprint();
+  if (existsSync(file) && existsSync(janitor) && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) return { file, built: false };
+
+  if (process.platform !== 'linux') throw new Error('landfall needs Linux: its native module uses AF_PACKET and rtnetlink.');
+  const headers = findHeaders(options.nodeDir);
+  if (headers === undefined) {
+    throw new Error(
+      `The headers of Node (node_api.h, uv.h) were not found beside ${process.execPath} nor in /usr/include/node. ` +
+        'Install them (Debian: libnode-dev; or use the archive from nodejs.org), or name the folder that holds include/node in npm_config_nodedir.',
+    );
+  }
+  mkdirSync(folder, { recursive: true });
+  compile([...flags, `-I${headers}`], sources, file);
+  compile(janitorFlags, janitorSources, janitor);
   writeFileSync(stampFile, stamp);
   return { file, built: true };
 }

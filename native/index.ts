@@ -43,6 +43,11 @@ export interface SystemError extends Error {
 // From the sources (native/index.ts) and from the build (dist/native/index.js).
 const places = ['./build/landfall.node', '../../native/build/landfall.node'];
 
+/** The program that outlives the speaker (janitor.c); `undefined`: it is not built. */
+export function janitorFile(): string | undefined {
+  return places.map((place) => fileURLToPath(new URL(place.replace('landfall.node', 'landfall-janitor'), import.meta.url))).find((path) => existsSync(path));
+}
+
 let loaded: Binary | undefined;
 
 /** Loaded at the first use, so that commands which need no socket run without it. */

@@ -32,7 +32,7 @@ import { forgetQuestions, searchIfDue } from './probing.ts';
 import { applyReload } from './reload/apply.ts';
 import { farewellDeadline, farewellsIfDue, takeAcknowledged } from './reload/farewell.ts';
 import { takeMemory } from './restore.ts';
-import { takeMeshMessage } from './stragglers.ts';
+import { endAllStragglers, takeMeshMessage } from './stragglers.ts';
 import { forgetStaleIfDue, staleDeadline } from './stale-routes.ts';
 import { tellAll, tellWritten } from './untold.ts';
 import { livesHere } from './watching.ts';
@@ -283,6 +283,7 @@ export class Speaker {
 
   private stop(restart: boolean): void {
     const { world } = this;
+    if (endAllStragglers(world)) flush(world); // while it is known what the routers told
     for (const peer of world.peers.values()) {
       stepPeer(world, peer, restart
         ? { type: 'stop', subcode: 2, silent: true }

@@ -163,3 +163,9 @@ export function endStragglers({ forwarding, now }: World): void {
     forwarding.dirty.add(key);
   }
 }
+
+/** This process ends, and nobody would end them then: what stays in the kernel is as if their time were over. @returns whether there are any */
+export function endAllStragglers({ forwarding, now }: World): boolean {
+  for (const key of forwarding.stragglers.keys()) forwarding.stragglerEnds.set(key, now.monotonicMs);
+  return forwarding.stragglers.size > 0;
+}

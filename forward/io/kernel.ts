@@ -2,7 +2,7 @@ import { openNetlinkSocket, type NetlinkSocket } from '../../native/index.ts';
 import type { IpAddress } from '../../net/ip.ts';
 import { entryText, ownProtocol, type EntryId, type KernelChange } from '../entries.ts';
 import { newKernelTable, takeTold, type KernelTable } from '../table.ts';
-import { decodeTold, encodeTableDump, groups, tables, type NeighbourOut, type Told } from '../wire/requests.ts';
+import { decodeTold, encodeTableDump, groups, isLate, tables, type NeighbourOut, type Told } from '../wire/requests.ts';
 import { openWriter, type Holdings } from './writer.ts';
 
 /** Room for the acknowledgements of some thousand requests. */
@@ -34,8 +34,9 @@ export interface Kernel {
 /**
  * The only place that changes the host: keeps the kernel's tables as they are wanted. @throws SystemError if the socket can't be opened
  * @param onProblem said once for each kind of refusal, for the log
+ * @param stragglers how late packets are sent on, and how long at most, in milliseconds
  */
-export function openKernel(onProblem: (text: string) => void, stragglers: 'auto' | 'on-link' | 'vxlan' = 'on-link'): Kernel {
+export function openKernel(onProblem: (text: string) => void, stragglers: { readonly mode: 'auto' | 'on-link' | 'vxlan'; readonly ceilingMs: number }): Kernel {
   const holdings: Holdings = { wanted: new Map(), table: newKernelTable(), leftoversStay: true, refused: new Map() };
   const { wanted, refused } = holdings;
   /** The tables that are being read, and the requests that read them. */
@@ -53,7 +54,7 @@ export function openKernel(onProblem: (text: string) => void, stragglers: 'auto'
     onProblem(text);
   };
   const nextRequest = (): number => (requests += 1);
-  const writer = openWriter({ holdings, socket: () => socket, nextRequest, stragglers, say, onFailure: () => readLater(readSoonMs) });
+  const writer = openWriter({ holdings, socket: () => socket, nextRequest, stragglers: stragglers.mode, say, onFailure: () => readLater(readSoonMs) });
 
   function open(): void {
     socket = openNetlinkSocket({
@@ -124,8 +125,18 @@ export function openKernel(onProblem: (text: string) => void, stragglers: 'auto'
     soon ??= setTimeout(read, ms);
   }
 
+  /** Routes for late packets that a life before left, and what answers ARP and ND with them, unless this life wants the same. */
+  function removeLate(): void {
+    const { own, addresses } = holdings.table;
+    const late = [...own].filter(([id, value]) => isLate(value) && !wanted.has(id)).map(([id]) => id);
+    const at = new Set(late.map((id) => addresses.get(id)?.address));
+    const proxies = [...own.keys()].filter((id) => id.startsWith('proxy ') && !wanted.has(id) && at.has(addresses.get(id)?.address));
+    writer.perform([...late, ...proxies]);
+  }
+
   open();
   read();
+  const ceiling = setTimeout(removeLate, stragglers.ceilingMs).unref();
   const regular = setInterval(read, readEveryMs);
   regular.unref();
   return {
@@ -154,7 +165,9 @@ export function openKernel(onProblem: (text: string) => void, stragglers: 'auto'
     close(remove) {
       clearInterval(regular);
       clearTimeout(soon);
-      if (remove) {
+      clearTimeout(ceiling);
+      if (!remove) removeLate();
+      else {
         wanted.clear();
         holdings.leftoversStay = false;
         read();

@@ -1,11 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { NetlinkSocket } from '../../native/index.ts';
 import { isIpv4, prefixAddress, type IpAddress } from '../../net/ip.ts';
-import { entryText, innerTable, noReturnTable, type EntryId, type KernelEntry } from '../entries.ts';
+import { entryText, innerTable, noReturnTable, ownProtocol, stragglerProtocol, type EntryId, type KernelEntry } from '../entries.ts';
 import { actionFor, type Action } from '../reconcile.ts';
 import type { KernelTable } from '../table.ts';
 import {
-  encodeNeighbour, encodeNeighbourRefresh, encodeNeighbourRemoval, encodeProxy, encodeRoute, encodeRouteRemoval, outText,
+  encodeNeighbour, encodeNeighbourRefresh, encodeNeighbourRemoval, encodeProxy, encodeRoute, encodeRouteRemoval, isLate, outText,
   type NeighbourOut, type RouteOut, type Told,
 } from '../wire/requests.ts';
 import { encodeNameQuestion, encodeRule } from '../wire/rules.ts';
@@ -126,7 +126,11 @@ export function openWriter(options: {
   }
 
   function valueOf(entry: KernelEntry | undefined, out: RouteOut | undefined): string | undefined {
-    return entry?.type === 'route' || entry?.type === 'noReturn' ? (out === undefined ? undefined : outText(out)) : undefined;
+    return entry?.type === 'route' || entry?.type === 'noReturn' ? (out === undefined ? undefined : textOf(entry, out)) : undefined;
+  }
+
+  function textOf(entry: KernelEntry, out: RouteOut): string {
+    return outText(out, entry.type === 'route' && entry.to.type === 'straggler');
   }
 
   function needs(id: EntryId): Action {
@@ -162,11 +166,11 @@ export function openWriter(options: {
   function addition(request: number, id: EntryId, entry: KernelEntry, out: RouteOut | undefined): Uint8Array {
     const { own, addresses } = holdings.table;
     refused.delete(id);
-    own.set(id, 'prefix' in entry ? outText(out as RouteOut) : entry.type === 'neighbour' ? entry.mac : '');
+    own.set(id, 'prefix' in entry ? textOf(entry, out as RouteOut) : entry.type === 'neighbour' ? entry.mac : '');
     if ('prefix' in entry) {
       addresses.set(id, { address: prefixAddress(entry.prefix), ifindex: 0 });
-      if (entry.type !== 'route') return encodeRoute(request, entry.prefix, out as RouteOut, undefined, entry.type === 'inner' ? innerTable : noReturnTable);
-      return encodeRoute(request, entry.prefix, out as RouteOut, entry.to.type === 'straggler' ? entry.to.source : undefined);
+      if (entry.type !== 'route') return encodeRoute(request, entry.prefix, out as RouteOut, { table: entry.type === 'inner' ? innerTable : noReturnTable });
+      return encodeRoute(request, entry.prefix, out as RouteOut, entry.to.type === 'straggler' ? { source: entry.to.source, protocol: stragglerProtocol } : {});
     }
     addresses.set(id, { address: entry.address, ifindex: entry.ifindex });
     if (entry.type === 'neighbour') return encodeNeighbour(request, entry);
@@ -177,10 +181,11 @@ export function openWriter(options: {
   function removal(request: number, id: EntryId): Uint8Array | undefined {
     const { own, addresses } = holdings.table;
     const where = addresses.get(id);
+    const protocol = isLate(own.get(id) ?? '') ? stragglerProtocol : ownProtocol;
     own.delete(id);
     addresses.delete(id);
     if (where === undefined) return undefined;
-    if (id.startsWith('route ')) return encodeRouteRemoval(request, id.slice(6) as never);
+    if (id.startsWith('route ')) return encodeRouteRemoval(request, id.slice(6) as never, undefined, protocol);
     if (id.startsWith('noReturn ')) return encodeRouteRemoval(request, id.slice(9) as never, noReturnTable);
     if (id.startsWith('inner ')) return encodeRouteRemoval(request, id.slice(6) as never, innerTable);
     return id.startsWith('proxy ') ? encodeProxy(request, where.address, where.ifindex, false) : encodeNeighbourRemoval(request, where.address, where.ifindex);

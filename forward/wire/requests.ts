@@ -23,6 +23,8 @@ export type RouteOut =
   | { readonly type: 'gateway'; readonly gateway: IpAddress; readonly ifindex: number }
   | { readonly type: 'blackhole' };
 
+const lateMark = 'late ';
+
 /** Host order, grown as needed. */
 class Body {
   private bytes = new Uint8Array(128);
@@ -70,11 +72,11 @@ function rtmsg(prefix: Prefix, table: number, protocol: number, reach: number, t
 
 /**
  * Adds our route, or makes it this one: routes are told apart by prefix and metric, so another's is left alone.
- * @param source of this node, for what it sends itself; the kernel refuses one that it does not have
+ * `source`: of this node, for what it sends itself; the kernel refuses one that it does not have
  */
-export function encodeRoute(sequence: number, prefix: Prefix, out: RouteOut, source?: IpAddress, table = mainTable): Uint8Array {
+export function encodeRoute(sequence: number, prefix: Prefix, out: RouteOut, { source, table = mainTable, protocol = ownProtocol }: { readonly source?: IpAddress | undefined; readonly table?: number; readonly protocol?: number } = {}): Uint8Array {
   const reach = out.type === 'link' ? scope.link : scope.universe;
-  const body = rtmsg(prefix, table, ownProtocol, reach, out.type === 'blackhole' ? RTN.blackhole : RTN.unicast).attribute(RTA.priority, u32Octets(ownMetric));
+  const body = rtmsg(prefix, table, protocol, reach, out.type === 'blackhole' ? RTN.blackhole : RTN.unicast).attribute(RTA.priority, u32Octets(ownMetric));
   if (out.type !== 'blackhole') body.attribute(RTA.oif, u32Octets(out.ifindex));
   if (source !== undefined && isIpv4(source) === isIpv4(prefix)) body.attribute(RTA.prefSrc, ipToBytes(source));
   if (out.type === 'gateway') {
@@ -86,8 +88,8 @@ export function encodeRoute(sequence: number, prefix: Prefix, out: RouteOut, sou
 }
 
 /** Removes our route. The kernel compares the protocol too. */
-export function encodeRouteRemoval(sequence: number, prefix: Prefix, table = mainTable): Uint8Array {
-  const body = rtmsg(prefix, table, ownProtocol, 255 /* RT_SCOPE_NOWHERE: any */, 0).attribute(RTA.priority, u32Octets(ownMetric));
+export function encodeRouteRemoval(sequence: number, prefix: Prefix, table = mainTable, protocol = ownProtocol): Uint8Array {
+  const body = rtmsg(prefix, table, protocol, 255 /* RT_SCOPE_NOWHERE: any */, 0).attribute(RTA.priority, u32Octets(ownMetric));
   return encodeMessage({ type: RTM.delRoute, flags: NLM_F_REQUEST | NLM_F.ack, sequence, port: 0 }, body.done());
 }
 
@@ -253,7 +255,12 @@ function decodeNeighbour(body: NetlinkReader, present: boolean): Told {
   return { type: 'neighbour', present, ifindex, address, ...(mac === undefined ? {} : { mac }), fixed: proxy || (state & (NUD.permanent | NUD.noarp)) !== 0, proxy, protocol };
 }
 
-/** How a route of ours is compared with what is wanted. */
-export function outText(out: RouteOut): string {
-  return out.type === 'blackhole' ? 'blackhole' : out.type === 'link' ? `dev ${out.ifindex}` : `via ${out.gateway} dev ${out.ifindex}`;
+/** How a route of ours is compared with what is wanted. @param late it is one for late packets */
+export function outText(out: RouteOut | undefined, late = false): string {
+  return (late ? lateMark : '') + (out === undefined ? '?' : out.type === 'blackhole' ? 'blackhole' : out.type === 'link' ? `dev ${out.ifindex}` : `via ${out.gateway} dev ${out.ifindex}`);
+}
+
+/** Whether what a route of ours is compared by says that it is for late packets. */
+export function isLate(value: string): boolean {
+  return value.startsWith(lateMark);
 }

@@ -2,6 +2,7 @@ import { readKey } from '../../bgp/io/tcp-auth.ts';
 import type { Config } from '../../config/config.ts';
 import { readKernelFacts } from '../../forward/io/facts.ts';
 import { openFib, type Fib } from '../../forward/io/fib.ts';
+import { openJanitor, type Janitor } from '../../forward/io/janitor.ts';
 import { openKernel, type Kernel } from '../../forward/io/kernel.ts';
 import { openMesh, type Mesh } from '../../forward/io/mesh.ts';
 import { meshPort } from '../../forward/mesh.ts';
@@ -35,6 +36,10 @@ export class DataPlane {
   private kernel: Kernel | undefined;
   private fib: Fib | undefined;
   private mesh: Mesh | undefined;
+  private janitor: Janitor | undefined;
+  /** `stragglers.ceiling` as it is configured now. */
+  private ceilingMs = 0;
+  private toldSoon = false;
   private firewall: NodeJS.Timeout | undefined;
   private readonly questions: DeliveryQuestion[] = [];
   /** Where the sessions say that other speakers reach this one. */
@@ -44,9 +49,22 @@ export class DataPlane {
     this.options = options;
   }
 
+  /** Whoever outlives this process is there before anything is written that must not. @returns when it is alone with the tables */
+  async keepJanitor({ stragglers: { enabled, ceilingMs } }: Config): Promise<void> {
+    if (this.options.dryRun) return;
+    this.ceilingMs = ceilingMs;
+    if (!enabled) {
+      this.janitor?.close();
+      this.janitor = undefined;
+    } else if (this.janitor === undefined) {
+      this.janitor = openJanitor(ceilingMs, (text) => this.options.warn(text));
+      await this.janitor.ready;
+    } else this.janitor.within(ceilingMs);
+  }
+
   keepKernel({ kernel: { routes, refreshNeighbors }, stragglers }: Config): void {
     if (this.kernel !== undefined || this.options.dryRun || (routes === 'off' && !refreshNeighbors && !stragglers.enabled)) return;
-    this.kernel = openKernel((text) => this.options.log.child({ room: 'forward' }).write('warn', 'kernel.problem', { text }), stragglers.mode);
+    this.kernel = openKernel((text) => this.options.log.child({ room: 'forward' }).write('warn', 'kernel.problem', { text }), stragglers);
   }
 
   /** Anew, as it is configured now. Without its key a node tells nothing and believes nothing. */
@@ -68,8 +86,18 @@ export class DataPlane {
 
   apply({ changes, refresh, leftovers }: Extract<Output, { type: 'kernel' }>): void {
     this.kernel?.apply(changes);
+    if (!this.toldSoon && changes.some(({ entry }) => entry?.type === 'route' && entry.to.type === 'straggler')) this.tellJanitor();
     this.kernel?.refresh(refresh);
     if (leftovers === true) this.kernel?.removeLeftovers();
+  }
+
+  /** Many at once are one word. */
+  private tellJanitor(): void {
+    this.toldSoon = true;
+    setImmediate(() => {
+      this.toldSoon = false;
+      this.janitor?.within(this.ceilingMs);
+    });
   }
 
   tell({ endpoint, ends, listenAt, tellings }: Extract<Output, { type: 'mesh' }>): void {
@@ -139,6 +167,8 @@ export class DataPlane {
     this.firewall = undefined;
     this.questions.length = 0;
     this.kernel?.close(false);
+    this.janitor?.close();
+    this.janitor = undefined;
     this.fib?.close();
     this.mesh?.close();
   }

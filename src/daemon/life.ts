@@ -124,8 +124,12 @@ export class Daemon {
     this.kubernetes?.onLabels(() => void reloading.reload({ dryRun: false, of: 'labels' }));
     this.ignoreSignals = listenSignals({ stop: () => void this.stop(), reload: () => void reloading.reload({ dryRun: false }) });
     if (config.process.scheduling === 'fifo') useFifo(warn);
+    const alone = this.dataPlane.keepJanitor(config);
     warmUp({ config, routerId: world.routerId }, now(), (bytes) => Buffer.from(bytes));
     words.history = openHistoryFile({ config, world, now, log, warn });
+    // Between the first frame and what is remembered nothing may wait.
+    await alone;
+    if (this.stopping) return;
     sources.keepGates(config);
     log.write('info', 'daemon.started', { version: packageJson.version, node: config.node.name, routerId: world.routerId, routerIdFrom: this.routerIdFrom, dryRun });
     sources.openCapture();

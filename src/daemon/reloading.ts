@@ -106,6 +106,7 @@ export class Reloading {
     log.setLevel(config.log.level);
     log.setFormat(config.log.format);
     if (item.changes.some(({ key }) => key.startsWith('gate.'))) sources.keepGates(config);
+    void dataPlane.keepJanitor(config);
     dataPlane.keepKernel(config);
     dataPlane.keepMesh(config);
     dataPlane.watchFirewall(config);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { newKernelTable, takeTold } from '../../forward/table.ts';
-import { decodeTold, encodeNeighbour, encodeProxy, encodeRoute, outText, type RouteOut } from '../../forward/wire/requests.ts';
+import { decodeTold, encodeNeighbour, encodeProxy, encodeRoute, isLate, outText, type RouteOut } from '../../forward/wire/requests.ts';
 import { ip } from '../../net/ip.ts';
 import type { Mac } from '../../net/mac.ts';
 
@@ -27,8 +27,21 @@ describe('forward: rtnetlink', () => {
   it('the source of what the node sends itself: the attribute RTA_PREFSRC, of the same family alone', () => {
     const out = { type: 'gateway', gateway: ip('fe80::1'), ifindex: 4 } as const;
     const attribute = Buffer.from([8, 0, 7, 0, 192, 0, 2, 2]);
-    assert.ok(Buffer.from(encodeRoute(3, '203.0.113.11/32' as never, out, ip('192.0.2.2'))).includes(attribute));
-    assert.deepEqual(encodeRoute(3, '2001:db8::11/128' as never, out, ip('192.0.2.2')), encodeRoute(3, '2001:db8::11/128' as never, out));
+    assert.ok(Buffer.from(encodeRoute(3, '203.0.113.11/32' as never, out, { source: ip('192.0.2.2') })).includes(attribute));
+    assert.deepEqual(encodeRoute(3, '2001:db8::11/128' as never, out, { source: ip('192.0.2.2') }), encodeRoute(3, '2001:db8::11/128' as never, out));
+  });
+
+  it('a route for late packets is ours by another protocol number, in the main table alone', () => {
+    const out = { type: 'gateway', gateway: ip('fe80::1'), ifindex: 4 } as const;
+    const table = newKernelTable();
+    for (const number of [254, 179]) {
+      for (const { told } of decodeTold(encodeRoute(3, '203.0.113.11/32' as never, out, { protocol: 180, table: number }))) takeTold(table, told);
+    }
+    assert.deepEqual([...table.own], [['route 203.0.113.11/32', outText(out, true)]]);
+    assert.ok(isLate(outText(out, true)) && !isLate(outText(out)));
+    assert.deepEqual([...table.foreign], [['inner 203.0.113.11/32', 180]]);
+    for (const { told } of decodeTold(encodeRoute(4, '203.0.113.11/32' as never, out))) takeTold(table, told);
+    assert.deepEqual([...table.own], [['route 203.0.113.11/32', outText(out)]]);
   });
 
   it('neighbours and proxy entries', () => {
