@@ -52,6 +52,7 @@ function putProduct(tree) {
     put(tree, 'usr/lib/landfall/dist/package.json', `${JSON.stringify({ ...inner, ...(inner.version === undefined ? {} : { version }) }, undefined, 2)}\n`);
   }
   copy(tree, 'native/build/landfall.node', 'usr/lib/landfall/native/build/landfall.node');
+  copy(tree, 'native/build/landfall-janitor', 'usr/lib/landfall/native/build/landfall-janitor', 0o755);
   const packages = productionPackages(root).filter((path) => copyPackage(root, path, home));
   put(tree, 'usr/bin/landfall', '#!/bin/sh\nexec /usr/lib/landfall/bin/node /usr/lib/landfall/dist/src/cli.js "$@"\n', 0o755);
   return packages;

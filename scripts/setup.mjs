@@ -54,7 +54,7 @@ const steps = {
   },
   native: {
     key: () => `${machine} ${hashOf(root, ['native'], (file) => /\.(c|h|mjs)$/.test(file))}`,
-    isThere: () => existsSync(join(root, 'native/build/landfall.node')),
+    isThere: () => ['landfall.node', 'landfall-janitor'].every((file) => existsSync(join(root, 'native/build', file))),
     run: () => step('native module (cc)', process.execPath, ['native/build.mjs'], { seconds: 120 }),
   },
   build: {

@@ -110,7 +110,7 @@ for (const routes of ['off', 'received', 'host'] as const) {
       await comesOutAt(lab, 'a');
       assert.deepEqual((await hint(lab, 'a', 'paused', lab.vm.name, '--to', 'node-b')).map(({ node }) => node), ['node-b', 'node-b']);
       await waitFor('node b to be ready', 10_000, async () => (await innerRoutes(lab, 'b')).length === 2, 50);
-      await waitFor('node a to send', 10_000, async () => (await must(lab.topology.namespaces.exec(nodeNamespace('a'), ['ip', 'route', 'show', 'proto', '179']))).includes('lf-stragglers'), 50);
+      await waitFor('node a to send', 10_000, async () => (await must(lab.topology.namespaces.exec(nodeNamespace('a'), ['ip', 'route', 'show', 'proto', '180']))).includes('lf-stragglers'), 50);
       await comesOutAt(lab, 'b');
       await lab.agree(new Map([[lab.vm, 'a']]));
       assert.deepEqual((await hint(lab, 'a', 'running', lab.vm.ipv4)).map(({ state }) => state), ['undone', 'undone']);

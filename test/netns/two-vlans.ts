@@ -30,6 +30,8 @@ export interface Fabric {
   readonly routes: 'off' | 'received' | 'host';
   /** More of the nodes' configuration. */
   readonly extra?: string;
+  /** Changes the configuration of a node. */
+  readonly rewrite?: (yaml: string) => string;
 }
 
 /** Namespaces in which somebody talks, and what they say. */
@@ -106,7 +108,7 @@ export class TwoVlans {
     const others = [otherVm(4), otherVm(5)];
     const lab = await Lab.start({
       mode: fabric.mode, tors: [fabric.tor], vms: 3, paperVms: others,
-      nodes: { extra: `migration: {flap: {moves: 100}}\nkernel: {routes: ${fabric.routes}, refreshNeighbors: true}\n${fabric.extra ?? ''}`, rewrite: (yaml) => watches(fabric, yaml) },
+      nodes: { extra: `migration: {flap: {moves: 100}}\nkernel: {routes: ${fabric.routes}, refreshNeighbors: true}\n${fabric.extra ?? ''}`, rewrite: (yaml) => (fabric.rewrite ?? String)(watches(fabric, yaml)) },
       prepare: (topology) => build(topology, fabric, others),
     });
     const crowd = new TwoVlans(lab, fabric, [...lab.topology.vms, ...others]);
@@ -292,8 +294,8 @@ async function withoutRedirects(namespaces: Namespaces, ns: string): Promise<voi
   await must(namespaces.exec(ns, ['nft', '-f', '-']), { input: 'table inet no-redirects { chain out { type filter hook output priority 0; icmpv6 type nd-redirect drop; }; }\n' });
 }
 
-/** What is in the kernel under our protocol number, both families. */
+/** What is in the kernel's main table under our protocol numbers, both families. */
 export async function ownRoutes(lab: Lab, node: NodeName): Promise<string[]> {
-  const text = await must(lab.topology.namespaces.exec(nodeNamespace(node), ['sh', '-c', 'ip route show proto 179; ip -6 route show proto 179']));
+  const text = await must(lab.topology.namespaces.exec(nodeNamespace(node), ['sh', '-c', 'for proto in 179 180; do ip route show proto $proto; ip -6 route show proto $proto; done']));
   return text.split('\n').filter((line) => line !== '');
 }
