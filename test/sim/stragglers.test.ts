@@ -81,4 +81,16 @@ describe('late packets', () => {
     fabric.frame(b, tapB, rarp);
     assert.deepEqual(routesOf(fabric, a, 10_000), [undefined, 'nextHop']);
   });
+
+  it('end with the speaker that is told to stop, while it is known what the routers told', () => {
+    const { fabric, a, b, tapB } = stage();
+    fabric.frame(b, tapB, rarp);
+    fabric.run(300);
+    assert.equal(route(a), 'straggler 192.0.2.2');
+    const outputs = a.speaker.dispatch({ type: 'stop', restart: true }, fabric.now());
+    const [first] = outputs.flatMap((output) => (output.type === 'kernel' ? output.changes : [])).filter(({ id }) => id === `route ${vm4}/32`);
+    assert.deepEqual(first?.entry, { type: 'route', prefix: `${vm4}/32`, to: { type: 'nextHop', address: '192.0.2.2' } });
+    fabric.performFor(a, outputs);
+    assert.notEqual(route(a), 'straggler 192.0.2.2');
+  });
 });
