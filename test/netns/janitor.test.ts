@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { janitorFile } from '../../native/index.ts';
 import { must, run, waitFor } from '../../src/demo/processes.ts';
 
 // The program that outlives a speaker, in a network namespace with what a speaker leaves.
 
-const program = janitorFile() ?? fileURLToPath(new URL('../../native/build/landfall-janitor', import.meta.url));
 let count = 0;
 
 const left = `
@@ -48,8 +48,19 @@ describe('the janitor', function () {
   this.timeout(60_000);
   let ns: string;
   const children: ChildProcess[] = [];
+  let folder: string | undefined;
+  let program: string;
   before(function () {
     if (process.getuid?.() !== 0) this.skip();
+    // Where any user finds it.
+    folder = mkdtempSync(join(tmpdir(), 'landfall-janitor-'));
+    chmodSync(folder, 0o755);
+    program = join(folder, 'landfall-janitor');
+    copyFileSync(janitorFile() ?? assert.fail('it is not built'), program);
+    chmodSync(program, 0o755);
+  });
+  after(() => {
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   });
   beforeEach(async () => {
     ns = `lfj${process.pid}-${count++}`;
@@ -155,6 +166,20 @@ describe('the janitor', function () {
 
   it('without the capability it says so at once', async () => {
     assert.equal(await ends(await start('setpriv', '--reuid', '65534', '--clear-groups')), 77);
+  });
+
+  it('does its work as the unit runs a speaker: some user, an ambient capability, no new privileges', async () => {
+    const child = await start('setpriv', '--reuid', '65534', '--clear-groups', '--bounding-set', '-all,+net_admin', '--inh-caps', '-all,+net_admin', '--ambient-caps', '+net_admin', '--no-new-privs');
+    child.stdin?.end('100\n');
+    assert.equal(await ends(child), 0);
+    assert.ok(!(await show()).includes('lf-stragglers'));
+  });
+
+  it('does its work as a pod runs a speaker: uid 0 with little else, no new privileges', async () => {
+    const child = await start('setpriv', '--bounding-set', '-all,+net_admin,+net_raw', '--inh-caps', '-all', '--no-new-privs');
+    child.stdin?.end('100\n');
+    assert.equal(await ends(child), 0);
+    assert.ok(!(await show()).includes('lf-stragglers'));
   });
 
   it('nonsense is no order, and without one there is nothing to do', async () => {
