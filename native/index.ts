@@ -68,6 +68,16 @@ function binary(): Binary {
   return loaded;
 }
 
+/** Why no socket can be opened and no clock asked; `undefined` where the module is there and loads. */
+export function nativeProblem(): string | undefined {
+  try {
+    binary();
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
 const batchFrames = 64;
 const frameSnap = 256;
 const frameFields = 6;

@@ -1,6 +1,6 @@
 import type { BridgeState } from '../../bridge/fdb.ts';
 import { doublyListedPorts, missingBridges, portsOf, unlistedPorts, unsupportedBridges } from '../../bridge/locate.ts';
-import { portMark } from '../../bridge/ports.ts';
+import { matchesPattern, portMark, type VlanRange } from '../../bridge/ports.ts';
 import type { Config } from '../../config/config.ts';
 import { watchesOf } from '../watch.ts';
 import { atMost, fail, ok, some, warn, type Finding } from './finding.ts';
@@ -45,6 +45,20 @@ function patternFor(name: string): string {
   return stem === name || stem === '' ? name : `${stem}*`;
 }
 
+/** Local ports of a bridge that filters VLANs, none of which is watched. */
+export function checkPortVlans(bridges: BridgeState, config: Config): Finding[] {
+  const watches = watchesOf(config.watch);
+  const found = names(config).flatMap((name): Finding[] => {
+    const ofBridge = watches.filter(({ bridge }) => bridge === name);
+    const ports = new Map(ofBridge.flatMap((watch) => portsOf(bridges, watch)).filter(({ role }) => role === 'local').map(({ link }) => [link.name, link.vlans]));
+    const isHeard = (vlans: readonly VlanRange[]): boolean => vlans.some(([from, to]) => ofBridge.some((watch) => watch.vlans === undefined || watch.vlans.some(([low, high]) => low <= to && from <= high)));
+    return [...ports].flatMap(([port, vlans]) => (vlans === undefined || isHeard(vlans) ? [] : [fail('vlan',
+      `${port} on ${name} is in ${vlans.length === 0 ? 'no VLAN' : `VLAN ${some(vlans.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)))}`}, and none of that is watched: its VM is never announced`,
+      `bridge vlan add dev ${port} vid ${ofBridge.find((watch) => watch.vlans !== undefined)?.vlans?.[0]?.[0] ?? 'VLAN'} pvid untagged; or watch[].vlans`)]));
+  });
+  return atMost(found, (count) => fail('vlan', `${count} more ports are in no VLAN that is watched`, 'bridge vlan show'));
+}
+
 /** A bridge takes the lowest MAC among its ports unless it has one of its own, and guests lose their gateway when that changes. */
 export function checkBridgeMac(host: HostState, config: Config): Finding[] {
   const { bridges } = host;
@@ -64,9 +78,9 @@ export function checkBridgeMac(host: HostState, config: Config): Finding[] {
 /** Ports of which nobody says whose they are. */
 export function checkMarks(bridges: BridgeState, config: Config): Finding[] {
   if (config.identity.unverifiedPorts === 'refuse') return [];
-  const bound = new Set(config.identity.bindings.flatMap(({ port }) => (port === undefined ? [] : [port])));
+  const bound = config.identity.bindings.flatMap(({ port }) => (port === undefined ? [] : [port]));
   const local = watchesOf(config.watch).flatMap((watch) => portsOf(bridges, watch)).filter((port) => port.role === 'local');
-  const unmarked = local.filter(({ link }) => portMark(link) === undefined && !bound.has(link.name)).map(({ link }) => link.name);
+  const unmarked = local.filter(({ link }) => portMark(link) === undefined && !bound.some((pattern) => matchesPattern(pattern, link.name))).map(({ link }) => link.name);
   if (unmarked.length === 0) return local.length === 0 ? [] : [ok('marks', `all ${local.length} local ports bear a mark of their guest`)];
   return [warn('marks', `${unmarked.length} of ${local.length} local ports bear no mark of their guest (${some(unmarked, 4)}): whoever is behind one can take over any VM's address by forging its MAC`,
     'libvirt marks taps by their MAC; else ip link set PORT alias mac=MAC, or identity.unverifiedPorts: refuse')];

@@ -1,7 +1,7 @@
 import type { Config } from '../../config/config.ts';
 import type { CapabilitySets } from '../capability-sets.ts';
 import type { PeerItem } from '../views/items.ts';
-import { checkBridgeMac, checkBridges, checkMarks, checkPorts } from './bridges.ts';
+import { checkBridgeMac, checkBridges, checkMarks, checkPortVlans, checkPorts } from './bridges.ts';
 import { checkCapabilities } from './capabilities.ts';
 import { fail, ok, skip, some, warn, type Finding } from './finding.ts';
 import type { HostState } from './host-state.ts';
@@ -22,9 +22,10 @@ export interface RunningDaemon {
 export function examineHost(host: HostState, config: Config, daemon: RunningDaemon | undefined): Finding[] {
   const { bridges } = host;
   return [
+    ...checkNative(host),
     ...checkCapabilities(daemon === undefined ? host.capabilities : daemon.capabilities, config, daemon === undefined ? 'this process' : 'the daemon'),
     ...(bridges === undefined ? [skip('bridge', 'the kernel does not tell of bridges and ports here (netlink): they are not checked')] : [
-      ...checkBridges(bridges, config), ...checkPorts(bridges, config), ...checkBridgeMac(host, config), ...checkMarks(bridges, config),
+      ...checkBridges(bridges, config), ...checkPorts(bridges, config), ...checkPortVlans(bridges, config), ...checkBridgeMac(host, config), ...checkMarks(bridges, config),
       ...checkNeighbourReach(host, config), ...checkOwnAddresses(host, bridges, config),
     ]),
     ...checkGatewaySettings(host, config), ...checkIcmpErrors(host, config), ...checkHostMode(host, config),
@@ -35,6 +36,11 @@ export function examineHost(host: HostState, config: Config, daemon: RunningDaem
     ...checkOtherSpeakers(host, config, daemon?.peers),
     ...checkUpstream(config),
   ];
+}
+
+/** Without it nothing is heard, and no session is opened. */
+export function checkNative({ nativeProblem }: HostState): Finding[] {
+  return nativeProblem === undefined ? [] : [fail('native', nativeProblem, 'node native/build.mjs in landfall\'s folder, or install the package for this machine')];
 }
 
 /** A session that is to be signed is down for good where the kernel can't. */
@@ -55,5 +61,5 @@ export function checkClock({ clock }: HostState): Finding {
 
 export function checkStateFile({ stateFile }: HostState): Finding {
   return stateFile.problem === undefined ? ok('state', `${stateFile.path} can be written`)
-    : warn('state', `${stateFile.path}: ${stateFile.problem} (as this user): a restart would remember no claims`, 'install -d -o landfall /var/lib/landfall, or set state.file');
+    : warn('state', `${stateFile.path}: ${stateFile.problem} (as this user): a restart would remember no claims`, `install -d -o landfall ${stateFile.path.slice(0, stateFile.path.lastIndexOf('/')) || '/'}, or set state.file`);
 }

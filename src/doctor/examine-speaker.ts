@@ -4,7 +4,8 @@ import type { DoctorItem } from '../views/items.ts';
 import { printable } from '../../net/printable.ts';
 import type { World } from '../world.ts';
 import { ok, warn, type Finding } from './finding.ts';
-import { checkRarp, checkSilentGuests } from './guests.ts';
+import { checkSilentGuests } from './guests.ts';
+import { checkRefused } from './refused.ts';
 import { checkFabric, checkFutures, checkHeld, checkIdentifiers, checkLimits, checkManual, checkNextHops, checkReflected } from './routes.ts';
 import { checkSessions } from './sessions.ts';
 
@@ -22,7 +23,7 @@ export function collectDoctor(world: World, facts: ProcessFacts): DoctorItem {
 function examineSpeaker(world: World, facts: ProcessFacts, peers: DoctorItem['peers']): Finding[] {
   const ignored = [...world.ignored.values()];
   return [
-    ...checkRarp(ignored), ...checkSilentGuests(world.migrations.all.filter(({ direction }) => direction === 'in'), ignored),
+    ...checkRefused(world), ...checkSilentGuests(world.migrations.all.filter(({ direction }) => direction === 'in'), ignored),
     ...checkSessions(peers, { asn: world.config.bgp.asn, dryRun: world.dryRun }),
     ...checkIdentifiers(world), ...checkReflected(world), ...checkFabric(world), ...checkLimits(world), ...checkNextHops(world), ...checkFutures(world), ...checkHeld(world), ...checkManual(world),
     ...checkProcess(facts, world.dryRun),

@@ -3,7 +3,7 @@ import { matchesPattern } from '../../bridge/ports.ts';
 import type { Config, WatchConfig } from '../../config/config.ts';
 import { isIpv4, prefixContains, type IpAddress } from '../../net/ip.ts';
 import { fail, ok, warn, type Finding } from './finding.ts';
-import { strongest, type HostState } from './host-state.ts';
+import { strongest, sysctlName, type HostState } from './host-state.ts';
 import { kernelOf } from './kernel-options.ts';
 
 /** An interface of the node in a network of VMs: the node routes for them. */
@@ -42,7 +42,7 @@ export function checkGatewaySettings(host: HostState, config: Config): Finding[]
 function reversePath(host: HostState, { name, ipv4 }: Gateway): Finding[] {
   if (!ipv4 || strongest(host, 'ipv4', name, 'rp_filter') !== 1) return [];
   const from = host.settings.get('net/ipv4/conf/all/rp_filter') === 1 ? 'all' : name;
-  return [warn('rp_filter', `${name} rp_filter=1 (strict) drops replies that return by another path; use 2`, `sysctl -w net.ipv4.conf.${from}.rp_filter=2`)];
+  return [warn('rp_filter', `${name} rp_filter=1 (strict) drops replies that return by another path; use 2`, `sysctl -w ${sysctlName('ipv4', from, 'rp_filter')}=2`)];
 }
 
 /** With `arp_accept` 0 a GARP makes no neighbour entry, and one in FAILED keeps packets back. */
@@ -50,13 +50,13 @@ function neighbours(host: HostState, { name, ipv4, ipv6 }: Gateway, config: Conf
   if (kernelOf(config).refreshesNeighbors) return [];
   const found: Finding[] = [];
   if (ipv4 && strongest(host, 'ipv4', name, 'arp_accept') === 0) {
-    found.push(warn('arp_accept', `${name} arp_accept=0: this node learns nothing from the GARP of a VM that has landed here, and may hold its packets back for seconds`, `sysctl -w net.ipv4.conf.${name}.arp_accept=1, or kernel.refreshNeighbors: true`));
+    found.push(warn('arp_accept', `${name} arp_accept=0: this node learns nothing from the GARP of a VM that has landed here, and may hold its packets back for seconds`, `sysctl -w ${sysctlName('ipv4', name, 'arp_accept')}=1, or kernel.refreshNeighbors: true`));
   }
   const untracked = host.settings.get(`net/ipv6/conf/${name}/accept_untracked_na`);
   if (ipv6 && untracked !== 1 && untracked !== 2) {
     found.push(warn('arp_accept', untracked === undefined ? `this kernel has no accept_untracked_na: an unsolicited NA of a VM makes no neighbour entry on ${name}`
       : `${name} accept_untracked_na=0: this node learns nothing from the unsolicited NA of a VM that has landed here`,
-    untracked === undefined ? 'kernel.refreshNeighbors: true' : `sysctl -w net.ipv6.conf.${name}.accept_untracked_na=1, or kernel.refreshNeighbors: true`));
+    untracked === undefined ? 'kernel.refreshNeighbors: true' : `sysctl -w ${sysctlName('ipv6', name, 'accept_untracked_na')}=1, or kernel.refreshNeighbors: true`));
   }
   return found;
 }
@@ -64,12 +64,13 @@ function neighbours(host: HostState, { name, ipv4, ipv6 }: Gateway, config: Conf
 function redirects(host: HostState, { name, ipv4 }: Gateway): Finding[] {
   if (!ipv4 || (strongest(host, 'ipv4', name, 'send_redirects') ?? 0) === 0) return [];
   return [warn('redirects', `${name} send_redirects=1: after a VM has left, this node tells its neighbours to send to it directly, which ends connections`,
-    `sysctl -w net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.${name}.send_redirects=0`)];
+    `sysctl -w net.ipv4.conf.all.send_redirects=0 ${sysctlName('ipv4', name, 'send_redirects')}=0`)];
 }
 
 function forwarding(host: HostState, { name, ipv4, ipv6 }: Gateway): Finding[] {
   const found: Finding[] = [];
   if (ipv4 && host.settings.get('net/ipv4/ip_forward') === 0) found.push(fail('forwarding', `${name} has an IPv4 address among those of the VMs, and the node forwards no IPv4`, 'sysctl -w net.ipv4.ip_forward=1'));
+  else if (ipv4 && host.settings.get(`net/ipv4/conf/${name}/forwarding`) === 0) found.push(fail('forwarding', `${name} has an IPv4 address among those of the VMs, and the node forwards no IPv4 that comes in there`, `sysctl -w ${sysctlName('ipv4', name, 'forwarding')}=1`));
   if (ipv6 && host.settings.get('net/ipv6/conf/all/forwarding') === 0) found.push(fail('forwarding', `${name} has an IPv6 address among those of the VMs, and the node forwards no IPv6`, 'sysctl -w net.ipv6.conf.all.forwarding=1'));
   return found;
 }

@@ -19,11 +19,16 @@ export function systemClock(): Clock {
       const monotonicMs = performance.now();
       if (monotonicMs - askedMs > askAgainMs) {
         askedMs = monotonicMs;
-        trust = judgeClock(clockSynchronised(), Date.now(), kernelYear());
+        trust = readClockTrust();
       }
       return { monotonicMs, wallMs: Date.now(), wallTrusted: trust.wallTrusted, wallSynchronised: trust.wallSynchronised ?? true };
     },
   };
+}
+
+/** What the wall clock is worth now; `wallSynchronised` is left out where the kernel may not be asked. */
+export function readClockTrust(): Pick<Now, 'wallTrusted' | 'wallSynchronised'> {
+  return judgeClock(clockSynchronised(), Date.now(), kernelYear());
 }
 
 /** Where the kernel does not say when it was built: when this was written. No clock is right that stands before it. */

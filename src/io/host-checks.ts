@@ -4,12 +4,13 @@ import { applyChange, emptyBridgeState, type BridgeState } from '../../bridge/fd
 import { openMonitor, type Monitor } from '../../bridge/io/monitor.ts';
 import type { Config } from '../../config/config.ts';
 import { inspectHost } from '../../config/io/host.ts';
+import { nativeProblem } from '../../native/index.ts';
 import { parseTcpTable } from '../doctor/tcp-table.ts';
 import type { HostState, TcpConnection } from '../doctor/host-state.ts';
 import { dropsUnreachable } from '../doctor/icmp-errors.ts';
 import { parseRewrites } from '../doctor/source-rewriting.ts';
 import { readCapabilitySets } from './capabilities.ts';
-import { systemClock } from './clock.ts';
+import { readClockTrust } from './clock.ts';
 import { readFirewall } from './firewall.ts';
 import { unsignable } from './signing.ts';
 import { defaultStateFile } from './state.ts';
@@ -18,7 +19,7 @@ import { defaultStateFile } from './state.ts';
 const dumpWithinMs = 5000;
 /** Interfaces on top of one bridge that are looked at. */
 const layer3AtMost = 256;
-const perInterface = ['ipv4/conf/@/rp_filter', 'ipv4/conf/@/arp_accept', 'ipv4/conf/@/send_redirects', 'ipv6/conf/@/accept_untracked_na'];
+const perInterface = ['ipv4/conf/@/forwarding', 'ipv4/conf/@/rp_filter', 'ipv4/conf/@/arp_accept', 'ipv4/conf/@/send_redirects', 'ipv6/conf/@/accept_untracked_na'];
 const global = ['net/ipv4/ip_forward', 'net/ipv6/conf/all/forwarding'];
 
 /** Looks at this host, as far as this user may, and changes nothing. Never throws; what can't be read is left out. */
@@ -36,11 +37,12 @@ export async function readHostState(config: Config): Promise<HostState> {
   const connections = readConnections();
   const { speakers, addresses } = inspectHost();
   const firewall = await readFirewall();
+  const problem = nativeProblem();
   return {
     ...(capabilities === undefined ? {} : { capabilities }), ...(bridges === undefined ? {} : { bridges }), layer3, settings,
     fixedMac: new Set(names.filter((name) => origin.get(name) === '3')), drawnMac: new Set(names.filter((name) => origin.get(name) === '1')),
-    addresses, clock: systemClock().now(), speakers, ...(connections === undefined ? {} : { connections }),
-    rewrites: 'unread' in firewall ? firewall : parseRewrites(firewall.text), ...('unread' in firewall ? {} : { dropsUnreachable: dropsUnreachable(firewall.text) }), stateFile: stateFileOf(config), unsignable: signing(config),
+    addresses, clock: readClockTrust(), speakers, ...(connections === undefined ? {} : { connections }),
+    rewrites: 'unread' in firewall ? firewall : parseRewrites(firewall.text), ...('unread' in firewall ? {} : { dropsUnreachable: dropsUnreachable(firewall.text) }), stateFile: stateFileOf(config), unsignable: signing(config), ...(problem === undefined ? {} : { nativeProblem: problem }),
   };
 }
 

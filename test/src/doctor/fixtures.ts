@@ -26,7 +26,7 @@ export function host(more: Partial<HostState> = {}): HostState {
   return {
     capabilities: { effective: '2000', bounding: '2000', noNewPrivileges: true, uid: 999 },
     bridges: tables([bridgeLink, bond, port(4, 'vnet4')]), layer3: new Map([['br-vlan', ['br-vlan', 'br-vlan.100']]]), settings: new Map(),
-    fixedMac: new Set(['br-vlan']), drawnMac: new Set(), addresses: [], dropsUnreachable: false, clock: { wallTrusted: true, wallSynchronised: true }, speakers: [], connections: [], rewrites: [], stateFile: { path: '/var/lib/landfall/state.json' }, ...more,
+    fixedMac: new Set(['br-vlan']), drawnMac: new Set(), addresses: [], dropsUnreachable: { ipv4: false, ipv6: false }, clock: { wallTrusted: true, wallSynchronised: true }, speakers: [], connections: [], rewrites: [], stateFile: { path: '/var/lib/landfall/state.json' }, ...more,
   };
 }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { checkBridgeMac, checkBridges, checkMarks, checkPorts } from '../../../src/doctor/bridges.ts';
+import { checkBridgeMac, checkBridges, checkMarks, checkPortVlans, checkPorts } from '../../../src/doctor/bridges.ts';
 import { checkCapabilities } from '../../../src/doctor/capabilities.ts';
 import { examineHost } from '../../../src/doctor/examine-host.ts';
 import { checkHostMode, checkIcmpErrors, dropsUnreachable } from '../../../src/doctor/icmp-errors.ts';
@@ -88,6 +88,8 @@ describe('doctor, the host', () => {
     assert.match(troubles(checkMarks(state, config()))[0] as string, /1 of 2 local ports bear no mark of their guest \(vnet5\)/);
     assert.deepEqual(checkMarks(state, config({ identity: '{mode: learn, unverifiedPorts: refuse}' })), []);
     assert.deepEqual(troubles(checkMarks(findings([bridgeLink, port(4, 'vnet4')]), config())), []);
+    const bound = config({ identity: '{mode: learn, bindings: [{vm: shop/web-1, mac: "52:54:00:aa:00:01", port: "vnet*", ips: [203.0.113.11]}]}' });
+    assert.deepEqual(troubles(checkMarks(state, bound)), []);
   });
 
   const routed = host({ bridges: tables([bridgeLink, bond, { ...bridgeLink, ifindex: 9, name: 'br-vlan.100', kind: 'vlan' }], [[9, '203.0.113.1']]) });
@@ -97,12 +99,14 @@ describe('doctor, the host', () => {
     ['net/ipv4/conf/all/rp_filter', 1, /^warn rp_filter: br-vlan\.100/],
     ['net/ipv4/conf/br-vlan.100/arp_accept', 0, /^warn arp_accept: br-vlan\.100 arp_accept=0/],
     ['net/ipv4/conf/all/send_redirects', 1, /^warn redirects: br-vlan\.100 send_redirects=1/],
-    ['net/ipv4/ip_forward', 0, /^fail forwarding: br-vlan\.100 .* forwards no IPv4/],
+    ['net/ipv4/ip_forward', 0, /^fail forwarding: br-vlan\.100 .* forwards no IPv4$/],
+    ['net/ipv4/conf/br-vlan.100/forwarding', 0, /^fail forwarding: br-vlan\.100 .* forwards no IPv4 that comes in there$/],
   ] as const) {
     it(`${name} = ${value}`, () => {
       const found = troubles(checkGatewaySettings(setting(name, value), config()));
       assert.equal(found.length, 1);
       assert.match(found[0] as string, text);
+      assert.doesNotMatch(checkGatewaySettings(setting(name, value), config())[0]?.fix ?? '', /br-vlan\.100/, 'a dot that sysctl takes for a slash');
       // Where the node is nobody's gateway, none of it matters.
       assert.deepEqual(checkGatewaySettings({ ...host(), settings: new Map([[name, value]]) }, config()), []);
     });
@@ -121,11 +125,27 @@ describe('doctor, the host', () => {
 
   it('warns of ICMP errors for a VM that has left, unless they are dropped or kernel.routes sends the packets on', () => {
     assert.match(troubles(checkIcmpErrors(routed, config()))[0] as string, /^warn icmp: late packets to a VM that has left br-vlan\.100 are answered with ICMP host unreachable, which ends connections$/);
-    assert.deepEqual(checkIcmpErrors({ ...routed, dropsUnreachable: true }, config()), []);
+    assert.deepEqual(checkIcmpErrors({ ...routed, dropsUnreachable: { ipv4: true, ipv6: false } }, config()), []);
     assert.deepEqual(checkIcmpErrors(routed, config({ kernel: '{routes: received}' })), []);
     assert.deepEqual(checkIcmpErrors(host(), config()), []);
-    assert.deepEqual(['icmp type destination-unreachable icmp code host-unreachable drop', 'icmp code host-unreachable drop', '-A OUTPUT -p icmp -m icmp --icmp-type 3/1 -j DROP', 'icmp code host-unreachable accept', 'drop'].map(dropsUnreachable), [true, true, true, false, false]);
+    const six = host({ bridges: tables([bridgeLink], [[2, '2001:db8:100::1']]), dropsUnreachable: { ipv4: true, ipv6: false } });
+    const watch = '[{bridge: br-vlan, ports: {local: ["vnet*"], uplink: [bond0]}, prefixes: ["2001:db8:100::/64"]}]';
+    assert.match(troubles(checkIcmpErrors(six, config({ watch })))[0] as string, /are answered with ICMPv6 address unreachable/);
+    assert.deepEqual(checkIcmpErrors({ ...six, dropsUnreachable: { ipv4: false, ipv6: true } }, config({ watch })), []);
   });
+
+  for (const [rule, ipv4, ipv6] of [
+    ['icmp type destination-unreachable icmp code host-unreachable drop', true, false], ['icmp type destination-unreachable counter packets 0 bytes 0 drop', true, false], ['icmp code host-unreachable drop', true, false],
+    ['icmp code host-unreachable accept', false, false], ['icmp type destination-unreachable icmp code port-unreachable drop', false, false], ['drop', false, false],
+    ['icmpv6 type destination-unreachable icmpv6 code addr-unreachable drop', false, true], ['icmpv6 type destination-unreachable drop', false, true], ['icmpv6 code no-route drop', false, false],
+    ['-A OUTPUT -p icmp -m icmp --icmp-type 3/1 -j DROP', true, false], ['-A OUTPUT -p icmp -m icmp --icmp-type 3 -j DROP', true, false], ['-A OUTPUT -p icmp -m icmp --icmp-type 3/3 -j DROP', false, false],
+    ['-A INPUT -p icmp -m icmp --icmp-type 3/1 -j DROP', false, false], ['-A OUTPUT -p ipv6-icmp -m icmp6 --icmpv6-type 1/3 -j DROP', false, true],
+  ] as const) {
+    it(`dropsUnreachable: ${rule}`, () => {
+      assert.deepEqual(dropsUnreachable(`table inet f {\n  chain out {\n    type filter hook output priority filter; policy accept;\n    ${rule}\n  }\n}\n`), { ipv4, ipv6 });
+      if (!rule.startsWith('-')) assert.deepEqual(dropsUnreachable(`table inet f {\n  chain in {\n    type filter hook input priority filter; policy accept;\n    ${rule}\n  }\n}\n`), { ipv4: false, ipv6: false });
+    });
+  }
 
   it('kernel.routes host: no subnet of the VMs is local, and the gateway is here', () => {
     const hostMode = config({ kernel: '{routes: host}', watch: '[{bridge: br-vlan, ports: {local: ["vnet*"], uplink: [bond0]}, prefixes: [203.0.113.0/24], gateway: {addresses: [203.0.113.1]}}]' });
@@ -185,6 +205,49 @@ describe('doctor, the host', () => {
     });
   }
 
+  it('SNAT: the fix names program, table and chain; what iptables wrote into nftables is told once, and the old tables too', () => {
+    const nft = `# from nft
+table ip nat {
+  set snat {
+    type ipv4_addr
+    elements = { 203.0.113.9,
+                 203.0.113.10 }
+  }
+  chain POSTROUTING {
+    type nat hook postrouting priority srcnat; policy accept;
+    oifname != "br-vlan" ip saddr 203.0.113.0/24 counter packets 0 bytes 0 masquerade
+  }
+}
+table inet mine {
+  chain post {
+    type nat hook postrouting priority srcnat; policy accept;
+    oifname "eth0" masquerade
+  }
+}
+`;
+    const save = (program: string, variant: string, rules: string) => `# from ${program}\n# Generated by ${program.replace('-legacy', '')} v1.8.9${variant} on Sat\n*nat\n:POSTROUTING ACCEPT [0:0]\n${rules}\nCOMMIT\n`;
+    const fixes = (text: string): string[] => checkSourceRewriting(host({ rewrites: parseRewrites(text) }), config({ watch: '[{bridge: br-vlan, ports: {local: ["vnet*"], uplink: [bond0]}, prefixes: [203.0.113.0/24, "2001:db8:100::/64"]}]' })).flatMap(({ fix }) => fix ?? []);
+    const old = '-A POSTROUTING -s 203.0.113.0/24 ! -o br-vlan -j MASQUERADE';
+    assert.deepEqual(fixes(nft + save('iptables-save', ' (nf_tables)', old) + save('ip6tables-legacy-save', '', '-A POSTROUTING -o eth0 -j MASQUERADE')), [
+      'nft insert rule inet mine post ip saddr 203.0.113.0/24 return && nft insert rule inet mine post ip6 saddr 2001:db8:100::/64 return',
+      'iptables -t nat -I POSTROUTING -s 203.0.113.0/24 -j RETURN', 'ip6tables-legacy -t nat -I POSTROUTING -s 2001:db8:100::/64 -j RETURN',
+    ]);
+    assert.deepEqual(fixes(save('iptables-save', '', old) + save('iptables-legacy-save', '', old)), ['iptables -t nat -I POSTROUTING -s 203.0.113.0/24 -j RETURN']);
+  });
+
+  for (const [first, expected] of [
+    ['ip saddr 203.0.113.0/24 return', 0], ['ip saddr 203.0.0.0/16 counter packets 5 bytes 300 accept comment "VMs"', 0], ['ip saddr { 10.0.0.0/8, 203.0.113.0/24 } return', 0],
+    ['ip saddr 203.0.113.0/25 return', 1], ['ip saddr != 203.0.113.0/24 return', 1], ['ip saddr 203.0.113.0/24 ip daddr 10.0.0.0/8 return', 1], ['ip saddr 203.0.113.0/24 counter packets 0 bytes 0', 1],
+  ] as const) {
+    it(`SNAT: ${first}, before the rule`, () => {
+      const ruleset = (rules: readonly string[]) => `table ip nat {\n  chain post {\n    type nat hook postrouting priority srcnat; policy accept;\n${rules.join('\n')}\n  }\n}\n`;
+      const found = (...rules: string[]): number => troubles(checkSourceRewriting(host({ rewrites: parseRewrites(ruleset(rules)) }), config())).length;
+      assert.equal(found(first, 'oifname "rt0" masquerade'), expected);
+      assert.equal(found(first, 'ip saddr 203.0.113.0/24 masquerade'), expected);
+      assert.equal(found('oifname "rt0" masquerade', first), 1, 'it comes too late');
+    });
+  }
+
   it('SNAT: says so where the rules can\'t be read', () => {
     assert.match(troubles(checkSourceRewriting(host({ rewrites: { unread: 'nft: not permitted' } }), config()))[0] as string, /^skip snat: /);
   });
@@ -210,5 +273,20 @@ describe('doctor, the host', () => {
     const found = troubles(examineHost(host({ clock: { wallTrusted: false, wallSynchronised: false }, stateFile: { path: '/var/lib/landfall/state.json', problem: 'its folder does not exist' } }), config(), undefined));
     assert.deepEqual(found.map((line) => line.split(':')[0]), ['warn clock', 'warn state']);
     assert.match(troubles(examineHost(host({ clock: { wallTrusted: true, wallSynchronised: false } }), config(), undefined))[0] as string, /clock: not synchronised: claims of nodes/);
+    assert.equal(examineHost(host({ clock: { wallTrusted: true } }), config(), undefined).find(({ topic }) => topic === 'clock')?.text, 'set; whether it is synchronised may not be asked here');
+  });
+
+  it('fails where the native module is missing', () => {
+    assert.match(troubles(examineHost(host({ nativeProblem: 'landfall\'s native module is not built' }), config(), undefined))[0] as string, /^fail native: landfall's native module is not built$/);
+  });
+
+  it('fails for a local port in VLANs that nobody watches', () => {
+    const watch = (vlans: string) => config({ watch: `[{bridge: br-vlan, ${vlans} ports: {local: ["vnet*"], uplink: [bond0]}, prefixes: [203.0.113.0/24]}]` });
+    const of = (vlans: readonly (readonly [number, number])[] | undefined, watched: string) => checkPortVlans(findings([bridgeLink, bond, port(4, 'vnet4', vlans === undefined ? {} : { vlans })]), watch(watched));
+    const [found] = of([[1, 1], [7, 9]], 'vlans: [100, 200-299],');
+    assert.deepEqual([found?.result, found?.text], ['fail', 'vnet4 on br-vlan is in VLAN 1, 7-9, and none of that is watched: its VM is never announced']);
+    assert.match(found?.fix ?? '', /^bridge vlan add dev vnet4 vid 100 pvid untagged;/);
+    assert.match(of([], '')[0]?.text ?? '', /vnet4 on br-vlan is in no VLAN/);
+    for (const [vlans, watched] of [[[[1, 1]], ''], [[[1, 1], [250, 260]], 'vlans: [100, 200-299],'], [undefined, 'vlans: [100],']] as const) assert.deepEqual(of(vlans, watched), []);
   });
 });

@@ -144,6 +144,21 @@ describe('doctor, the speaker', () => {
     });
   }
 
+  it('names guests that are refused for their port or their VLAN, as long as that is so', () => {
+    const { fabric, node } = start((config) => ({ ...config, watch: config.watch.map((watch) => ({ ...watch, vlans: [[0, 0], [100, 100]] as const })) }));
+    const tap = fabric.addPort(node, 'tap1', 'tun', 'fe:54:00:aa:00:09' as Mac);
+    fabric.frame(node, tap, garpFrame(vmMac, vm4));
+    assert.deepEqual(examine(node), ['warn marks: 52:54:00:aa:00:01 speaks behind tap1 and is refused: port is another guest\'s: its tap\'s MAC says ..:54:00:aa:00:09']);
+    const [found] = collectDoctor(node.speaker.world, facts).findings.filter(({ topic }) => topic === 'marks');
+    assert.match(found?.fix ?? '', /^if it belongs there, ip link set tap1 alias mac=52:54:00:aa:00:01; else/);
+    const link = node.speaker.world.bridges.links.get(tap)!;
+    fabric.give(node, { type: 'bridge', change: { type: 'link', link: { ...link, alias: `mac=${vmMac}` } } });
+    assert.deepEqual(examine(node), []);
+    fabric.give(node, { type: 'bridge', change: { type: 'link', link: { ...link, alias: `mac=${vmMac}`, pvid: 7, vlans: [[7, 7]] } } });
+    fabric.frame(node, tap, garpFrame(vmMac, vm4));
+    assert.deepEqual(examine(node), ['warn vlan: 52:54:00:aa:00:01 speaks behind tap1 in VLAN 7 and is refused: no watch of br-vlan covers that']);
+  });
+
   it('a session that is young, one without a family, and none in a dry run', () => {
     assert.match(troubles(checkSessions([{ ...down(), lastError: undefined as never }], { asn: 65010, dryRun: false }))[0] as string, /^warn session: tor-b is active for 72 s/);
     const half = { ...(peers[0] as PeerItem), families: [{ family: 'ipv6' as const, negotiated: false, sent: 0, received: 0 }] };
