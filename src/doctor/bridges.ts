@@ -39,9 +39,10 @@ export function checkPorts(bridges: BridgeState, config: Config): Finding[] {
   return atMost([...unlisted, ...doubly], (count) => fail('ports', `${count} more ports are in no list, or in both`, 'landfall status names each'));
 }
 
-/** `tap7` → `tap*`: its like have other numbers. */
+/** `tap7` and `tap1f3a92c0-4e` → `tap*`: its like have other numbers. */
 function patternFor(name: string): string {
-  const stem = name.replace(/[0-9a-f]*\d[0-9a-f]*$/, '');
+  const hex = /[0-9a-f-]{4,}$/.exec(name)?.[0] ?? '';
+  const stem = /\d/.test(hex) ? name.slice(0, -hex.length) : name.replace(/\d+$/, '');
   return stem === name || stem === '' ? name : `${stem}*`;
 }
 

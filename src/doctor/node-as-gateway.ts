@@ -1,5 +1,5 @@
 import type { BridgeState } from '../../bridge/fdb.ts';
-import { matchesPattern } from '../../bridge/ports.ts';
+import { isBridge, matchesPattern } from '../../bridge/ports.ts';
 import type { Config, WatchConfig } from '../../config/config.ts';
 import { isIpv4, prefixContains, type IpAddress } from '../../net/ip.ts';
 import { fail, ok, warn, type Finding } from './finding.ts';
@@ -85,7 +85,8 @@ export function checkNeighbourReach(host: HostState, config: Config): Finding[] 
   const { routes } = kernelOf(config);
   return config.watch.flatMap((watch): Finding[] => {
     const bridge = bridges.byName.get(watch.bridge);
-    if (bridge === undefined) return [];
+    const link = bridges.links.get(bridge ?? -1);
+    if (bridge === undefined || link === undefined || !isBridge(link)) return [];
     const where = `${watch.bridge}${watch.vlans === undefined ? '' : ` VLAN ${watch.vlans.map(([low, high]) => (low === high ? `${low}` : `${low}-${high}`)).join(', ')}`}`;
     if (routes !== 'off') return [ok('neighbours', `${where}: neighbours of a VM that leaves are repaired by kernel.routes: ${routes}`)];
     const stretched = uplinkCarries(bridges, bridge, watch);
