@@ -9,6 +9,8 @@ export interface ProcessFacts {
   readonly capabilities?: CapabilitySets;
   /** Where state is kept; left out: nowhere. */
   readonly stateFile?: string;
+  /** Why it can't be written at present. */
+  readonly stateProblem?: string;
   /** The folder of a recording that is on. */
   readonly recording?: string;
 }

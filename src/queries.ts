@@ -99,7 +99,7 @@ function collectStatus(world: World, facts: ProcessFacts): StatusItem {
     ...(world.drain === undefined ? {} : { drain: collectDrain(world) }),
     capture: { frames: facts.capture.received, dropped: facts.capture.dropped },
     ...(facts.recording === undefined ? {} : { recording: facts.recording }),
-    warnings: [...facts.warnings, ...watchWarnings(world), ...speakerWarnings(world), ...fabricWarnings(world), ...twinWarnings(world)],
+    warnings: [...facts.warnings, ...(facts.stateProblem === undefined ? [] : [facts.stateProblem]), ...watchWarnings(world), ...speakerWarnings(world), ...fabricWarnings(world), ...twinWarnings(world)],
   };
 }
 

@@ -166,10 +166,11 @@ export class Daemon {
   private facts(): Omit<ProcessFacts, 'capabilities'> {
     const { received = 0, dropped = 0 } = this.sources.captured() ?? {};
     const stateFile = this.state?.file;
+    const stateProblem = this.state?.problem();
     return {
       version: packageJson.version, routerIdFrom: this.routerIdFrom, capture: { received, dropped },
       warnings: [...this.words.warnings, ...this.reloading.warnings, ...(this.kubernetes?.problems() ?? []), ...this.dataPlane.warnings(this.speaker.world), ...this.feeds.warnings],
-      ...(stateFile === undefined ? {} : { stateFile }), ...(this.recorder === undefined ? {} : { recording: this.recorder.folder }),
+      ...(stateFile === undefined ? {} : { stateFile }), ...(stateProblem === undefined ? {} : { stateProblem }), ...(this.recorder === undefined ? {} : { recording: this.recorder.folder }),
     };
   }
 

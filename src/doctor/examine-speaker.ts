@@ -31,10 +31,11 @@ function examineSpeaker(world: World, facts: ProcessFacts, peers: DoctorItem['pe
 }
 
 /** The process itself: what it missed, and what it can't keep. */
-export function checkProcess({ capture, warnings, stateFile }: Pick<ProcessFacts, 'capture' | 'warnings' | 'stateFile'>, dryRun: boolean): Finding[] {
+export function checkProcess({ capture, warnings, stateFile, stateProblem }: Pick<ProcessFacts, 'capture' | 'warnings' | 'stateFile' | 'stateProblem'>, dryRun: boolean): Finding[] {
   return [
     ...(capture.dropped === 0 ? [] : [warn('capture', `${capture.dropped} of ${capture.received + capture.dropped} frames were dropped before the daemon read them: an announcement may have been among them`, 'process.scheduling: fifo, or more CPU for the daemon (CPUWeight=, no CPU limit)')]),
     ...warnings.map((text) => warn('daemon', text)),
-    ...(dryRun ? [] : stateFile === undefined ? [warn('state', 'there is no folder for the state file that the daemon can write to: a restart remembers no claims', 'StateDirectory=landfall, or set state.file')] : [ok('state', `kept in ${stateFile}`)]),
+    ...(dryRun ? [] : stateFile === undefined ? [warn('state', 'there is no folder for the state file that the daemon can write to: a restart remembers no claims', 'StateDirectory=landfall, or set state.file')]
+      : stateProblem !== undefined ? [warn('state', stateProblem, `let the daemon write to ${stateFile.slice(0, stateFile.lastIndexOf('/')) || '/'} (under systemd StateDirectory= or ReadWritePaths=), or set state.file`)] : [ok('state', `kept in ${stateFile}`)]),
   ];
 }

@@ -20,6 +20,8 @@ export interface StateOptions {
 export interface State extends Pick<StateFile, 'changed' | 'saveFinal' | 'close'> {
   /** Left out: nothing is kept. */
   readonly file?: string;
+  /** Why the last write failed, as a sentence; undefined once one has worked again. */
+  readonly problem: () => string | undefined;
   readonly restored: { readonly memory?: Memory; readonly boot: BootFacts };
 }
 
@@ -29,24 +31,28 @@ export function openState({ file, node, content, log, warn }: StateOptions): Sta
   const path = file ?? defaultStateFile;
   if (file === undefined && !isWritable(dirname(path))) {
     log.write('info', 'state.failed', { file: path, text: 'no folder for the state file that can be written to: a restart remembers nothing' });
-    return { restored: { boot }, changed: () => undefined, saveFinal: () => undefined, close: () => undefined };
+    return { restored: { boot }, problem: () => undefined, changed: () => undefined, saveFinal: () => undefined, close: () => undefined };
   }
   const memory = recall(path, node, (text) => {
     const aside = setAside(path);
     warn(`state file ${path} is not used: ${text}; ${aside === undefined ? 'it stays where it is' : `it is now ${aside}`}`);
     log.write('warn', 'state.refused', { file: path, text, ...(aside === undefined ? {} : { aside }) });
   });
+  let problem: string | undefined;
   const keeper = keepStateFile({
     path,
     content: (final) => content(boot.id, final),
     onError: (error) => {
-      warn(`state file ${path} cannot be written (${error}): all goes on, and a restart will not know of what changed since`);
+      problem = `state file ${path} cannot be written (${error}): all goes on, and a restart will not know of what changed since`;
       log.write('warn', 'state.failed', { file: path, text: error });
     },
-    onRecovered: () => log.write('info', 'state.recovered', { file: path }),
+    onRecovered: () => {
+      problem = undefined;
+      log.write('info', 'state.recovered', { file: path });
+    },
   });
   keeper.changed(); // also to learn at once whether it can be written
-  return { file: path, restored: { ...(memory === undefined ? {} : { memory }), boot }, ...keeper };
+  return { file: path, problem: () => problem, restored: { ...(memory === undefined ? {} : { memory }), boot }, ...keeper };
 }
 
 function recall(path: string, node: string, refuse: (text: string) => void): Memory | undefined {

@@ -37,9 +37,9 @@ export class DoctorHost {
     await this.namespaces.ip('node', [
       'addr add 192.0.2.2/30 dev rt0', 'addr add 2001:db8::2/64 dev rt0 nodad', 'link set rt0 up', 'link add br-vlan type bridge', 'link set br-vlan address 02:00:5e:00:01:01', 'link set br-vlan up',
       'link set up0 master br-vlan up', 'addr add 203.0.113.1/24 dev br-vlan', 'addr add 2001:db8:100::1/64 dev br-vlan nodad',
-      'link add tap1 type veth peer name guest1', 'link set guest1 up', 'link set tap1 master br-vlan up', 'link set tap1 alias mac=52:54:00:aa:00:01',
+      'link add tap1 type veth peer name guest1 netns @fabric', 'link set tap1 master br-vlan up', 'link set tap1 alias mac=52:54:00:aa:00:01',
     ]);
-    await this.namespaces.ip('fabric', ['route add 203.0.113.0/24 via 192.0.2.2', 'route add 2001:db8:100::/64 via 2001:db8::2']);
+    await this.namespaces.ip('fabric', ['link set guest1 arp off up', 'route add 203.0.113.0/24 via 192.0.2.2', 'route add 2001:db8:100::/64 via 2001:db8::2']);
     await this.namespaces.sysctl('node', {
       'net/ipv4/conf/br-vlan/arp_accept': 1, 'net/ipv6/conf/br-vlan/accept_untracked_na': 1, 'net/ipv4/conf/all/send_redirects': 0, 'net/ipv4/conf/br-vlan/send_redirects': 0,
     });
