@@ -28,6 +28,7 @@ const needs = [
   { package: 'tcpdump', command: 'tcpdump', purposes: ['netns'], without: 'tests that look at the wire are skipped' },
   { package: 'iptables', command: 'iptables', purposes: ['netns'], without: 'tests of lost packets are skipped' },
   { package: 'nftables', command: 'nft', purposes: ['netns'], without: 'tests of lost packets are skipped' },
+  { package: 'procps', command: 'sysctl', purposes: ['netns'], without: 'what doctor words as sysctl can\'t be tried' },
   { package: 'prometheus', command: 'promtool', purposes: ['netns'], without: 'metrics and alert rules are not judged by Prometheus' },
   { package: 'pmacct', command: 'pmbmpd', purposes: ['netns'], without: 'what BMP stations are told is not read by one' },
   { package: 'tshark', command: 'tshark', purposes: ['netns'], without: 'the octets of BMP are not judged by Wireshark' },

@@ -80,7 +80,7 @@ identity:\n`);
   it('what was mended is found no more', async () => {
     await lab.topology.namespaces.ip(nodeNamespace('a'), ['link del odd7', 'link set br-free address 02:00:00:00:09:01']);
     await lab.topology.namespaces.sysctl(nodeNamespace('a'), { 'net/ipv4/conf/br-vlan/rp_filter': 2, 'net/ipv4/conf/br-vlan/arp_accept': 1, 'net/ipv6/conf/br-vlan/accept_untracked_na': 1, 'net/ipv4/conf/all/send_redirects': 0, 'net/ipv4/conf/br-vlan/send_redirects': 0, 'net/ipv6/conf/all/forwarding': 1 });
-    await nft('delete table ip t; add table inet f; add chain inet f out { type filter hook output priority 0; }; add rule inet f out icmp type destination-unreachable icmp code host-unreachable drop');
+    await nft('delete table ip t; add table inet f; add chain inet f out { type filter hook output priority 0; }; add rule inet f out icmp type destination-unreachable icmp code host-unreachable drop; add rule inet f out icmpv6 type destination-unreachable icmpv6 code addr-unreachable drop');
     const { items } = await findings('a');
     assert.deepEqual(['ports', 'rp_filter', 'bridge-mac', 'arp_accept', 'snat', 'redirects', 'forwarding', 'icmp'].flatMap((topic) => of(items, topic)), []);
   });

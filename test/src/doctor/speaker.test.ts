@@ -181,6 +181,12 @@ describe('doctor, the speaker', () => {
     assert.deepEqual(checkSessions([{ ...down('cannot connect: ECONNREFUSED'), bfd: { state: 'down' } }], { asn: 65010, dryRun: false }).map(({ topic }) => topic), ['session']);
   });
 
+  it('the process: a state file that can\'t be written at present', () => {
+    const [found] = checkProcess({ capture: { received: 90, dropped: 0 }, warnings: [], stateFile: '/var/lib/landfall/state.json', stateProblem: 'state file … cannot be written (ENOSPC)' }, false);
+    assert.deepEqual([found?.result, found?.topic, found?.text], ['warn', 'state', 'state file … cannot be written (ENOSPC)']);
+    assert.match(found?.fix ?? '', /^let the daemon write to \/var\/lib\/landfall /);
+  });
+
   it('the process: drops, its own warnings, and a state file that is not there', () => {
     assert.deepEqual(troubles(checkProcess({ capture: { received: 90, dropped: 10 }, warnings: ['the state file cannot be written'] }, false)).map((line) => line.slice(0, 40)), [
       'warn capture: 10 of 100 frames were drop', 'warn daemon: the state file cannot be wr', 'warn state: there is no folder for the s'.slice(0, 40)]);
