@@ -94,7 +94,16 @@ function findSpeakers(root: string): string[] {
   const pids = list(proc).filter((name) => /^\d+$/.test(name)).slice(0, limits.processes);
   const found = pids.map((pid) => ({ pid, name: read(join(proc, pid, 'comm')).trim() })).filter(({ name }) => speakerNames.has(name));
   // One in a container with a network of its own is no matter of this node; one that can't be asked may be.
-  return [...new Set(found.filter(({ pid }) => own === undefined || [own, undefined].includes(link(join(proc, pid, 'ns/net')))).map(({ name }) => name))].sort();
+  const isHere = (pid: string): boolean => {
+    const network = link(join(proc, pid, 'ns/net'));
+    return own === undefined || network === own || (network === undefined && !hasEnded(join(proc, pid)));
+  };
+  return [...new Set(found.filter(({ pid }) => isHere(pid)).map(({ name }) => name))].sort();
+}
+
+/** It was there a moment ago, or is a zombie. */
+function hasEnded(process: string): boolean {
+  return !existsSync(process) || /\) [ZX] /.test(read(join(process, 'stat')));
 }
 
 /** The MACs of libvirt's guests. Their addresses stand in no file. */

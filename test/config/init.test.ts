@@ -118,6 +118,9 @@ describe('config init: the host', () => {
     put('proc/18/comm', 'sshd\n');
     put('proc/version/comm', 'bird\n');
     put('proc/19/comm', 'gobgpd\n');
+    put('proc/20/comm', 'openbgpd\n');
+    put('proc/20/stat', '20 (openbgpd) Z 1 20 20 0 -1\n');
+    put('proc/21/comm', 'exabgp\n');
     for (const [pid, namespace] of [['self', '1'], ['17', '1'], ['19', '2']] as const) {
       mkdirSync(join(root, 'proc', pid, 'ns'), { recursive: true });
       symlinkSync(`net:[${namespace}]`, join(root, 'proc', pid, 'ns/net'));
@@ -141,7 +144,7 @@ describe('config init: the host', () => {
   it('gateway, other speakers, guests, platform', () => {
     const { gateway, speakers, guests, platform } = inspectHost(root);
     assert.deepEqual({ gateway, speakers, guests, platform }, {
-      gateway: { interface: 'eth0', address: '192.0.2.1' }, speakers: ['bgpd'], guests: [{ name: 'web', mac: '52:54:00:aa:00:01', bridge: 'br0' }], platform: 'libvirt',
+      gateway: { interface: 'eth0', address: '192.0.2.1' }, speakers: ['bgpd', 'exabgp'], guests: [{ name: 'web', mac: '52:54:00:aa:00:01', bridge: 'br0' }], platform: 'libvirt',
     });
   });
   it('nothing at all is no failure', () => assert.deepEqual(inspectHost(join(root, 'nowhere')).bridges, []));

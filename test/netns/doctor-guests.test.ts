@@ -27,11 +27,17 @@ describe('doctor on a node with guests that something is wrong with', function (
     await begin();
   });
   after(end);
+  beforeEach(async function () {
+    if (((this.currentTest as { currentRetry?: () => number } | undefined)?.currentRetry?.() ?? 0) > 0) await anew();
+  });
   afterEach(async function () {
-    if (this.currentTest?.state !== 'failed') return;
+    if (this.currentTest?.state === 'failed') await anew();
+  });
+
+  async function anew(): Promise<void> {
     await end();
     await begin();
-  });
+  }
 
   async function begin(): Promise<void> {
     host = await DoctorHost.start();

@@ -71,7 +71,7 @@ api: {socket: ${join(this.folder, 'landfall.sock')}, mode: "0600"}
 
   /** A line for the shell of the node's administrator. */
   sh(line: string, short = 'node'): Promise<string> {
-    return must(this.namespaces.exec(short, ['sh', '-ec', line]));
+    return must(this.namespaces.exec(short, ['sh', '-ec', line]), { timeoutMs: 60_000 });
   }
 
   /** What `doctor` finds with this configuration. @param before words before the command, such as those of setpriv */
