@@ -5,7 +5,7 @@ import { formatHistoryLine } from '../history.ts';
 import { serveApi, type ApiServer } from '../io/api-socket.ts';
 import { systemClock } from '../io/clock.ts';
 import type { ConfigSource, Read } from '../io/config-source.ts';
-import { collectNow, keepTrimmed } from '../io/heap.ts';
+import { keepHeapBounded, keepTrimmed } from '../io/heap.ts';
 import type { Kubernetes } from '../io/kubernetes.ts';
 import { listenSignals } from '../io/signals.ts';
 import { notifySupervisor } from '../io/supervisor.ts';
@@ -67,6 +67,7 @@ export class Daemon {
   private api: ApiServer | undefined;
   private watchdog: NodeJS.Timeout | undefined;
   private trimming: NodeJS.Timeout | undefined;
+  private bounding: NodeJS.Timeout | undefined;
   private ignoreSignals: (() => void) | undefined;
   private end: (status: number) => void = () => undefined;
 
@@ -126,7 +127,7 @@ export class Daemon {
     if (config.process.scheduling === 'fifo') useFifo(warn);
     const alone = this.dataPlane.keepJanitor(config);
     warmUp({ config, routerId: world.routerId }, now(), (bytes) => Buffer.from(bytes));
-    collectNow();
+    this.bounding = keepHeapBounded();
     words.history = openHistoryFile({ config, world, now, log, warn });
     // Between the first frame and what is remembered nothing may wait.
     await alone;
@@ -148,7 +149,6 @@ export class Daemon {
     this.api = await serveApi({ path: socket ?? config.api.socket, mode, ...(group === undefined ? {} : { group }), backend: this.backend(), log });
     await this.telemetry.serve();
     if (this.stopping) return this.close();
-    collectNow();
     this.trimming = keepTrimmed();
     if (!dryRun) this.sockets.warnOfKernel(config);
     if (config.bgp.listen.enabled && !dryRun) this.sockets.listen();
@@ -214,6 +214,7 @@ export class Daemon {
     this.turn.close();
     clearInterval(this.watchdog);
     clearInterval(this.trimming);
+    clearInterval(this.bounding);
     this.source.close();
     this.sources.close();
     this.dataPlane.close();

@@ -1,20 +1,47 @@
-import { setFlagsFromString } from 'node:v8';
+import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { trimMemory } from '../../native/index.ts';
 
 /**
- * A small heap, and code that stays. A daemon that runs beside VMs takes no memory for the sake of throughput: young objects are collected more
- * often, a tenth of a millisecond each time. But V8 also takes a process that does little for one that needs its code no more, and collects
- * all, bit by bit: a lone claim then began with compiling anew, 13 ms in place of 2. Without marking bit by bit it does not, and the
- * shapes for which code was compiled stay known; what it grows by until all is collected in one go is bounded in place of that. Only of use before the heap has grown, so before anything else is loaded.
+ * A small heap: a daemon that runs beside VMs takes no memory for the sake of throughput. Young objects are then collected more often,
+ * a tenth of a millisecond each time. Only of use before the heap has grown, so before anything else is loaded.
  */
 export function keepHeapSmall(): void {
-  for (const flag of ['--optimize-for-size', '--no-incremental-marking', '--retain-maps-for-n-gc=1000000', '--heap-growing-percent=20', '--expose-gc']) setFlagsFromString(flag);
+  setFlagsFromString('--optimize-for-size');
 }
 
-/** Collects everything now, which takes up to 40 ms: after a start, which leaves much behind. From then on V8 knows how small this heap is. */
+/**
+ * V8 takes a process that does little for one that needs its code no more: it collects all, bit by bit, and lets go of what was compiled and
+ * of the shapes that it was compiled for. A lone claim then began with compiling anew, 13 ms in place of 2. Without marking bit by bit it
+ * does nothing of the kind; but then it does not bound the heap either, so that whoever calls this must also {@link keepHeapBounded}.
+ */
+export function keepCodeCompiled(): void {
+  for (const flag of ['--no-incremental-marking', '--retain-maps-for-n-gc=1000000', '--expose-gc']) setFlagsFromString(flag);
+}
+
+const lookEveryMs = 100;
+/** Garbage that may wait, in octets: in V8's heap, and in buffers outside of it. */
+const heapSlack = 12e6;
+const externalSlack = 16e6;
+
+let collect: (() => void) | undefined;
+let kept = { heap: Infinity, external: Infinity };
+
+/** Collects everything now: 5 to 20 ms, more after a start, which leaves much behind. */
 export function collectNow(): void {
-  (runInNewContext('gc') as () => void)();
+  collect ??= runInNewContext('gc') as () => void;
+  collect();
+  const { used_heap_size: heap, external_memory: external } = getHeapStatistics();
+  kept = { heap, external };
+}
+
+/** Collects when so much came since the last time. @returns the timer */
+export function keepHeapBounded(): NodeJS.Timeout {
+  collectNow();
+  return setInterval(() => {
+    const { used_heap_size: heap, external_memory: external } = getHeapStatistics();
+    if (heap > kept.heap + heapSlack || external > kept.external + externalSlack) collectNow();
+  }, lookEveryMs).unref();
 }
 
 /** How often, in milliseconds. Each time costs half a millisecond, so it is rare. */
