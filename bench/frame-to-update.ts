@@ -21,6 +21,7 @@ interface Pace {
 const paces: readonly Pace[] = [
   { name: '2,000 claims, one each 5 ms', blocks: 10, claims: 200, spacingUs: 5_000 },
   { name: '200 claims, one each 100 ms', blocks: 10, claims: 20, spacingUs: 100_000 },
+  { name: '24 claims, one each second', blocks: 4, claims: 6, spacingUs: 1_000_000 },
 ];
 const starts = 5;
 const allClaims = starts + paces.reduce((sum, pace) => sum + pace.blocks * pace.claims, 0);
