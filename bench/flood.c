@@ -1,6 +1,6 @@
-// A guest that floods: announcements of ever other MACs and addresses out of one interface, as fast as the kernel takes them.
+// A guest that floods: announcements of ever other MACs and addresses out of one interface, at a pace or as fast as the kernel takes them.
 //
-//   flood IFACE SECONDS      prints `FRAMES NANOSECONDS` at its end
+//   flood IFACE SECONDS [FRAMES_PER_SECOND]      prints `FRAMES NANOSECONDS` at its end
 //
 // GARP, RARP and unsolicited NA in turn, in batches of sendmmsg(2). MACs are 52:54:xx:xx:xx:xx, addresses of 198.18.255.0/24 and
 // 2001:db8:200::/64: nobody's, but within what a node may announce.
@@ -78,7 +78,8 @@ int main(int argc, char **argv) {
   static uint8_t frames[BATCH][OCTETS];
   static struct iovec io[BATCH];
   static struct mmsghdr messages[BATCH];
-  if (argc != 3) return 2;
+  if (argc < 3 || argc > 4) return 2;
+  const double pace = argc == 4 ? atof(argv[3]) : 0;
   const int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
   struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex(argv[1]), .sll_halen = 6};
   if (fd < 0 || to.sll_ifindex == 0) return fprintf(stderr, "flood: %s: %s\n", argv[1], strerror(errno)), 1;
@@ -92,6 +93,10 @@ int main(int argc, char **argv) {
     const int done = sendmmsg(fd, messages, BATCH, 0);
     if (done < 0 && errno != ENOBUFS && errno != EAGAIN) return fprintf(stderr, "flood: send: %s\n", strerror(errno)), 1;
     if (done > 0) sent += done;
+    if (pace == 0) continue;
+    const int64_t early = from + (int64_t)((double)sent / pace * 1e9) - now_ns();
+    const struct timespec rest = {early / 1000000000LL, early % 1000000000LL};
+    if (early > 0) nanosleep(&rest, NULL);
   }
   printf("%lld %lld\n", sent, (long long)(now_ns() - from));
 }
