@@ -199,6 +199,15 @@ export async function stopAll(): Promise<void> {
   await Promise.all([...daemons].map((daemon) => daemon.stop('SIGTERM', 1500)));
 }
 
+let killsAtExit = false;
+
+/** Whatever still runs at the end of this process is killed: a last resort, for nothing can be awaited there. */
+export function killAtExit(): void {
+  if (killsAtExit) return;
+  killsAtExit = true;
+  process.on('exit', killAll);
+}
+
 /** A last resort for `process.on('exit')`: nothing can be awaited there. */
 export function killAll(): void {
   for (const daemon of daemons) daemon.signal('SIGKILL');

@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { findProgram, killAll, stopAll } from '../../src/demo/processes.ts';
+import { findProgram, killAtExit, stopAll } from '../../src/demo/processes.ts';
 import type { Mode } from './case.ts';
 import { casesOf } from './cases.ts';
 import { describe, judge, type Observed } from './judge.ts';
@@ -18,7 +18,7 @@ const { values } = parseArgs({
   },
 });
 
-process.on('exit', killAll);
+killAtExit();
 const outcomes: Outcome[] = [];
 const order: readonly SpeakerKind[] = ['landfall', 'bird', 'frr', 'gobgp'];
 for (const speaker of values.speakers.split(',') as SpeakerKind[]) {

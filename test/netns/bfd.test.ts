@@ -3,7 +3,7 @@ import { chownSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolder } from '../../src/demo/folder.ts';
 import { Namespaces, removeLeftovers } from '../../src/demo/namespaces.ts';
-import { Daemon, findProgram, killAll, landfallCommand, must, run, sleep, stopAll, waitFor } from '../../src/demo/processes.ts';
+import { Daemon, findProgram, killAtExit, landfallCommand, must, run, sleep, stopAll, waitFor } from '../../src/demo/processes.ts';
 import type { ListReply, PeerItem } from '../../src/views/items.ts';
 
 // BFD with the routers themselves, IPv4 and IPv6 at once. LANDFALL_BFD_SECONDS: how long the measurement of false alarms takes.
@@ -192,7 +192,7 @@ api: {socket: ${socket}, mode: "0600"}
   });
 }
 
-process.on('exit', killAll);
+killAtExit();
 after(async function () {
   this.timeout(30_000);
   await stopAll();

@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { ip, type Prefix } from '../../net/ip.ts';
 import { Namespaces, removeLeftovers } from '../../src/demo/namespaces.ts';
-import { Daemon, findProgram, killAll, must, sleep, stopAll, waitFor } from '../../src/demo/processes.ts';
+import { Daemon, findProgram, killAtExit, must, sleep, stopAll, waitFor } from '../../src/demo/processes.ts';
 import { makeFolder } from '../../src/demo/folder.ts';
 import type { DrivenSession, Order, Said } from './session-driver.ts';
 import { createRouter, familiesOf, routerAsn, type Neighbor, type Router, type RouterKind } from './session-router.ts';
@@ -225,7 +225,7 @@ for (const kind of Object.keys(programs) as RouterKind[]) {
   });
 }
 
-process.on('exit', killAll);
+killAtExit();
 
 after(async function () {
   this.timeout(30_000);

@@ -6,7 +6,7 @@ import { makeFolder } from '../../src/demo/folder.ts';
 import type { HypervisorCommand } from '../../src/demo/hypervisor.ts';
 import { RouteWatch, kernelHostRoutes } from '../../src/demo/kernel-routes.ts';
 import { Namespaces, removeLeftovers } from '../../src/demo/namespaces.ts';
-import { Daemon, killAll, landfallCommand, must, stopAll, waitFor } from '../../src/demo/processes.ts';
+import { Daemon, killAtExit, landfallCommand, must, stopAll, waitFor } from '../../src/demo/processes.ts';
 import { Script } from '../../src/demo/script.ts';
 import { BirdTor } from '../../src/demo/tor-bird.ts';
 import { FrrTor } from '../../src/demo/tor-frr.ts';
@@ -161,7 +161,7 @@ for (const kind of ['frr', 'bird'] as const) {
   });
 }
 
-process.on('exit', killAll);
+killAtExit();
 
 after(async function () {
   this.timeout(30_000);

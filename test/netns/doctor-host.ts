@@ -3,7 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolder } from '../../src/demo/folder.ts';
 import { Namespaces } from '../../src/demo/namespaces.ts';
-import { killAll, landfallCommand, must, run } from '../../src/demo/processes.ts';
+import { killAtExit, landfallCommand, must, run } from '../../src/demo/processes.ts';
 import type { FindingItem } from '../../src/views/items.ts';
 
 /** A rule against ICMP errors of either family, as `doctor` words it. */
@@ -106,4 +106,4 @@ export function commandOf({ fix = '' }: FindingItem): string {
   return fix.split(/, or |; else |; or | \(and /)[0] as string;
 }
 
-process.on('exit', killAll);
+killAtExit();

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { removeLeftovers } from '../../src/demo/namespaces.ts';
-import { killAll, stopAll, waitFor } from '../../src/demo/processes.ts';
+import { killAtExit, stopAll, waitFor } from '../../src/demo/processes.ts';
 import type { FindingItem } from '../../src/views/items.ts';
 import { DoctorPlace, findingOf, nodeOf, routerOf, say, type Row } from './doctor-routers-place.ts';
 import { needs } from './lab.ts';
@@ -133,7 +133,7 @@ describe('doctor and routers that show what no profile can order, bird', functio
   });
 });
 
-process.on('exit', killAll);
+killAtExit();
 after(async function () {
   this.timeout(30_000);
   await stopAll();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { cpSync, symlinkSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { removeLeftovers } from '../../src/demo/namespaces.ts';
-import { killAll, landfallCommand, run, stopAll, waitFor, type Daemon } from '../../src/demo/processes.ts';
+import { killAtExit, landfallCommand, run, stopAll, waitFor, type Daemon } from '../../src/demo/processes.ts';
 import type { FrrTor } from '../../src/demo/tor-frr.ts';
 import type { FindingItem } from '../../src/views/items.ts';
 import { DoctorPlace, findingOf, nodeOf, routerOf, say, type Row } from './doctor-routers-place.ts';
@@ -212,7 +212,7 @@ identity: {bindings: [{vm: web, mac: "${mac}", ips: [203.0.113.11, 203.0.113.12,
   });
 });
 
-process.on('exit', killAll);
+killAtExit();
 after(async function () {
   this.timeout(30_000);
   await stopAll();

@@ -3,7 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolder } from '../../src/demo/folder.ts';
 import { Namespaces, removeLeftovers } from '../../src/demo/namespaces.ts';
-import { Daemon, findProgram, killAll, landfallCommand, must, run, stopAll, waitFor } from '../../src/demo/processes.ts';
+import { Daemon, findProgram, killAtExit, landfallCommand, must, run, stopAll, waitFor } from '../../src/demo/processes.ts';
 import { FrrTor } from '../../src/demo/tor-frr.ts';
 import type { ListReply, PeerItem, ReceivedItem } from '../../src/views/items.ts';
 
@@ -153,7 +153,7 @@ protocol bgp tor { local 10.8.0.3 as 65010; neighbor 10.8.0.1 as 65010; direct; 
   });
 });
 
-process.on('exit', killAll);
+killAtExit();
 after(async function () {
   this.timeout(30_000);
   await stopAll();

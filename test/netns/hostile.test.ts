@@ -1,4 +1,4 @@
-import { killAll, stopAll } from '../../src/demo/processes.ts';
+import { killAtExit, stopAll } from '../../src/demo/processes.ts';
 import { removeLeftovers } from '../../src/demo/namespaces.ts';
 import type { Case, Mode } from '../hostile/case.ts';
 import { casesOf } from '../hostile/cases.ts';
@@ -33,7 +33,7 @@ for (const mode of ['ibgp', 'ebgp'] as const satisfies Mode[]) {
   });
 }
 
-process.on('exit', killAll);
+killAtExit();
 after(async function () {
   this.timeout(30_000);
   await stopAll();

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { makeFolder } from '../../src/demo/folder.ts';
 import { Namespaces, removeLeftovers } from '../../src/demo/namespaces.ts';
-import { Daemon, findProgram, killAll, landfallCommand, must, run, stopAll, waitFor, type Finished } from '../../src/demo/processes.ts';
+import { Daemon, findProgram, killAtExit, landfallCommand, must, run, stopAll, waitFor, type Finished } from '../../src/demo/processes.ts';
 import type { ListReply, PeerItem, ReceivedItem } from '../../src/views/items.ts';
 import { cells, hostPrefix, modes, nodeAsns, ours, reasonAgainst, routerAsn, routerKinds, routerNames, tableOf, theirs, type Cell, type Column, type Mode, type RouterKind } from './interop-cells.ts';
 import type { InteropRouter } from './interop-place.ts';
@@ -216,7 +216,7 @@ describe('interworking', () => {
   });
 });
 
-process.on('exit', killAll);
+killAtExit();
 after(async function () {
   this.timeout(30_000);
   await stopAll();

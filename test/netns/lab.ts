@@ -9,7 +9,7 @@ import { RouteWatch } from '../../src/demo/kernel-routes.ts';
 import { removeLeftovers } from '../../src/demo/namespaces.ts';
 import { LandfallNode, landfallConfig } from '../../src/demo/node.ts';
 import type { NodeOptions } from '../../src/demo/node.ts';
-import { killAll, sleep, stopAll, waitFor } from '../../src/demo/processes.ts';
+import { killAtExit, sleep, stopAll, waitFor } from '../../src/demo/processes.ts';
 import { Script } from '../../src/demo/script.ts';
 import { Stage } from '../../src/demo/stage.ts';
 import type { Peering, Tor, TorKind } from '../../src/demo/tor.ts';
@@ -188,7 +188,7 @@ export function needs(context: Mocha.Context, ...kinds: readonly TorKind[]): voi
   context.skip();
 }
 
-process.on('exit', killAll);
+killAtExit();
 
 after(async function () {
   this.timeout(30_000);

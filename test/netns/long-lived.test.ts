@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { makeFolder } from '../../src/demo/folder.ts';
 import { Namespaces, removeLeftovers } from '../../src/demo/namespaces.ts';
-import { Daemon, findProgram, killAll, landfallCommand, must, run, stopAll, waitFor } from '../../src/demo/processes.ts';
+import { Daemon, findProgram, killAtExit, landfallCommand, must, run, stopAll, waitFor } from '../../src/demo/processes.ts';
 import { chownToFrr, FrrTor } from '../../src/demo/tor-frr.ts';
 import type { IgnoredItem, ListReply, PeerItem, PrefixItem, ReceivedItem } from '../../src/views/items.ts';
 
@@ -258,7 +258,7 @@ for (const [name, router] of [['bird', new Bird()], ['frr', new Frr()]] as const
   });
 }
 
-process.on('exit', killAll);
+killAtExit();
 after(async function () {
   this.timeout(30_000);
   await stopAll();

@@ -3,7 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolder } from '../../src/demo/folder.ts';
 import { Namespaces, removeLeftovers } from '../../src/demo/namespaces.ts';
-import { Daemon, findProgram, killAll, landfallCommand, run, sleep, stopAll, waitFor } from '../../src/demo/processes.ts';
+import { Daemon, findProgram, killAtExit, landfallCommand, run, sleep, stopAll, waitFor } from '../../src/demo/processes.ts';
 import type { ListReply, PeerItem } from '../../src/views/items.ts';
 
 // Routers that landfall does not know by name: BIRD dials it from several addresses of a keyed range, over IPv4 and IPv6.
@@ -110,7 +110,7 @@ ${callers.map((address, i) => `protocol bgp n${i} {
   });
 });
 
-process.on('exit', killAll);
+killAtExit();
 after(async function () {
   this.timeout(30_000);
   await stopAll();

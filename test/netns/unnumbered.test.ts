@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { families, ip, type Prefix } from '../../net/ip.ts';
 import { makeFolder } from '../../src/demo/folder.ts';
 import { Namespaces, removeLeftovers } from '../../src/demo/namespaces.ts';
-import { Daemon, findProgram, killAll, must, stopAll, waitFor } from '../../src/demo/processes.ts';
+import { Daemon, findProgram, killAtExit, must, stopAll, waitFor } from '../../src/demo/processes.ts';
 import type { DrivenSession, Order, Said } from './session-driver.ts';
 import { createRouter, routerAsn, type Router, type RouterKind } from './session-router.ts';
 
@@ -77,7 +77,7 @@ for (const kind of ['frr', 'bird'] as const satisfies RouterKind[]) {
   });
 }
 
-process.on('exit', killAll);
+killAtExit();
 after(async function () {
   this.timeout(30_000);
   await stopAll();
