@@ -176,7 +176,7 @@ static void sample(struct capture *capture, struct budget *budget, double now) {
 /* One frame of the interface passed the filter. */
 static void count_passed(struct capture *capture, struct budget *budget, const struct tpacket2_hdr *slot, double now) {
   if (budget->shift > 0) {
-    if (stamp_ms(slot) < capture->sieve_since_ms) return; /* it waited here before the sieve was this one */
+    if (capture->sieve_is_old || stamp_ms(slot) < capture->sieve_since_ms) return; /* it waited here before the sieve was this one */
     capture->left_out += (1U << budget->shift) - 1; /* those that did not pass, as many as there are on average */
   } else if (now - budget->window_at_ms > FLOOD_WINDOW_MS) {
     budget->window_frames = 0;

@@ -20,8 +20,11 @@ export function keepCodeCompiled(): void {
 }
 
 const lookEveryMs = 100;
-/** Garbage that may wait, in octets: in V8's heap, and in buffers outside of it. */
-const heapSlack = 12e6;
+/** Garbage that may wait, in octets: in V8's heap until it is quiet, there at all events, and in buffers outside of it. */
+const quietSlack = 12e6;
+const heapSlack = 24e6;
+/** Between two looks; a process to which this little came is quiet. */
+const quietGrowth = 0.3e6;
 const externalSlack = 16e6;
 
 let collect: (() => void) | undefined;
@@ -38,9 +41,12 @@ export function collectNow(): void {
 /** Collects when so much came since the last time. @returns the timer */
 export function keepHeapBounded(): NodeJS.Timeout {
   collectNow();
+  let before = kept.heap;
   return setInterval(() => {
     const { used_heap_size: heap, external_memory: external } = getHeapStatistics();
-    if (heap > kept.heap + heapSlack || external > kept.external + externalSlack) collectNow();
+    const isQuiet = Math.abs(heap - before) < quietGrowth;
+    before = heap;
+    if (heap > kept.heap + (isQuiet ? quietSlack : heapSlack) || external > kept.external + externalSlack) collectNow();
   }, lookEveryMs).unref();
 }
 
