@@ -74,7 +74,7 @@ module.exports = {
     {
       name: 'native-from-io-only',
       severity: 'error',
-      comment: 'native/index.ts loads the binary, so only files in io/ import it. Return an Output and let an io/ file perform it.',
+      comment: 'native/index.ts leads to the binary, so only files in io/ import it. Return an Output and let an io/ file perform it.',
       from: { path: product, pathNot: '(/io/|^native/)' },
       to: { path: '^native/' },
     },
