@@ -1,257 +1,20 @@
 /*
  * The packet socket: one, unbound, for all interfaces of the network namespace, those to come included. A socket bound to one
  * port goes deaf when that port is taken down or made again, which is what happens during a migration.
- *
- * Frames arrive in a ring that the kernel shares with us (TPACKET_V2) instead of the socket's queue: how much a queue may hold is
- * net.core.rmem_max for a process without CAP_NET_ADMIN, on most machines some 250 announcements; a ring may be larger.
  */
-#include "landfall.h"
+#include "capture.h"
 
-#include "filter.h"
-#include "sieve.h"
+#include "budget.h"
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
-#include <linux/if_packet.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <time.h>
 
-#define BATCH 64 /* frames per call into JavaScript, then other work gets its turn */
-#define FIELDS 6 /* numbers per frame, see `describe` */
-
-#define SLOT 384 /* tpacket2_hdr, sockaddr_ll and FRAME_SNAP octets; a multiple of TPACKET_ALIGNMENT */
-#define BLOCK 65536
-#define SLOTS_PER_BLOCK (BLOCK / SLOT)
 #define MAX_RING_BYTES (1 << 28)
 
 #ifndef PACKET_IGNORE_OUTGOING
 #define PACKET_IGNORE_OUTGOING 23
 #endif
-
-/*
- * What one interface may take of the reader's time: so many frames at once, and so many a second from then on. Who sends more (a guest
- * that floods) loses its own frames, and those of all others are read in time; a thousand VMs that announce themselves behind one port
- * are well below.
- */
-#define BUDGET_FRAMES 8192
-#define BUDGET_PER_SECOND 2000
-#define BUDGETS 1024 /* by the low bits of the ifindex */
-
-/*
- * Where more frames wait than one turn takes, those of interfaces that said little do not wait for those of one that floods: so many of a
- * turn's frames are taken from further behind, so many of one interface, and never past another frame of the same interface.
- */
-#define EARLY 24
-#define EARLY_OF_ONE 4
-/* A frame that was taken early, in its slot's status until its turn to be freed comes; no status of the kernel's. */
-#define STATUS_TAKEN (1U << 27)
-
-/*
- * An interface that is over its budget after so many frames within a second is left to the kernel's chance (sieve.c), so that about twice
- * its budget passes. `packet_review` looks how much there is still, and ends it.
- */
-#define FLOOD_FRAMES 1024
-#define FLOOD_WINDOW_MS 1000
-#define FLOOD_LEAST_MS 100 /* what waited in the ring is read faster than it came */
-#define FLOOD_MAX_SHIFT 12
-
-struct budget {
-  int ifindex;
-  double frames, at_ms;
-  double window_at_ms;
-  uint32_t window_frames; /* that passed since then */
-  unsigned shift;         /* one frame in 2^shift passes */
-  uint32_t waiting; /* frames of this interface between `next` and `seen` */
-  uint32_t early;   /* taken early in turn `turn` */
-  uint64_t turn;
-};
-
-struct capture {
-  struct watch watch;
-  uint8_t *slab;  /* BATCH * FRAME_SNAP octets, memory of a JavaScript Uint8Array */
-  double *fields; /* BATCH * FIELDS numbers and how many interfaces are sampled, of a Float64Array */
-  napi_ref slab_reference, fields_reference;
-  uint8_t *ring;
-  size_t ring_bytes;
-  uint32_t slots;
-  uint64_t next; /* the oldest frame, counted from the beginning: slot `next % slots` */
-  uint64_t seen; /* up to here the frames that wait have been looked at */
-  uint64_t turn;
-  double empty_at_ms; /* monotonic; when the ring was last seen empty */
-  uint64_t received, dropped, limited;
-  uint64_t left_out;      /* by the sieve: an estimate */
-  struct sieve sieve;
-  double sieve_since_ms;  /* wall time, as the frames' stamps */
-  bool sieve_is_old; /* some interface begins or ends to be sampled */
-  struct budget budgets[BUDGETS];
-};
-
-static double clock_ms(clockid_t clock) {
-  struct timespec now;
-  clock_gettime(clock, &now);
-  return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
-
-static struct tpacket2_hdr *slot_at(const struct capture *capture, uint64_t number) {
-  const uint32_t slot = (uint32_t)(number % capture->slots);
-  return (struct tpacket2_hdr *)(capture->ring + (size_t)(slot / SLOTS_PER_BLOCK) * BLOCK + (size_t)(slot % SLOTS_PER_BLOCK) * SLOT);
-}
-
-static uint32_t status_of(const struct tpacket2_hdr *slot) { return __atomic_load_n(&slot->tp_status, __ATOMIC_ACQUIRE); }
-
-static struct budget *budget_of(struct capture *capture, const struct tpacket2_hdr *slot, double now) {
-  const struct sockaddr_ll *from = (const struct sockaddr_ll *)((const uint8_t *)slot + TPACKET_ALIGN(sizeof *slot));
-  struct budget *budget = &capture->budgets[(unsigned)from->sll_ifindex % BUDGETS];
-  if (budget->ifindex != from->sll_ifindex) {
-    if (budget->shift > 0) capture->sieve_is_old = true;
-    *budget = (struct budget){.ifindex = from->sll_ifindex, .frames = BUDGET_FRAMES, .at_ms = now, .window_at_ms = now};
-  }
-  return budget;
-}
-
-static double stamp_ms(const struct tpacket2_hdr *slot) { return (double)slot->tp_sec * 1e3 + (double)slot->tp_nsec / 1e6; }
-
-/* ifindex, octets, age in ms, tag present (0 or 1), TPID, TCI. */
-static void describe(struct capture *capture, int index, const struct tpacket2_hdr *slot, double wall_ms, double oldest_ms) {
-  const struct sockaddr_ll *from = (const struct sockaddr_ll *)((const uint8_t *)slot + TPACKET_ALIGN(sizeof *slot));
-  const uint32_t length = slot->tp_snaplen < FRAME_SNAP ? slot->tp_snaplen : FRAME_SNAP;
-  const bool tagged = slot->tp_status & TP_STATUS_VLAN_VALID;
-  const double age = wall_ms - stamp_ms(slot);
-  double *fields = capture->fields + index * FIELDS;
-  memcpy(capture->slab + index * FRAME_SNAP, (const uint8_t *)slot + slot->tp_mac, length);
-  fields[0] = from->sll_ifindex;
-  fields[1] = length;
-  /* The stamp is wall time. If that clock jumped meanwhile: no frame is from the future, none older than the empty ring. */
-  fields[2] = age < 0 ? 0 : age > oldest_ms ? oldest_ms : age;
-  fields[3] = tagged;
-  fields[4] = !tagged ? 0 : slot->tp_status & TP_STATUS_VLAN_TPID_VALID ? slot->tp_vlan_tpid : ETH_P_8021Q;
-  fields[5] = tagged ? slot->tp_vlan_tci : 0;
-}
-
-/* Takes one frame out of the budget of its interface; false if there is none left. */
-static bool within_budget(struct budget *budget, double now) {
-  budget->frames += (now - budget->at_ms) * BUDGET_PER_SECOND / 1e3;
-  if (budget->frames > BUDGET_FRAMES) budget->frames = BUDGET_FRAMES;
-  budget->at_ms = now;
-  if (budget->frames < 1) return false;
-  budget->frames -= 1;
-  return true;
-}
-
-/* Looks at what came since the last look, and takes what has no frame of its own interface before it. Returns how many of the batch there are then. */
-static int take_early(struct capture *capture, int count, double wall, double now) {
-  if (capture->seen < capture->next) capture->seen = capture->next;
-  for (; count < BATCH && capture->seen < capture->next + capture->slots; capture->seen++) {
-    struct tpacket2_hdr *slot = slot_at(capture, capture->seen);
-    struct budget *budget;
-    if (!(status_of(slot) & TP_STATUS_USER)) break;
-    budget = budget_of(capture, slot, now);
-    if (budget->turn != capture->turn) {
-      budget->turn = capture->turn;
-      budget->early = 0;
-    }
-    if (budget->waiting > 0 || budget->early >= EARLY_OF_ONE || !within_budget(budget, now)) {
-      budget->waiting++;
-      continue;
-    }
-    budget->early++;
-    describe(capture, count++, slot, wall, now - capture->empty_at_ms);
-    __atomic_store_n(&slot->tp_status, TP_STATUS_USER | STATUS_TAKEN, __ATOMIC_RELEASE);
-  }
-  return count;
-}
-
-/* One frame in 2^shift of so many that came is what an interface may send. */
-static void sample(struct capture *capture, struct budget *budget, double now) {
-  const double took = now - budget->window_at_ms, frames = (double)budget->window_frames * (1U << budget->shift);
-  const double per_second = frames * 1e3 / (took < FLOOD_LEAST_MS ? FLOOD_LEAST_MS : took);
-  unsigned shift = 0;
-  while (shift < FLOOD_MAX_SHIFT && per_second / (1U << shift) > 2 * BUDGET_PER_SECOND) shift++;
-  if (shift != budget->shift) capture->sieve_is_old = true;
-  budget->shift = shift;
-  budget->window_frames = 0;
-  budget->window_at_ms = now;
-}
-
-/* One frame of the interface passed the filter. */
-static void count_passed(struct capture *capture, struct budget *budget, const struct tpacket2_hdr *slot, double now) {
-  if (budget->shift > 0) {
-    if (capture->sieve_is_old || stamp_ms(slot) < capture->sieve_since_ms) return; /* it waited here before the sieve was this one */
-    capture->left_out += (1U << budget->shift) - 1; /* those that did not pass, as many as there are on average */
-  } else if (now - budget->window_at_ms > FLOOD_WINDOW_MS) {
-    budget->window_frames = 0;
-    budget->window_at_ms = now;
-  }
-  budget->window_frames++;
-}
-
-/* The filter as `ignored` and the budgets want it now. Where the kernel refuses it, the old one stays, which is right and only slower. */
-static void renew_sieve(struct capture *capture) {
-  capture->sieve.sampled_count = 0;
-  for (int i = 0; i < BUDGETS; i++) {
-    struct budget *budget = &capture->budgets[i];
-    if (budget->shift == 0) continue;
-    if (capture->sieve.sampled_count == SIEVE_SAMPLED) {
-      budget->shift = 0;
-      continue;
-    }
-    capture->sieve.sampled[capture->sieve.sampled_count].ifindex = budget->ifindex;
-    capture->sieve.sampled[capture->sieve.sampled_count++].shift = budget->shift;
-  }
-  capture->sieve_is_old = false;
-  (void)sieve_attach(capture->watch.fd, &capture->sieve);
-  capture->sieve_since_ms = clock_ms(CLOCK_REALTIME);
-  capture->fields[BATCH * FIELDS] = capture->sieve.sampled_count;
-}
-
-/* A ring that is nearly full loses whatever comes next: room is made at the cost of the interface that fills it. */
-static bool is_crowded_by(const struct capture *capture, const struct budget *budget) {
-  return capture->seen > capture->next + capture->slots / 4 * 3 && budget->waiting > capture->slots / 4;
-}
-
-static void drain(struct watch *watch, int status) {
-  struct capture *capture = (struct capture *)watch;
-  napi_value argument;
-  const double now = clock_ms(CLOCK_MONOTONIC);
-  const double wall = clock_ms(CLOCK_REALTIME);
-  int count = 0;
-  uint32_t looked_at = 0;
-  bool renewed;
-  if (status < 0) {
-    int error = 0;
-    socklen_t length = sizeof error;
-    getsockopt(watch->fd, SOL_SOCKET, SO_ERROR, &error, &length); /* also clears it, or we would be called for ever */
-    argument = make_error(watch->env, "recv AF_PACKET", error == 0 ? -status : error);
-    if (argument != NULL) watch_call(watch, 1, &argument);
-    if (!watch->open) return;
-  }
-  capture->turn++;
-  while (count < BATCH - EARLY && looked_at++ < capture->slots) {
-    struct tpacket2_hdr *slot = slot_at(capture, capture->next);
-    struct budget *budget;
-    const uint32_t slot_status = status_of(slot);
-    if (!(slot_status & TP_STATUS_USER)) {
-      capture->empty_at_ms = now;
-      break;
-    }
-    budget = budget_of(capture, slot, now);
-    count_passed(capture, budget, slot, now);
-    if (!(slot_status & STATUS_TAKEN)) {
-      if (!is_crowded_by(capture, budget) && within_budget(budget, now)) describe(capture, count++, slot, wall, now - capture->empty_at_ms);
-      else {
-        capture->limited++;
-        if (budget->window_frames >= FLOOD_FRAMES) sample(capture, budget, now);
-      }
-      if (capture->next < capture->seen && budget->waiting > 0) budget->waiting--;
-    }
-    __atomic_store_n(&slot->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
-    capture->next++;
-  }
-  if (count == BATCH - EARLY) count = take_early(capture, count, wall, now);
-  renewed = capture->sieve_is_old;
-  if (renewed) renew_sieve(capture);
-  if ((count > 0 || renewed) && napi_create_int32(watch->env, count, &argument) == napi_ok) watch_call(watch, 1, &argument);
-}
 
 static void release(struct watch *watch) {
   struct capture *capture = (struct capture *)watch;
@@ -320,7 +83,7 @@ napi_value packet_open(napi_env env, napi_callback_info info) {
   capture->fields = fields;
   capture->empty_at_ms = clock_ms(CLOCK_MONOTONIC);
   capture->watch.kind = WATCH_PACKET;
-  capture->watch.ready = drain;
+  capture->watch.ready = ring_drain;
   capture->watch.release = release;
   napi_create_reference(env, argv[0], 1, &capture->slab_reference);
   napi_create_reference(env, argv[1], 1, &capture->fields_reference);
@@ -408,7 +171,7 @@ napi_value packet_review(napi_env env, napi_callback_info info) {
   if (capture == NULL) return NULL;
   for (int i = 0; i < BUDGETS; i++) {
     struct budget *budget = &capture->budgets[i];
-    if (budget->shift > 0 && now - budget->window_at_ms >= FLOOD_LEAST_MS) sample(capture, budget, now);
+    if (budget->shift > 0 && now - budget->window_at_ms >= FLOOD_LEAST_MS) budget_sample(capture, budget, now);
   }
   if (capture->sieve_is_old) renew_sieve(capture);
   if (napi_create_int32(env, (int)capture->sieve.sampled_count, &number) != napi_ok) return NULL;

@@ -20,7 +20,7 @@ export interface CaptureOptions {
 
 export interface Capture {
   close(): void;
-  /** Since it was opened. `dropped`: frames lost because nobody read them in time, or because their interface floods (native/packet.c). */
+  /** Since it was opened. `dropped`: frames lost because nobody read them in time, or because their interface floods (native/budget.c). */
   statistics(): { received: number; dropped: number };
   /** Leaves out what comes on these interfaces: of bridges, of which each frame was seen on its port before. */
   ignore(ifindexes: readonly number[]): void;
