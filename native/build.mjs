@@ -6,7 +6,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const here = dirname(fileURLToPath(import.meta.url));
-const sources = ['landfall.c', 'packet.c', 'ring.c', 'budget.c', 'sieve.c', 'netlink.c', 'tcp.c', 'udp.c'];
+const sources = ['landfall.c', 'packet.c', 'ring.c', 'budget.c', 'sieve.c', 'netlink.c', 'tcp.c', 'tcp-auth.c', 'udp.c'];
 const common = ['-O2', '-Wall', '-Wextra', '-Werror', '-Wl,-z,relro,-z,now'];
 const flags = [...common, '-shared', '-fPIC', '-fvisibility=hidden'];
 /** The process that outlives a speaker: a program of its own, for Node's tens of MB are too much for a process that waits. */

@@ -1,6 +1,6 @@
 import { binary, type SystemError, type Watch } from './binary.ts';
 
-/** Of tcp.c. */
+/** Of tcp.c and tcp-auth.c. */
 interface TcpFunctions {
   tcpConnect(options: TcpConnectOptions, callback: (event: number | Error) => void): Watch;
   tcpListen(options: TcpListenOptions): number;
