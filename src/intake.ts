@@ -107,7 +107,7 @@ function takeFromLocal(world: World, heard: Heard, bytes: Uint8Array): void {
   forEachAdmitted(world, heard, said.kind, (address) => {
     if (!admitted) {
       admitted = true;
-      rememberLocal(world, printOf(heard, bytes));
+      rememberLocal(world, endpoint.ifindex, printOf(heard, bytes));
       if (kind === 'rarp') world.rarpHeard.add(`${endpoint.ifindex}|${said.mac}`);
     }
     const late = isLate(world, heard, address);

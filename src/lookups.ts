@@ -8,13 +8,13 @@ import { addressKey, type AddressKey } from '../routes/loc-rib.ts';
 import { rulesOf } from './intake.ts';
 import { isTagged, sendProbe } from './probing.ts';
 import { claimPort } from './watching.ts';
-import type { World } from './world.ts';
+import type { Lookup, World } from './world.ts';
 
 /** So many questions, so far apart in milliseconds: a guest that has just resumed may miss the first. */
 const questions = 3;
 const everyMs = 300;
-/** Lookups at a time; what is beyond waits for the next sighting. */
-const limit = 4096;
+/** Lookups of one port at a time; what is beyond waits for the next sighting. */
+const mostPerPort = 1024;
 
 /**
  * The bridge learnt a MAC behind a local port: some frame came from there, of whatever kind. That is no evidence, for a pod's kernel speaks
@@ -44,15 +44,17 @@ function start(world: World, vrf: string, address: IpAddress, endpoint: Endpoint
   const { mac, vlan } = endpoint;
   const claim = { kind: 'answer' as const, mac, vlan, vrf, role: place.role, port: claimPort(world, place.port), address };
   if (admit(rulesOf(world, watch), claim, address).verdict !== 'accepted') return;
-  const { pending, deadlines } = world.lookups;
+  const { pending, deadlines, ofPort } = world.lookups;
   const known = pending.get(key);
   if (known !== undefined) {
     // Seen elsewhere while it is asked for: the next question goes there. A MAC that flaps costs no more questions for it.
     known.endpoint = endpoint;
     return;
   }
-  if (pending.size >= limit) return;
-  pending.set(key, { address, endpoint, sent: 0 });
+  const own = ofPort.get(endpoint.ifindex) ?? 0;
+  if (own >= mostPerPort) return;
+  ofPort.set(endpoint.ifindex, own + 1);
+  pending.set(key, { address, endpoint, startedBy: endpoint.ifindex, sent: 0 });
   deadlines.set(key, world.now.monotonicMs);
 }
 
@@ -70,13 +72,23 @@ export function runLookups(world: World): void {
     const lookup = pending.get(key);
     if (lookup === undefined) continue;
     if (lookup.sent >= questions || !isOpen(world, key)) {
-      pending.delete(key);
+      end(world, key, lookup);
       continue;
     }
     lookup.sent += 1;
     // The VLANs of the port may have been told meanwhile.
-    const { ifindex, vlan } = lookup.endpoint;
-    sendProbe(world, key, lookup.address, { ...lookup.endpoint, tagged: isTagged(world, ifindex, vlan) });
+    for (const endpoint of [lookup.endpoint, ...(lookup.also ?? [])]) {
+      sendProbe(world, key, lookup.address, { ...endpoint, tagged: isTagged(world, endpoint.ifindex, endpoint.vlan) });
+    }
     deadlines.set(key, monotonicMs + everyMs);
   }
+}
+
+function end(world: World, key: AddressKey, { startedBy }: Lookup): void {
+  const { pending, ofPort } = world.lookups;
+  pending.delete(key);
+  if (startedBy === undefined) return;
+  const left = (ofPort.get(startedBy) ?? 0) - 1;
+  if (left > 0) ofPort.set(startedBy, left);
+  else ofPort.delete(startedBy);
 }

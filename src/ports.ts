@@ -11,6 +11,7 @@ import { expectBehind, expectNoMore } from './arrivals.ts';
 import { askGate, forgetGate } from './gate-keeping.ts';
 import { handle } from './handovers.ts';
 import { lookBehind } from './lookups.ts';
+import { dropPort } from './port-shares.ts';
 import { discover, isTagged, sendProbe } from './probing.ts';
 import { confirmMemory } from './restore.ts';
 import { isPortAlive } from './watching.ts';
@@ -119,6 +120,8 @@ function forgetPort(world: World, ifindex: number): void {
   expectNoMore(world, ifindex);
   world.carrierDeadlines.set(ifindex, undefined);
   forgetRate(world.rates, ifindex);
+  dropPort(world.claimants, ifindex);
+  dropPort(world.recentLocal, ifindex);
   for (const heard of world.rarpHeard) if (heard.startsWith(`${ifindex}|`)) world.rarpHeard.delete(heard);
 }
 

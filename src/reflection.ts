@@ -1,8 +1,10 @@
+import { putShare, takeShares } from './port-shares.ts';
 import type { World } from './world.ts';
 
 /** The same bytes through an uplink this long after a local port had them are an echo of the fabric, in milliseconds. */
 export const reflectionMs = 5000;
-const limit = 4096;
+/** So many frames of one port. */
+const mostPerPort = 1024;
 
 /**
  * Two 32-bit FNV-1a sums over an announcement, with different seeds. Ethernet's padding is left out where the payload tells its length,
@@ -23,22 +25,14 @@ export function fingerprint(bytes: Uint8Array): string {
 }
 
 /** Only frames that were admitted are remembered, so that nobody else's bytes can hide a real announcement. */
-export function rememberLocal(world: World, print: string): void {
-  const recent = world.recentLocal;
-  recent.delete(print);
-  if (recent.size >= limit) {
-    for (const oldest of recent.keys()) {
-      recent.delete(oldest);
-      break;
-    }
-  }
-  recent.set(print, world.now.monotonicMs);
+export function rememberLocal(world: World, ifindex: number, print: string): void {
+  putShare(world.recentLocal, print, ifindex, world.now.monotonicMs, mostPerPort);
 }
 
 export function isReflection(world: World, print: string): boolean {
-  const at = world.recentLocal.get(print);
-  if (at === undefined) return false;
-  if (world.now.monotonicMs - at <= reflectionMs) return true;
-  world.recentLocal.delete(print);
+  const ports = world.recentLocal.byKey.get(print);
+  if (ports === undefined) return false;
+  for (const at of ports.values()) if (world.now.monotonicMs - at <= reflectionMs) return true;
+  takeShares(world.recentLocal, print);
   return false;
 }

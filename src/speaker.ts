@@ -26,6 +26,7 @@ import { forgetBfdReports, takeBfdReport } from './liveness.ts';
 import { runLookups } from './lookups.ts';
 import { newPeer } from './new-peer.ts';
 import { stepPeer } from './peering.ts';
+import { newPortShares } from './port-shares.ts';
 import { portGone, takeBridgeChange } from './ports.ts';
 import { noteStandstill } from './early.ts';
 import { forgetQuestions, searchIfDue } from './probing.ts';
@@ -69,7 +70,7 @@ export class Speaker {
       // The clock makes ids of different lives of the process differ.
       migrations: newMigrationLog(config.telemetry.history.keep, Math.floor(now.wallMs / 1000) % 1_000_000 * 1000),
       ignored: new Map(), portSince: new Map(), carrierDeadlines: new Deadlines(), gates: new Map(), rarpHeard: new Set(), asked: new Map(),
-      lookups: { pending: new Map(), deadlines: new Deadlines() }, idle: new Map(), voices: new Map(), claimants: new Map(), rivals: new Map(), steps: new Map(), rivalMacs: new Map(), recentLocal: new Map(), search: { asked: [], frames: 0, rounds: 0 }, discoveryEndsMs: Infinity,
+      lookups: { pending: new Map(), deadlines: new Deadlines(), ofPort: new Map() }, idle: new Map(), voices: new Map(), claimants: newPortShares(), rivals: new Map(), steps: new Map(), rivalMacs: new Map(), recentLocal: newPortShares(), search: { asked: [], frames: 0, rounds: 0 }, discoveryEndsMs: Infinity,
       forwarding: newForwarding(!options.dryRun && isForwarding(config), (config.kernel.routes === 'off' && !config.stragglers.enabled) || options.dryRun ? undefined : now.monotonicMs + 1000 * config.bgp.gracefulRestart.restartTimeSeconds),
       restart: { claims: [], unconfirmed: new Set(), endsMs: Infinity, sameBoot: false }, unsaved: false,
       counters: { frames: 0, framesHeard: new Map(), announcements: new Map(), unresolvedRoutes: 0, reflections: 0, futures: 0, unordered: 0 },

@@ -31,6 +31,7 @@ import type { AddressRewrite } from './doctor/host-state.ts';
 import type { Forwarding } from './forwarding-state.ts';
 import type { IgnoredLog } from './ignored.ts';
 import type { Counts } from './metrics/counts.ts';
+import type { PortShares } from './port-shares.ts';
 import type { Refreshes } from './refresh.ts';
 
 /** What comes from outside into the one deterministic object. */
@@ -97,6 +98,10 @@ export interface Note {
 export interface Lookup {
   readonly address: IpAddress;
   endpoint: Endpoint;
+  /** Who else is asked, each behind a port of its own. */
+  readonly also?: readonly Endpoint[];
+  /** The port in whose share of the lookups it is; left out: the address had become free. */
+  readonly startedBy?: number;
   sent: number;
 }
 
@@ -185,8 +190,8 @@ export interface World {
   readonly rarpHeard: Set<string>;
   /** Addresses that were asked, and when an answer must have come to count as one, monotonic ms. */
   readonly asked: Map<AddressKey, { readonly sinceMs: number; readonly untilMs: number }>;
-  /** Addresses that are asked for where the bridge has just seen their MAC, and when next. */
-  readonly lookups: { readonly pending: Map<AddressKey, Lookup>; readonly deadlines: Deadlines<AddressKey> };
+  /** Addresses that are asked for where the bridge has just seen their MAC, and when next; how many each port has started. */
+  readonly lookups: { readonly pending: Map<AddressKey, Lookup>; readonly deadlines: Deadlines<AddressKey>; readonly ofPort: Map<number, number> };
   /**
    * Learned addresses that were not heard for long, and are asked for: when last, monotonic ms; questions without an answer, though the VM
    * said something else before the next.
@@ -194,8 +199,8 @@ export interface World {
   readonly idle: Map<AddressKey, { readonly unanswered: number; readonly askedAtMs: number }>;
   /** When their VMs were heard last, with whatever: `ifindex|vlan|mac` → monotonic ms. */
   readonly voices: Map<string, number>;
-  /** Who was refused an address that another VM had, where it was heard last. */
-  readonly claimants: Map<AddressKey, Endpoint>;
+  /** Who was refused an address that another VM had. */
+  readonly claimants: PortShares<AddressKey, Endpoint>;
   /** Addresses for which a rival's standing claim is visible at some peer. */
   readonly rivals: Map<AddressKey, Now>;
   /** Profile `ladder`: the step of each claim that stands, where it is not the lowest. */
@@ -203,7 +208,7 @@ export interface World {
   /** `vrf|mac` → how many routes of rivals name the MAC, over all peers. */
   readonly rivalMacs: Map<string, number>;
   /** Bytes of announcements heard from local ports, with their time: told again through an uplink they are reflections. */
-  readonly recentLocal: Map<string, number>;
+  readonly recentLocal: PortShares<string, number>;
   /** The search for VMs that are already here: who is asked, and when the next round is due. */
   readonly search: { readonly asked: { readonly vrf: string; readonly address: IpAddress; readonly endpoints: readonly Endpoint[] }[]; frames: number; rounds: number; nextMs?: number };
   /** Until when (monotonic ms) the search for VMs that are already here runs; End-of-RIB waits for it. */

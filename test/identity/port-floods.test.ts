@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import type { Config } from '../../config/config.ts';
+import { garpFrame } from '../../garp/wire/frames.ts';
+import { ipv4FromNumber } from '../../net/ip.ts';
+import { macFromBytes, parseMac, type Mac } from '../../net/mac.ts';
+import { addressKey } from '../../routes/loc-rib.ts';
+import { rememberClaimant } from '../../src/claimants.ts';
+import { isReflection, rememberLocal } from '../../src/reflection.ts';
+import { answerProbe } from '../sim/probe-answer.ts';
+import { Fabric, vm4, vmMac, type SimNode } from '../sim/fabric.ts';
+
+// One port's VM does its worst; what belongs to another port stays.
+
+const heir = parseMac('52:54:00:bb:00:01') as Mac;
+const hostile = parseMac('52:54:00:ee:00:01') as Mac;
+const many = Array.from({ length: 5000 }, (_, i) => ipv4FromNumber(0xcb007100 + 256 + i));
+const learn = (c: Config): Config => ({ ...c, identity: { ...c.identity, mode: 'learn', bindings: [] } });
+const at = (ifindex: number, mac = hostile) => ({ mac, vlan: 0, ifindex, tagged: false });
+const key = addressKey('default', vm4);
+
+function node(configure: (c: Config) => Config = learn): { fabric: Fabric; hv: SimNode } {
+  const fabric = new Fabric();
+  const hv = fabric.addNode(1, configure);
+  fabric.run(3000);
+  return { fabric, hv };
+}
+
+describe('a port whose VM floods', () => {
+  it('keeps nobody behind another port from being asked for an address that becomes free', () => {
+    const { fabric, hv } = node();
+    const [own, other, bad] = [fabric.addPort(hv, 'tap0'), fabric.addPort(hv, 'tap1'), fabric.addPort(hv, 'tap2')];
+    const asked: Mac[] = [];
+    hv.onProbe = (ifindex, probe) => {
+      asked.push(macFromBytes(probe));
+      if (ifindex === other && macFromBytes(probe) === heir) answerProbe(fabric, hv, ifindex, probe);
+    };
+    fabric.frame(hv, own, garpFrame(vmMac, vm4));
+    fabric.frame(hv, other, garpFrame(heir, vm4));
+    fabric.frame(hv, bad, garpFrame(hostile, vm4));
+    for (const address of many) rememberClaimant(hv.speaker.world, 'default', address, at(bad));
+    const { claimants } = hv.speaker.world;
+    assert.deepEqual([...(claimants.byKey.get(key)?.keys() ?? [])], [other]);
+    assert.deepEqual([claimants.byPort.get(bad)?.size, claimants.byPort.get(other)?.size], [128, 1]);
+    fabric.removePort(hv, own);
+    fabric.run(6000);
+    assert.ok(asked.includes(heir));
+    assert.equal(hv.speaker.world.locRib.handovers.get(key)?.endpoint?.mac, heir);
+    fabric.removePort(hv, bad);
+    fabric.run(100);
+    assert.equal(claimants.byPort.has(bad), false);
+  });
+
+  it('claims the same address and does not answer: the other is asked beside it', () => {
+    const { fabric, hv } = node();
+    const [own, other, bad] = [fabric.addPort(hv, 'tap0'), fabric.addPort(hv, 'tap1'), fabric.addPort(hv, 'tap2')];
+    const asked = new Map<number, number>();
+    hv.onProbe = (ifindex, probe) => {
+      if (macFromBytes(probe) === hostile) asked.set(ifindex, (asked.get(ifindex) ?? 0) + 1);
+      if (ifindex === other && macFromBytes(probe) === heir) answerProbe(fabric, hv, ifindex, probe);
+    };
+    fabric.frame(hv, own, garpFrame(vmMac, vm4));
+    fabric.frame(hv, other, garpFrame(heir, vm4));
+    fabric.frame(hv, bad, garpFrame(hostile, vm4));
+    fabric.removePort(hv, own);
+    fabric.run(6000);
+    assert.deepEqual([hv.speaker.world.locRib.handovers.get(key)?.endpoint?.ifindex, hv.speaker.world.locRib.handovers.get(key)?.endpoint?.mac], [other, heir]);
+    assert.ok((asked.get(bad) ?? 0) >= 1);
+  });
+
+  it('leaves room for lookups behind other ports, and its own end with time', () => {
+    const { fabric, hv } = node((c) => ({
+      ...c, watch: c.watch.map((w) => ({ ...w, prefixes: [...w.prefixes, '203.0.0.0/16' as never] })),
+      identity: { ...c.identity, bindings: [...c.identity.bindings, { vm: 'many', mac: hostile, vrf: 'default', ips: many }] },
+    }));
+    const [bad, good] = [fabric.addPort(hv, 'tap0'), fabric.addPort(hv, 'tap1')];
+    const see = (ifindex: number, mac: Mac): void => fabric.give(hv, { type: 'bridge', change: { type: 'fdb', entry: { ifindex, mac, vlan: 0, permanent: false } } });
+    see(bad, hostile);
+    const { lookups } = hv.speaker.world;
+    assert.equal(lookups.ofPort.get(bad), 1024);
+    see(good, vmMac);
+    assert.equal(lookups.pending.get(key)?.endpoint.ifindex, good);
+    fabric.run(3000);
+    assert.deepEqual([lookups.pending.size, lookups.ofPort.size], [0, 0]);
+  });
+
+  it('makes no echo of another port\'s frame pass for an announcement', () => {
+    const { hv } = node();
+    const { world } = hv.speaker;
+    rememberLocal(world, 7, 'a');
+    rememberLocal(world, 8, 'a');
+    for (let i = 0; i < 5000; i++) rememberLocal(world, 8, `x${i}`);
+    assert.deepEqual([isReflection(world, 'a'), isReflection(world, 'x4999'), isReflection(world, 'x0')], [true, true, false]);
+    world.now = { ...world.now, monotonicMs: world.now.monotonicMs + 5001 };
+    assert.deepEqual([isReflection(world, 'a'), world.recentLocal.byPort.has(7)], [false, false]);
+  });
+});
