@@ -7,10 +7,9 @@ import { hostPrefix } from '../net/ip.ts';
 import { printable } from '../net/printable.ts';
 import type { Endpoint } from '../routes/handover.ts';
 import { addressKey, findOrAdd, store } from '../routes/loc-rib.ts';
-import {
-  isFutureRecord, recallClaim, recallDoubt, recallHeld, recallManual, recallSequence, rememberAddress, rememberPair, serialiseMemory,
-  type BootFacts, type Memory, type RememberedAddress,
-} from '../routes/memory.ts';
+import { rememberAddress, rememberPair, type BootFacts, type Memory, type RememberedAddress } from '../routes/memory.ts';
+import { serialiseMemory } from '../routes/memory-text.ts';
+import { isFutureRecord, recallClaim, recallDoubt, recallHeld, recallManual, recallSequence } from '../routes/recall.ts';
 import { resumeDrain } from './drain.ts';
 import { rulesOf } from './intake.ts';
 import { isTagged, localPorts, searchFor } from './probing.ts';

@@ -1,6 +1,7 @@
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { parseMemory, type BootFacts, type Memory } from '../../routes/memory.ts';
+import type { BootFacts, Memory } from '../../routes/memory.ts';
+import { parseMemory } from '../../routes/memory-text.ts';
 import type { Log } from '../log.ts';
 import { keepStateFile, readStateFile, setAside, type StateFile } from './state-file.ts';
 

@@ -5,10 +5,9 @@ import { parseMac, type Mac } from '../../net/mac.ts';
 import type { Now } from '../../net/time.ts';
 import { clockSequence, futureAfterSeconds, highestSequence, nextSequence } from '../../routes/claim.ts';
 import { newHandover, type Handover, type HandoverOptions } from '../../routes/handover.ts';
-import {
-  ceilingLead, isFutureRecord, memoryVersion, parseMemory, recallClaim, recallHeld, recallManual, recallSequence, rememberAddress, rememberPair, serialiseMemory,
-  type Memory, type RememberedAddress, type RememberedPair,
-} from '../../routes/memory.ts';
+import { ceilingLead, rememberAddress, rememberPair, type Memory, type RememberedAddress, type RememberedPair } from '../../routes/memory.ts';
+import { memoryVersion, parseMemory, serialiseMemory } from '../../routes/memory-text.ts';
+import { isFutureRecord, recallClaim, recallHeld, recallManual, recallSequence } from '../../routes/recall.ts';
 
 const now: Now = { monotonicMs: 50_000, wallMs: Date.UTC(2026, 10, 25), wallTrusted: true };
 const mac = parseMac('52:54:00:aa:00:01') as Mac;

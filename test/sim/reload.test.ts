@@ -3,7 +3,7 @@ import type { Config, PeerConfig, WatchConfig } from '../../config/config.ts';
 import { garpFrame, rarpFrame } from '../../garp/wire/frames.ts';
 import { ip, type IpAddress, type Prefix } from '../../net/ip.ts';
 import { parseMac, type Mac } from '../../net/mac.ts';
-import { parseMemory } from '../../routes/memory.ts';
+import { parseMemory } from '../../routes/memory-text.ts';
 import { memoryText } from '../../src/restore.ts';
 import { answerProbe } from './probe-answer.ts';
 import { Fabric, baseConfig, vm4, vm6, vmMac, type SimNode } from './fabric.ts';

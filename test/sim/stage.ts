@@ -2,7 +2,7 @@ import type { RouteAttributes } from '../../bgp/route.ts';
 import { ip, type IpAddress } from '../../net/ip.ts';
 import type { BridgeChange } from '../../bridge/ports.ts';
 import type { Now } from '../../net/time.ts';
-import { parseMemory } from '../../routes/memory.ts';
+import { parseMemory } from '../../routes/memory-text.ts';
 import { memoryText } from '../../src/restore.ts';
 import { Speaker } from '../../src/speaker.ts';
 import { isTellingDue } from '../../src/untold.ts';
