@@ -12,7 +12,8 @@ import { parseMac, type Mac } from '../net/mac.ts';
 import type { Now } from '../net/time.ts';
 import { encodeClaimMarks } from '../routes/claim-communities.ts';
 import { addressKey } from '../routes/loc-rib.ts';
-import { Speaker, type SpeakerOptions } from './speaker.ts';
+import type { SpeakerOptions } from './new-world.ts';
+import { Speaker } from './speaker.ts';
 import { isTellingDue } from './untold.ts';
 import type { Input } from './world.ts';
 

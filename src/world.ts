@@ -222,6 +222,8 @@ export interface World {
   drain?: { readonly since: Now; readonly withdrawAtMs: number; withdrawn: boolean };
   /** What the state file keeps has changed. */
   unsaved: boolean;
+  /** When learned pairs are looked at for age again, monotonic ms: see `due.ts`. */
+  expireAtMs: number;
   readonly counters: Counters;
   readonly startedAt: Now;
 
