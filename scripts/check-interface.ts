@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { reloadEffects } from '../config/reload-class.ts';
-import { eventTypes, prefixStates } from '../src/api-request.ts';
+import { eventTypes, prefixStates } from '../src/api-parameters.ts';
 import { describeCommandLine } from '../src/cli.ts';
 import { status } from '../src/commands/global.ts';
 import { newMetrics } from '../src/metrics.ts';

@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { AssertionFailed } from '../../net/assert.ts';
-import { bodyLimit, parseApiRequest, takesBody, type ApiProblem } from '../api-request.ts';
+import type { ApiProblem } from '../api-parameters.ts';
+import { bodyLimit, parseApiRequest, takesBody } from '../api-request.ts';
 import type { Backend } from '../backend.ts';
 import type { Log } from '../log.ts';
 import type { ErrorReply, ListReply } from '../views/items.ts';

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
-import { recentLimit, type EventQuery } from '../api-request.ts';
+import { recentLimit } from '../api-parameters.ts';
+import type { EventQuery } from '../api-request.ts';
 import type { Backend } from '../backend.ts';
 import type { EventItem } from '../views/items.ts';
 
