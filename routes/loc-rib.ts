@@ -25,6 +25,10 @@ export interface LocRib {
 /** At most this many addresses are tracked; `table_full` beyond. */
 export const locRibLimit = 100_000;
 
+/** A port with more addresses than this is not remembered by those that were withdrawn longest ago; so many go at once. */
+export const rowsPerPort = 4096;
+const forgottenAtOnce = 256;
+
 export function newLocRib(): LocRib {
   return { handovers: new Map(), byPort: new Map(), deadlines: new Deadlines() };
 }
@@ -38,6 +42,28 @@ export function findOrAdd(rib: LocRib, vrf: string, address: IpAddress, now: Now
   const handover = newHandover(vrf, address, now);
   rib.handovers.set(key, handover);
   return handover;
+}
+
+/**
+ * Makes room behind a port that has claimed very many addresses, at the cost of its own: what was withdrawn there is forgotten, oldest first.
+ * The next claim of such an address is above the old one by the clock. @returns what was forgotten
+ */
+export function forgetWithdrawn(rib: LocRib, ifindex: number, mayGo: (key: AddressKey) => boolean): AddressKey[] {
+  const own = rib.byPort.get(ifindex);
+  if (own === undefined || own.size <= rowsPerPort) return [];
+  const gone: AddressKey[] = [];
+  for (const key of own) {
+    const h = rib.handovers.get(key);
+    if (h?.state !== 'withdrawn' || h.early !== undefined || h.elsewhere !== undefined || !mayGo(key)) continue;
+    gone.push(key);
+    if (gone.length >= forgottenAtOnce) break;
+  }
+  for (const key of gone) {
+    own.delete(key);
+    rib.handovers.delete(key);
+    rib.deadlines.set(key, undefined);
+  }
+  return gone;
 }
 
 /** Files a handover's new state: its deadline and its port follow. */

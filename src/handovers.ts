@@ -3,8 +3,9 @@ import { compareIp, hostPrefix, type IpAddress, type Prefix } from '../net/ip.ts
 import { isNewer } from '../routes/adj-rib-in.ts';
 import { stepHandover, type Endpoint, type Handover, type HandoverEvent, type HandoverVerdict } from '../routes/handover.ts';
 import { confirmByEvidence } from './graceful-restart.ts';
-import { addressKey, findOrAdd, store, type AddressKey } from '../routes/loc-rib.ts';
+import { addressKey, findOrAdd, forgetWithdrawn, store, type AddressKey } from '../routes/loc-rib.ts';
 import { askClaimant } from './claimants.ts';
+import { touch } from './forwarding-state.ts';
 import { isGateOpen } from './gate.ts';
 import { rankClaim } from './ladder.ts';
 import { peersOf } from './peers.ts';
@@ -20,6 +21,7 @@ export { peersOf } from './peers.ts';
  * @returns the verdict on the frame that caused the event, or `table_full`.
  */
 export function handle(world: World, vrf: string, address: IpAddress, event: HandoverEvent): HandoverVerdict | 'table_full' | undefined {
+  const rows = world.locRib.handovers.size;
   const before = findOrAdd(world.locRib, vrf, address, world.now);
   if (before === undefined) return 'table_full';
   const key = addressKey(vrf, address);
@@ -51,8 +53,20 @@ export function handle(world: World, vrf: string, address: IpAddress, event: Han
       if (after.state === 'withdrawn' && before.state !== 'withdrawn') askClaimant(world, vrf, address);
     }
   }
+  // What an uplink says of an address that nobody knows here is not worth a row: whoever is on its network could fill the table.
+  if (event.type === 'HeardUplink' && after === before && known === before && world.locRib.handovers.size > rows) world.locRib.handovers.delete(key);
+  if (after.endpoint !== undefined && after.endpoint.ifindex !== before.endpoint?.ifindex) makeRoom(world, after.endpoint.ifindex);
   if (ask && after.endpoint !== undefined) sendProbe(world, key, address, after.endpoint);
   return verdict;
+}
+
+/** A VM that takes address after address crowds out its own port's only. */
+function makeRoom(world: World, ifindex: number): void {
+  for (const key of forgetWithdrawn(world.locRib, ifindex, (one) => !world.dirty.has(one) && !world.rivals.has(one))) {
+    world.steps.delete(key);
+    touch(world.forwarding, key);
+    world.unsaved = true;
+  }
 }
 
 /** The port bears a mark of its guest, and it is this guest's. */

@@ -181,7 +181,7 @@ function remember(world: World, heard: Heard, address: IpAddress): void {
   }, world.now.monotonicMs);
   for (const pair of gone) {
     // What stood on that pair stands on nothing: the VM is asked, and its silence withdraws it.
-    if (pair.address !== address) handle(world, pair.vrf, pair.address, { type: 'PortGone' });
+    if (pair.address !== address && world.locRib.handovers.has(addressKey(pair.vrf, pair.address))) handle(world, pair.vrf, pair.address, { type: 'PortGone' });
     note(world, { level: 'debug', room: 'identity', event: 'identity.refused', fields: { address: pair.address, mac: pair.mac, text: 'learned pair gave way' } });
   }
 }

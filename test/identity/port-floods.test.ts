@@ -83,6 +83,29 @@ describe('a port whose VM floods', () => {
     assert.deepEqual([lookups.pending.size, lookups.ofPort.size], [0, 0]);
   });
 
+  it('with address after address is remembered by the newest of them, and the VM of another port has its place', () => {
+    const { fabric, hv } = node((c) => ({ ...learn(c), migration: { ...c.migration, maxPerSecond: 100_000 }, watch: c.watch.map((w) => ({ ...w, prefixes: [...w.prefixes, '203.0.0.0/16' as never] })) }));
+    const [own, bad] = [fabric.addPort(hv, 'tap0'), fabric.addPort(hv, 'tap1')];
+    const { locRib } = hv.speaker.world;
+    fabric.frame(hv, own, garpFrame(vmMac, vm4));
+    for (const [i, address] of many.entries()) {
+      fabric.frame(hv, bad, garpFrame(parseMac(`02:00:00:00:${(i >> 8).toString(16).padStart(2, '0')}:${(i & 255).toString(16).padStart(2, '0')}`) as Mac, address));
+      // What it learned before gives way, is asked in vain, and is withdrawn.
+      if (i % 500 === 499) fabric.run(5000);
+    }
+    const rows = locRib.byPort.get(bad)?.size ?? 0;
+    assert.ok(rows > 3800 && rows <= 4096, `${rows} rows`);
+    assert.equal(locRib.handovers.size, rows + (locRib.byPort.get(own)?.size ?? 0));
+    const last = locRib.handovers.get(addressKey('default', many.at(-1) as never));
+    assert.deepEqual([locRib.handovers.get(key)?.state, last?.endpoint?.ifindex, locRib.handovers.has(addressKey('default', many[0] as never))], ['elevated', bad, false]);
+  });
+
+  it('through an uplink fills no table with addresses that nobody has here', () => {
+    const { fabric, hv } = node((c) => ({ ...learn(c), watch: c.watch.map((w) => ({ ...w, prefixes: [...w.prefixes, '203.0.0.0/16' as never] })) }));
+    for (const address of many) fabric.frame(hv, hv.uplink, garpFrame(hostile, address));
+    assert.equal(hv.speaker.world.locRib.handovers.size, 0);
+  });
+
   it('makes no echo of another port\'s frame pass for an announcement', () => {
     const { hv } = node();
     const { world } = hv.speaker;
