@@ -1,16 +1,14 @@
-import { readFileSync, writeFileSync } from 'node:fs';
 import type { NetlinkSocket } from '../../native/index.ts';
-import { isIpv4, prefixAddress, type IpAddress } from '../../net/ip.ts';
-import { entryText, innerTable, noReturnTable, ownProtocol, stragglerProtocol, type EntryId, type KernelEntry } from '../entries.ts';
+import { isIpv4, type IpAddress } from '../../net/ip.ts';
+import { entryText, type EntryId, type KernelEntry } from '../entries.ts';
+import { addEntry, removeEntry, routeText } from '../entry-requests.ts';
 import { actionFor, type Action } from '../reconcile.ts';
 import type { KernelTable } from '../table.ts';
-import {
-  encodeNeighbour, encodeNeighbourRefresh, encodeNeighbourRemoval, encodeProxy, encodeRoute, encodeRouteRemoval, isLate, outText,
-  type NeighbourOut, type RouteOut, type Told,
-} from '../wire/requests.ts';
+import { encodeNeighbourRefresh, type NeighbourOut, type RouteOut, type Told } from '../wire/requests.ts';
 import { encodeNameQuestion, encodeRule } from '../wire/rules.ts';
 import { openFabricRules } from './fabric-rules.ts';
 import { openNextHops } from './next-hops.ts';
+import { openProxyNdp } from './proxy-ndp.ts';
 
 /** Requests share a system call up to this size. */
 const chunkOctets = 16 * 1024;
@@ -64,7 +62,7 @@ export function openWriter(options: {
   const { holdings, socket, nextRequest, stragglers, say } = options;
   const { wanted, refused } = holdings;
   const sent = new Map<number, { readonly id: EntryId; readonly action: Action }>();
-  const proxyNdp = new Map<string, string>();
+  const proxyNdp = openProxyNdp(say);
   let asked = 0;
   let answered: Told | undefined;
   const hops = openNextHops(ask, stragglers, say);
@@ -126,11 +124,7 @@ export function openWriter(options: {
   }
 
   function valueOf(entry: KernelEntry | undefined, out: RouteOut | undefined): string | undefined {
-    return entry?.type === 'route' || entry?.type === 'noReturn' ? (out === undefined ? undefined : textOf(entry, out)) : undefined;
-  }
-
-  function textOf(entry: KernelEntry, out: RouteOut): string {
-    return outText(out, entry.type === 'route' && entry.to.type === 'straggler');
+    return entry?.type === 'route' || entry?.type === 'noReturn' ? (out === undefined ? undefined : routeText(entry, out)) : undefined;
   }
 
   function needs(id: EntryId): Action {
@@ -159,50 +153,10 @@ export function openWriter(options: {
     }
     const request = nextRequest();
     sent.set(request, { id, action });
-    if (action === 'remove') return removal(request, id);
-    return addition(request, id, entry as KernelEntry, out);
-  }
-
-  function addition(request: number, id: EntryId, entry: KernelEntry, out: RouteOut | undefined): Uint8Array {
-    const { own, addresses } = holdings.table;
+    if (action === 'remove') return removeEntry(table, request, id);
     refused.delete(id);
-    own.set(id, 'prefix' in entry ? textOf(entry, out as RouteOut) : entry.type === 'neighbour' ? entry.mac : '');
-    if ('prefix' in entry) {
-      addresses.set(id, { address: prefixAddress(entry.prefix), ifindex: 0 });
-      if (entry.type !== 'route') return encodeRoute(request, entry.prefix, out as RouteOut, { table: entry.type === 'inner' ? innerTable : noReturnTable });
-      return encodeRoute(request, entry.prefix, out as RouteOut, entry.to.type === 'straggler' ? { source: entry.to.source, protocol: stragglerProtocol } : {});
-    }
-    addresses.set(id, { address: entry.address, ifindex: entry.ifindex });
-    if (entry.type === 'neighbour') return encodeNeighbour(request, entry);
-    if (!isIpv4(entry.address)) enableProxyNdp(entry.ifname);
-    return encodeProxy(request, entry.address, entry.ifindex, true);
-  }
-
-  function removal(request: number, id: EntryId): Uint8Array | undefined {
-    const { own, addresses } = holdings.table;
-    const where = addresses.get(id);
-    const protocol = isLate(own.get(id) ?? '') ? stragglerProtocol : ownProtocol;
-    own.delete(id);
-    addresses.delete(id);
-    if (where === undefined) return undefined;
-    if (id.startsWith('route ')) return encodeRouteRemoval(request, id.slice(6) as never, undefined, protocol);
-    if (id.startsWith('noReturn ')) return encodeRouteRemoval(request, id.slice(9) as never, noReturnTable);
-    if (id.startsWith('inner ')) return encodeRouteRemoval(request, id.slice(6) as never, innerTable);
-    return id.startsWith('proxy ') ? encodeProxy(request, where.address, where.ifindex, false) : encodeNeighbourRemoval(request, where.address, where.ifindex);
-  }
-
-  /** Without it the kernel keeps IPv6 proxy entries and answers nobody. What it was comes back at a stop for good. */
-  function enableProxyNdp(ifname: string): void {
-    const file = `/proc/sys/net/ipv6/conf/${ifname}/proxy_ndp`;
-    if (proxyNdp.has(file) || ifname.includes('/')) return;
-    try {
-      const before = readFileSync(file, 'utf8').trim();
-      proxyNdp.set(file, before);
-      if (before !== '1') writeFileSync(file, '1');
-    } catch (error) {
-      proxyNdp.set(file, '1');
-      say(`${file} can't be set to 1 (${(error as Error).message}): VMs here don't find IPv6 neighbours that moved away`);
-    }
+    if (entry?.type === 'proxy' && !isIpv4(entry.address)) proxyNdp.enable(entry.ifname);
+    return addEntry(table, request, id, entry as KernelEntry, out);
   }
 
   function send(chunk: readonly Uint8Array[]): void {
@@ -261,7 +215,7 @@ export function openWriter(options: {
     prepareTunnel: (local) => hops.prepareTunnel(local),
     prepareEnd: (endpoint) => hops.prepareEnd(endpoint),
     close(remove) {
-      if (remove) for (const [file, before] of proxyNdp) if (before !== '1') try { writeFileSync(file, before); } catch { /* the bridge is gone */ }
+      if (remove) proxyNdp.restore();
       if (remove) rules.remove();
       hops.close(remove);
     },
