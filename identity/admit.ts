@@ -6,7 +6,7 @@ import { printable } from '../net/printable.ts';
 import { type BindingOptions, type BindingTable, type Claimant, bindingsOf, holdersOf, isKnownMac, isShared, learnedOwner } from './bindings.ts';
 import { routePairOf } from './from-routes.ts';
 import { type ClaimPort, type PortStanding, standingOf } from './ports.ts';
-import { type LearnLimits, type LearnedPair, defaultLearnLimits, hasRoom } from './learned.ts';
+import { type IsAlive, type LearnLimits, type LearnedPair, defaultLearnLimits, hasRoom } from './learned.ts';
 import { type WatchRules, findPrefix, isWatchedVlan } from './watch-rules.ts';
 
 /** Every verdict on a frame, in the words of `show ignored`, `show why` and the metrics. */
@@ -36,6 +36,8 @@ export interface AdmitRules {
   readonly livesElsewhere: (mac: Mac) => boolean;
   /** Would the claim take the address from another node whose claim stands? Not so where this port holds it already. */
   readonly takesOver: (claim: Claim, address: IpAddress) => boolean;
+  /** Does this local port live? */
+  readonly isAlive?: IsAlive;
   /** Default: those of `learned.ts`. */
   readonly limits?: LearnLimits;
 }
@@ -124,7 +126,7 @@ function admitLearned(rules: AdmitRules, claim: Claim, address: IpAddress, insid
     return refuse('conflict', `learned for ${owner.mac} in VLAN ${owner.vlan}, which is alive`);
   }
   if (route?.stands === true && !told && keeps) return refuse('conflict', `node ${route.node} claims it for ${route.mac}`);
-  if (!hasRoom(bindings.learned, claim.port.ifindex, rules.limits ?? defaultLearnLimits)) {
+  if (!hasRoom(bindings.learned, { vrf: claim.vrf, mac: claim.mac, ifindex: claim.port.ifindex }, rules.limits ?? defaultLearnLimits, claim.role === 'local' ? rules.isAlive : undefined)) {
     return refuse('table_full', 'no room for more learned pairs of this port');
   }
   if (told) return accept(`told by the route of node ${route.node}; ${inside}`);

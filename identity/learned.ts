@@ -66,11 +66,61 @@ export function learnedOf(learned: LearnedPairs, vrf: string, mac: Mac): Learned
   return pairs;
 }
 
-/** True if a new pair heard on this port would find a place, if need be that of an older unpinned one. */
-export function hasRoom(learned: LearnedPairs, ifindex: number, limits: LearnLimits = defaultLearnLimits): boolean {
-  const port = learned.byPort.get(ifindex)?.size ?? 0;
-  if (port >= limits.perPort) return (learned.unpinnedByPort.get(ifindex)?.size ?? 0) > 0;
-  return learned.pairs.size < limits.inAll || learned.unpinned.size > 0;
+/** Says that a local port lives: what was heard behind it stays with it, whoever speaks with its VM's MAC behind another. */
+export type IsAlive = (ifindex: number) => boolean;
+
+const noneAlive: IsAlive = () => false;
+
+/** True if a new pair of this MAC, heard on this port, would find a place, if need be that of an older one. */
+export function hasRoom(learned: LearnedPairs, heard: Pick<LearnedPair, 'vrf' | 'mac' | 'ifindex'>, limits: LearnLimits = defaultLearnLimits, isAlive: IsAlive = noneAlive): boolean {
+  return displaced(learned, heard, limits, isAlive) !== undefined;
+}
+
+/**
+ * The keys that a new pair pushes out: of the MAC with too many addresses the one that was silent longest, of a full port its oldest unpinned
+ * one, of a full table the oldest unpinned one of the port with most pairs. `undefined`: it has no place, for it would cost a port that lives
+ * its VM's addresses, or one that has no more than its own.
+ */
+function displaced(learned: LearnedPairs, { vrf, mac, ifindex }: Pick<LearnedPair, 'vrf' | 'mac' | 'ifindex'>, limits: LearnLimits, isAlive: IsAlive): string[] | undefined {
+  const { pairs, byMac, byPort, unpinnedByPort } = learned;
+  const out: string[] = [];
+  let own = byPort.get(ifindex)?.size ?? 0;
+  const ofMac = byMac.get(macKey(vrf, mac));
+  if (ofMac !== undefined && ofMac.size >= limits.perMac) {
+    const oldest = firstOf(ofMac, (key) => { const port = pairs.get(key)?.ifindex as number; return port === ifindex || !isAlive(port); });
+    if (oldest === undefined) return undefined;
+    out.push(oldest);
+    if (pairs.get(oldest)?.ifindex === ifindex) own--;
+  }
+  if (own >= limits.perPort) {
+    const oldest = firstOf(unpinnedByPort.get(ifindex), (key) => !out.includes(key));
+    if (oldest === undefined) return undefined;
+    out.push(oldest);
+  }
+  if (pairs.size - out.length >= limits.inAll) {
+    const oldest = firstOf(unpinnedByPort.get(fullest(learned, ifindex)), (key) => !out.includes(key));
+    if (oldest === undefined) return undefined;
+    out.push(oldest);
+  }
+  return out;
+}
+
+/** The port with most pairs, of those that have unpinned ones and more than this one; this one where there is none. */
+function fullest({ byPort, unpinnedByPort }: LearnedPairs, ifindex: number): number {
+  let most = byPort.get(ifindex)?.size ?? 0;
+  let found = ifindex;
+  for (const other of unpinnedByPort.keys()) {
+    const size = byPort.get(other)?.size ?? 0;
+    if (size <= most) continue;
+    most = size;
+    found = other;
+  }
+  return found;
+}
+
+function firstOf(keys: Iterable<string> | undefined, may: (key: string) => boolean): string | undefined {
+  for (const key of keys ?? []) if (may(key)) return key;
+  return undefined;
 }
 
 export interface Heard extends Pick<LearnedPair, 'vrf' | 'vlan' | 'mac' | 'address' | 'ifindex'> {
@@ -81,6 +131,7 @@ export interface Heard extends Pick<LearnedPair, 'vrf' | 'vlan' | 'mac' | 'addre
 /**
  * Remembers a pair that was admitted, or hears it again. Another MAC's (or VLAN's) pair with this address is replaced: `admit` has decided
  * that it may be. `gone` are the pairs that had to go for it: their claims lost their ground.
+ * A pair moves to the port where it was heard unless its own is alive.
  * @param nowMs monotonic
  */
 export function learn(
@@ -88,6 +139,7 @@ export function learn(
   heard: Heard,
   nowMs: number,
   limits: LearnLimits = defaultLearnLimits,
+  isAlive: IsAlive = noneAlive,
 ): { readonly kept: boolean; readonly gone: readonly LearnedPair[] } {
   const writable = learned as Writable;
   const gone: LearnedPair[] = [];
@@ -97,14 +149,14 @@ export function learn(
     if (again && heard.unnamed === true) {
       // It pushes nobody out, and its place in the order of ages stays.
       const fits = (learned.byPort.get(heard.ifindex)?.size ?? 0) < limits.perPort;
-      if (before.ifindex !== heard.ifindex && fits) replug(writable, before, heard.ifindex);
+      if (before.ifindex !== heard.ifindex && fits && !isAlive(before.ifindex)) replug(writable, before, heard.ifindex);
       return { kept: true, gone };
     }
     remove(writable, before);
     if (again) {
-      // A port that is full does not take the pair over, nor can it make anybody lose it.
-      const moves = before.ifindex !== heard.ifindex && hasRoom(learned, heard.ifindex, limits);
-      if (moves) gone.push(...makeRoom(writable, heard, limits));
+      // A port that is full does not take the pair over, nor can it make anybody lose it; nor does any while the pair's own lives.
+      const moves = before.ifindex !== heard.ifindex && !isAlive(before.ifindex) && hasRoom(learned, heard, limits, isAlive);
+      if (moves) gone.push(...makeRoom(writable, heard, limits, isAlive));
       const ifindex = moves ? heard.ifindex : before.ifindex;
       const pinned = before.pinned || nowMs - before.firstHeardMs >= limits.pinAfterMs;
       insert(writable, { ...before, ifindex, lastHeardMs: nowMs, pinned });
@@ -112,8 +164,8 @@ export function learn(
     }
     gone.push(before);
   }
-  if (!hasRoom(learned, heard.ifindex, limits)) return { kept: false, gone };
-  gone.push(...makeRoom(writable, heard, limits));
+  if (!hasRoom(learned, heard, limits, isAlive)) return { kept: false, gone };
+  gone.push(...makeRoom(writable, heard, limits, isAlive));
   const { vrf, vlan, mac, address, ifindex } = heard;
   insert(writable, { vrf, vlan, mac, address, ifindex, firstHeardMs: nowMs, lastHeardMs: nowMs, pinned: false });
   return { kept: true, gone };
@@ -167,22 +219,14 @@ export function expirePairs(
   return gone;
 }
 
-/** Pushes out the oldest of the MAC, an unpinned one of the port, or an unpinned one of all, where a limit is reached. */
-function makeRoom(learned: Writable, heard: Heard, limits: LearnLimits): LearnedPair[] {
-  const gone: LearnedPair[] = [];
-  const evict = (keys: ReadonlySet<string> | undefined): void => {
-    for (const key of keys ?? []) {
-      const pair = learned.pairs.get(key) as LearnedPair;
-      remove(learned, pair);
-      learned.evicted++;
-      gone.push(pair);
-      return;
-    }
-  };
-  if ((learned.byMac.get(macKey(heard.vrf, heard.mac))?.size ?? 0) >= limits.perMac) evict(learned.byMac.get(macKey(heard.vrf, heard.mac)));
-  if ((learned.byPort.get(heard.ifindex)?.size ?? 0) >= limits.perPort) evict(learned.unpinnedByPort.get(heard.ifindex));
-  if (learned.pairs.size >= limits.inAll) evict(learned.unpinned);
-  return gone;
+/** Pushes out what {@link displaced} names. */
+function makeRoom(learned: Writable, heard: Heard, limits: LearnLimits, isAlive: IsAlive): LearnedPair[] {
+  return (displaced(learned, heard, limits, isAlive) ?? []).map((key) => {
+    const pair = learned.pairs.get(key) as LearnedPair;
+    remove(learned, pair);
+    learned.evicted++;
+    return pair;
+  });
 }
 
 /** The same pair behind another port. */

@@ -20,7 +20,7 @@ import { countIgnored, type Refusal } from './ignored.ts';
 import { count } from './metrics/counts.ts';
 import { isTagged, sendProbe, wasAsked } from './probing.ts';
 import type { Watch } from './watch.ts';
-import { claimPort, livesHere, takesOver } from './watching.ts';
+import { claimPort, isLivePort, livesHere, takesOver } from './watching.ts';
 import { note, type World } from './world.ts';
 
 /** Where and what: one announcement, placed. */
@@ -178,7 +178,7 @@ function remember(world: World, heard: Heard, address: IpAddress): void {
   const { gone } = learn(world.bindings.learned, {
     vrf: heard.watch.vrf, vlan: heard.vlan, mac: heard.said.mac, address, ifindex: heard.endpoint.ifindex,
     ...(heard.said.address === address ? {} : { unnamed: true as const }),
-  }, world.now.monotonicMs);
+  }, world.now.monotonicMs, undefined, heard.place.role === 'local' ? (ifindex) => isLivePort(world, ifindex) : undefined);
   for (const pair of gone) {
     // What stood on that pair stands on nothing: the VM is asked, and its silence withdraws it.
     if (pair.address !== address && world.locRib.handovers.has(addressKey(pair.vrf, pair.address))) handle(world, pair.vrf, pair.address, { type: 'PortGone' });
@@ -202,6 +202,7 @@ export function rulesOf(world: World, watch: Watch): AdmitRules {
     bindings: world.bindings,
     isOwnAddress: (address) => isOwnAddress(world.bridges, address),
     takesOver: (claim, address) => takesOver(world, claim, address),
+    isAlive: (ifindex) => isLivePort(world, ifindex),
     livesHere: (pair) => livesHere(world, pair),
     livesElsewhere: (mac) => (world.rivalMacs.get(`${watch.vrf}|${mac}`) ?? 0) > 0,
   };

@@ -36,6 +36,11 @@ export function isPortAlive(world: World, ifindex: number): boolean {
   return link !== undefined && isRunning(link);
 }
 
+/** A local port, and frames can pass. */
+export function isLivePort(world: World, ifindex: number): boolean {
+  return isPortAlive(world, ifindex) && locate(world.bridges, world.watches, ifindex)?.role === 'local';
+}
+
 /**
  * The MAC of a learned pair lives on this node. What this node has given up does not, though its port may be kept and the bridge remember
  * it for minutes. Else: the port where it was heard last is there, or the bridges see it behind another local one. An uplink's entry

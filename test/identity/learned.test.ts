@@ -59,8 +59,8 @@ describe('learn', () => {
   it('a port full of pinned pairs takes no more', () => {
     const learned = emptyLearnedPairs();
     for (const atMs of [0, 2000]) for (let i = 0; i < 3; i++) learn(learned, pair(randomMac(i), `203.0.113.6${i}`), atMs, limits);
-    assert.equal(hasRoom(learned, 11, limits), false);
-    assert.equal(hasRoom(learned, 12, limits), true);
+    assert.equal(hasRoom(learned, pair(randomMac(9), '203.0.113.69'), limits), false);
+    assert.equal(hasRoom(learned, pair(randomMac(9), '203.0.113.69', { ifindex: 12 }), limits), true);
     assert.deepEqual(learn(learned, pair(randomMac(9), '203.0.113.69'), 3000, limits), { kept: false, gone: [] });
     assert.equal(learned.pairs.size, 3);
   });
@@ -87,6 +87,34 @@ describe('learn', () => {
     for (let i = 0; i < 5; i++) learn(learned, pair(randomMac(i), `203.0.113.6${i}`, { ifindex: 20 + i }), i, limits);
     assert.deepEqual(addresses(learn(learned, pair(web, '203.0.113.50', { ifindex: 30 }), 9, limits).gone), ['203.0.113.60']);
     assert.equal(learned.pairs.size, 5);
+  });
+
+  it('the limit in all costs the port with most, and a port with as many as any its own', () => {
+    const learned = emptyLearnedPairs();
+    learn(learned, pair(web, '203.0.113.50', { ifindex: 12 }), 0, limits);
+    learn(learned, pair(db, '203.0.113.51', { ifindex: 13 }), 0, limits);
+    for (let i = 0; i < 3; i++) learn(learned, pair(randomMac(i), `203.0.113.6${i}`), i, limits);
+    assert.deepEqual(addresses(learn(learned, pair(randomMac(8), '203.0.113.68', { ifindex: 14 }), 8, limits).gone), ['203.0.113.60']);
+    for (let i = 0; i < 20; i++) learn(learned, pair(randomMac(20 + i), `203.0.113.1${10 + i}`), 20 + i, limits);
+    assert.deepEqual([12, 13, 14, 11].map((port) => learned.byPort.get(port)?.size), [1, 1, 1, 2]);
+    for (let i = 0; i < 20; i++) learn(learned, pair(randomMac(50 + i), `203.0.113.1${40 + i}`, { ifindex: 14 }), 50 + i, limits);
+    assert.deepEqual([12, 13].map((port) => learned.byPort.get(port)?.size), [1, 1]);
+  });
+
+  it('who speaks with its MAC behind another port pushes out no address of a VM whose port lives, and takes none along', () => {
+    const learned = emptyLearnedPairs();
+    const alive = (ifindex: number): boolean => ifindex === 12;
+    learn(learned, pair(web, '203.0.113.50', { ifindex: 12 }), 0, limits);
+    learn(learned, pair(web, '203.0.113.51', { ifindex: 12 }), 1, limits);
+    const forged = pair(web, '203.0.113.52');
+    assert.equal(hasRoom(learned, forged, limits, alive), false);
+    assert.deepEqual(learn(learned, forged, 2, limits, alive), { kept: false, gone: [] });
+    for (const unnamed of [{}, { unnamed: true as const }]) {
+      learn(learned, { ...pair(web, '203.0.113.50'), ...unnamed }, 3, limits, alive);
+      assert.equal(ownerOf(learned, 'default', ip('203.0.113.50'))?.ifindex, 12);
+    }
+    assert.deepEqual(addresses(learn(learned, pair(web, '203.0.113.53', { ifindex: 12 }), 4, limits, alive).gone), ['203.0.113.51'], 'its own port');
+    assert.deepEqual(addresses(learn(learned, forged, 5, limits).gone), ['203.0.113.50'], 'its port is gone');
   });
 
   it('a pair follows its VM to another port', () => {

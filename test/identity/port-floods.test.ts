@@ -106,6 +106,21 @@ describe('a port whose VM floods', () => {
     assert.equal(hv.speaker.world.locRib.handovers.size, 0);
   });
 
+  it('in the name of another port\'s VM takes none of its addresses', () => {
+    const { fabric, hv } = node((c) => ({ ...learn(c), watch: c.watch.map((w) => ({ ...w, prefixes: [...w.prefixes, '203.0.0.0/16' as never] })) }));
+    const [own, bad] = [fabric.addPort(hv, 'tap0'), fabric.addPort(hv, 'tap1')];
+    const its = many.slice(0, 32);
+    for (const address of its) fabric.frame(hv, own, garpFrame(vmMac, address));
+    fabric.run(100);
+    for (const address of many.slice(1000, 1100)) fabric.frame(hv, bad, garpFrame(vmMac, address));
+    for (const address of its) fabric.frame(hv, bad, garpFrame(vmMac, address));
+    fabric.run(100);
+    const { bindings: { learned }, locRib } = hv.speaker.world;
+    assert.deepEqual([learned.byPort.get(own)?.size, learned.byPort.get(bad), learned.evicted], [32, undefined, 0]);
+    for (const address of its) assert.deepEqual([locRib.handovers.get(addressKey('default', address))?.endpoint?.ifindex, fabric.best(address)], [own, 'hv-1']);
+    assert.ok([...hv.speaker.world.ignored.values()].some((i) => i.verdict === 'table_full'));
+  });
+
   it('makes no echo of another port\'s frame pass for an announcement', () => {
     const { hv } = node();
     const { world } = hv.speaker;
