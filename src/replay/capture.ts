@@ -1,6 +1,7 @@
 import { roleOf } from '../../bridge/ports.ts';
 import type { Config } from '../../config/config.ts';
-import { parseAnnouncement, type CapturedFrame } from '../../garp/announcement.ts';
+import type { CapturedFrame } from '../../garp/announcement.ts';
+import { passesCaptureFilter } from '../../garp/wire/capture-filter.ts';
 import { type CapturedPacket, linkTypes } from '../../garp/wire/captured-packet.ts';
 import { ethernetFrame } from '../decode/frame.ts';
 import { openLink } from '../decode/link.ts';
@@ -14,9 +15,6 @@ export interface Replayed {
   /** Frames that the capture of a node would have handed on. */
   readonly frames: number;
 }
-
-/** Kinds that the filter of the live capture drops (native/filter.h). */
-const dropped: ReadonlySet<string> = new Set(['ipv4', 'ipv6', 'dhcp', 'igmp', 'ra']);
 
 /** Frames beyond that are not replayed: every line is kept until the end. */
 export const mostFrames = 200_000;
@@ -72,9 +70,8 @@ function liveFrame(packet: CapturedPacket): Pick<CapturedFrame, 'bytes' | 'tag'>
   const [outer, ...inner] = link.tags;
   const inside = ethernetFrame(link);
   const bytes = inner.length === 0 ? inside : withTags(inside, inner);
-  const frame = outer === undefined ? { bytes } : { bytes, tag: outer };
-  const { kind, ...said } = parseAnnouncement({ bytes: inside });
-  return dropped.has(kind) || (kind === 'other' && said.type === 'ignored' && said.verdict === 'not_evidence') ? undefined : frame;
+  if (!passesCaptureFilter(bytes)) return undefined;
+  return outer === undefined ? { bytes } : { bytes, tag: outer };
 }
 
 function withTags(frame: Uint8Array, tags: readonly { readonly tpid: number; readonly tci: number }[]): Uint8Array {
