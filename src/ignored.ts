@@ -25,7 +25,7 @@ export type Refusal = Omit<Ignored, 'at' | 'first' | 'count'>;
 
 /** Counts one; true when nothing like it was in the log, so that it is worth a line. */
 export function countIgnored(log: IgnoredLog, now: Now, refusal: Refusal): boolean {
-  const key = `${refusal.verdict}|${refusal.kind}|${refusal.port}|${refusal.mac}|${refusal.address}|${refusal.vlan}`;
+  const key = `${refusal.verdict}|${refusal.kind}|${refusal.port}|${refusal.mac}|${refusal.address}|${refusal.vlan}|${refusal.reason}`;
   const known = log.get(key);
   if (known !== undefined) {
     known.count += 1;

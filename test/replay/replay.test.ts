@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { loadText } from '../../config/io/load.ts';
 import type { Config } from '../../config/config.ts';
 import { packetReader } from '../../garp/wire/capture-format.ts';
-import { garpFrame, rarpFrame } from '../../garp/wire/frames.ts';
+import { garpFrame, naFrame, rarpFrame } from '../../garp/wire/frames.ts';
 import { ip } from '../../net/ip.ts';
 import type { Mac } from '../../net/mac.ts';
 import { entryText } from '../../src/replay/account.ts';
@@ -66,6 +66,24 @@ describe('replay of a capture', () => {
     const { entries, sent } = replay.finish();
     assert.deepEqual([...new Set(entries.map(({ what, decision }) => `${what} ${decision}`))], ['frame announce', 'frame leaving', 'timer withdraw']);
     assert.deepEqual(sent.map(({ change, prefix }) => `${change} ${prefix}`).filter((text) => text.endsWith('.11/32')), ['announce 203.0.113.11/32', 'change 203.0.113.11/32', 'withdraw 203.0.113.11/32']);
+  });
+
+  it('gives each frame its own reason, whatever was wrong with the one before', () => {
+    const frames = [[4, 8], [5, 16], [0, 0xff]].map(([at, octet], i) => {
+      const bytes = garpFrame(mac, ip('203.0.113.11'), { vlan: 100 });
+      bytes[18 + (at as number)] = octet as number;
+      return { ms: 1_764_000_000_000 + i * 10_000, bytes };
+    });
+    const reasons = replayFile(config, pcap(frames)).map((line) => /ignored: (.*)/.exec(line)?.[1]).filter((reason) => reason !== undefined);
+    assert.deepEqual(reasons, ['ARP hardware address length is not 6', 'ARP protocol address length is not 4', 'ARP hardware type is not Ethernet']);
+  });
+
+  it('hears what the live capture hears: an NA that was cut short is refused, one behind options never comes', () => {
+    const whole = naFrame(mac, ip('2001:db8:100::11'));
+    const behindOptions = Uint8Array.from([...whole.subarray(0, 20), 0, ...whole.subarray(21, 54), 58, 0, 1, 4, 0, 0, 0, 0, ...whole.subarray(54)]);
+    behindOptions[19] = (behindOptions[19] as number) + 8;
+    const lines = replayFile(config, pcap([{ ms: 1_764_000_000_000, bytes: whole.subarray(0, 68) }, { ms: 1_764_000_000_001, bytes: behindOptions }]));
+    assert.deepEqual(lines.map((line) => line.replace(/ +/g, ' ')), ['frame 1 +0.000 s ipv6 52:54:00:aa:00:01 vnet0 ignored: IPv6 payload is cut short', 'would send: nothing']);
   });
 
   it('never throws on any octets in a frame', () => {
