@@ -64,12 +64,13 @@ export function parseHexLine(line: string): Uint8Array | string | undefined {
 }
 
 function* showLine(number: number, octets: Uint8Array, opens: OpenFacts[], as4: boolean): Generator<Line> {
-  if (looksLikeFrame(octets)) {
+  const whole = withMarker(octets);
+  if (whole === octets && looksLikeFrame(octets)) {
     const packet = { number, bytes: octets, originalLength: octets.length, timestampMs: 0, linkType: linkTypes.ethernet };
     yield { line: number, ...showFrame(packet, openLink(packet)) };
     return;
   }
-  for (const bytes of splitMessages(withMarker(octets))) {
+  for (const bytes of splitMessages(whole)) {
     const { line, open } = showMessage(bytes, lineReading(opens, as4));
     if (open !== undefined) opens.splice(0, opens.length, ...opens.slice(-1), open);
     yield { line: number, ...line };

@@ -13,6 +13,12 @@ describe('decode: lines of hex', () => {
     assert.deepEqual(lines.map(({ line, type, error }) => [line, type, error]), [2, 3, 4, 5, 7, 7].map((line) => [line, 'KEEPALIVE', undefined]));
   });
 
+  it('takes a message without its marker for no frame, whatever its octets are', () => {
+    const withdrawal = '002602000f200a000001200a080602200a0000030000';
+    const [line] = decodeAll(Buffer.from(withdrawal));
+    assert.deepEqual([line.type, line.withdrawn], ['UPDATE', ['10.0.0.1/32', '10.8.6.2/32', '10.0.0.3/32']]);
+  });
+
   it('fails no line for another', () => {
     const bad = Buffer.from(keepalive);
     bad[0] = 0;
