@@ -24,11 +24,14 @@ export type Origin = Line;
 
 /** Connections that are followed at once; the one that was silent for longest is given up first. */
 const mostConnections = 2000;
+/** Octets that wait behind holes in all connections together; beyond that the holes of those that were silent for longest are given up. */
+const mostHeldOctets = 32 * 1024 * 1024;
 
 /** The BGP sessions of a capture, each read with what its own OPENs settled. */
 export class Connections {
   private readonly connections = new Map<string, Connection>();
   private readonly as4: boolean;
+  private heldOctets = 0;
 
   /** @param as4 4-octet ASNs wherever the OPENs were not captured. */
   constructor(as4: boolean) {
@@ -58,16 +61,31 @@ export class Connections {
         connection = newConnection(from, to);
         this.connections.set(key, connection);
       }
-      const { flow } = sideOf(connection, from);
-      if (!flow.isSame(segment.sequence)) flow.open(segment.sequence);
+      const side = sideOf(connection, from);
+      if (!side.flow.isSame(segment.sequence)) yield* this.show(connection, side, this.counted(side, () => side.flow.open(segment.sequence)), origin);
       return;
     }
     const side = sideOf(connection, from);
-    yield* this.show(connection, side, side.flow.add(segment.sequence, segment.payload, segment.missing, timeMs), origin);
-    if (segment.fin) side.flow.finished = true;
-    if (segment.rst || connection.sides.every(({ flow }) => flow.finished)) {
-      yield* this.finish(connection, origin);
-      this.connections.delete(key);
+    yield* this.show(connection, side, this.counted(side, () => side.flow.add(segment.sequence, segment.payload, segment.missing, timeMs)), origin);
+    if (segment.fin) side.flow.close(segment.sequence + segment.payload.length + segment.missing);
+    // It stays known: what is sent again after its end is a repeat.
+    if ((segment.rst && side.flow.isNear(segment.sequence)) || connection.sides.every(({ flow }) => flow.finished)) yield* this.finish(connection, origin);
+    if (this.heldOctets > mostHeldOctets) yield* this.giveUpHoles();
+  }
+
+  /** What `change` of the side's flow returns; the memory that it holds is counted anew. */
+  private counted(side: Side, change: () => FlowPart[]): FlowPart[] {
+    const before = side.flow.heldOctets;
+    const parts = change();
+    this.heldOctets += side.flow.heldOctets - before;
+    return parts;
+  }
+
+  /** Down to half of what may wait, so that this is done seldom. */
+  private *giveUpHoles(): Generator<Line> {
+    for (const connection of this.connections.values()) {
+      if (this.heldOctets <= mostHeldOctets / 2) return;
+      for (const side of connection.sides) yield* this.show(connection, side, this.counted(side, () => side.flow.finish()), {});
     }
   }
 
@@ -87,7 +105,7 @@ export class Connections {
 
   private *finish(connection: Connection, origin: Origin): Generator<Line> {
     for (const side of connection.sides) {
-      yield* this.show(connection, side, side.flow.finish(), origin);
+      yield* this.show(connection, side, this.counted(side, () => side.flow.finish()), origin);
       yield* cutShort(side, side.flow.cutter.lose(), 'the stream ends inside a message', origin);
     }
   }

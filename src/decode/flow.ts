@@ -18,11 +18,14 @@ const firstSegments = 4;
 const firstSegmentsMs = 2000;
 /** A sequence number further away belongs to another connection, whose SYN was not captured. */
 const farAway = 16 * 1024 * 1024;
+/** What a segment that waits costs beside its octets. */
+const overheadOctets = 256;
 
 /** One direction of a TCP connection: puts segments in order, drops what comes again, tells of holes. Holds 1 MiB at most. */
 export class Flow {
   cutter = new Cutter(false);
-  finished = false;
+  /** The number behind the last octet, once a FIN told it. */
+  private end: number | undefined;
   private next: number | undefined;
   /** The number of the first octet, where the SYN was captured. */
   private opened: number | undefined;
@@ -30,16 +33,43 @@ export class Flow {
   private waitingOctets = 0;
   private waitingSinceMs = 0;
 
-  /** The SYN: the first octet has the number behind it, and a message begins there. */
-  open(sequence: number): void {
+  /** The SYN: the first octet has the number behind it, and a message begins there. @returns what came before its SYN and waited. */
+  open(sequence: number): FlowPart[] {
     this.next = (sequence + 1) >>> 0;
     this.cutter = new Cutter(true);
     this.opened = this.next;
+    const parts: FlowPart[] = [];
+    this.drain(parts);
+    return parts;
   }
 
-  /** True for the SYN of another connection than the one that this is the stream of. */
+  /** A FIN, with the number of the first octet that does not come any more. */
+  close(sequence: number): void {
+    this.end = sequence >>> 0;
+  }
+
+  /** All octets up to the FIN came, as far as can be told. */
+  get finished(): boolean {
+    return this.end !== undefined && (this.next === undefined || distance(this.next, this.end) <= 0);
+  }
+
+  /** Memory that waits behind holes, roughly. */
+  get heldOctets(): number {
+    return this.waitingOctets + this.waiting.length * overheadOctets;
+  }
+
+  /** True for the SYN of another connection than the one that this is the stream of. The first octets may come before their own SYN. */
   isOther(sequence: number): boolean {
-    return this.opened === undefined ? this.next !== undefined || this.waiting.length > 0 : this.opened !== (sequence + 1) >>> 0;
+    if (this.opened !== undefined) return this.opened !== (sequence + 1) >>> 0;
+    const first = this.waiting[0];
+    if (this.next !== undefined || first === undefined) return this.next !== undefined;
+    const behind = distance(sequence + 1, first.sequence);
+    return behind < 0 || behind > mostWaitingOctets;
+  }
+
+  /** False for a number so far from where the stream is that a RST with it is none of this connection (RFC 5961 section 3). */
+  isNear(sequence: number): boolean {
+    return this.next === undefined || Math.abs(distance(this.next, sequence)) <= farAway;
   }
 
   /** True for the SYN that was taken already. */

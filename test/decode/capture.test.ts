@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { garpFrame, naFrame, rarpFrame } from '../../garp/wire/frames.ts';
 import { ip } from '../../net/ip.ts';
 import type { Mac } from '../../net/mac.ts';
+import { Connections } from '../../src/decode/connections.ts';
 import { decodeAll, ethernet, ipPacket, keepalive, open, pcap, pcapng, update, type JsonLine, type PacketInput } from './build.ts';
 
 const mac = '52:54:00:aa:00:01' as Mac;
@@ -165,6 +166,42 @@ describe('decode: BGP sessions of a capture', () => {
     const [first, second, ...rest] = decodeAll(pcap(framed([ipPacket({ sequence: 99, payload })])));
     assert.deepEqual(rest, []);
     assert.deepEqual([first.type, first.as4, first.attributes.AS_PATH[0].asns, second.attributes.AS_PATH[0].asns], ['UPDATE', true, [4_200_000_017], [65010]]);
+  });
+
+  it('waits at a FIN for octets that are late, and takes what is sent again after it for a repeat', () => {
+    const stream = joined(open(65010), keepalive, update(65010));
+    const cut = stream.length - 20;
+    const back = (sequence: number, flags: number): Buffer => ipPacket({ from: '192.0.2.1', to: '192.0.2.17', fromPort: 179, toPort: 40_000, sequence, flags });
+    const last = ipPacket({ sequence: 501 + cut, payload: stream.subarray(cut) });
+    const packets = [
+      ipPacket({ sequence: 500, flags: 2 }), back(900, 2), ipPacket({ sequence: 501, payload: stream.subarray(0, cut) }), back(901, 0x11),
+      ipPacket({ sequence: 501 + stream.length, flags: 0x11 }), last, last,
+    ];
+    assert.deepEqual(decodeAll(pcap(framed(packets))).map(({ type, error }) => [type, error]), [['OPEN', undefined], ['KEEPALIVE', undefined], ['UPDATE', undefined]]);
+  });
+
+  it('takes a SYN behind its own data, and no RST from nowhere', () => {
+    const stream = joined(open(65010), keepalive, update(65010), keepalive);
+    const first = ipPacket({ sequence: 501, payload: stream.subarray(0, 60) });
+    const rest = ipPacket({ sequence: 561, payload: stream.subarray(60) });
+    const syn = ipPacket({ sequence: 500, flags: 2 });
+    const reset = ipPacket({ sequence: 777_777_777, flags: 4 });
+    for (const packets of [[first, syn, rest], [syn, first, reset, rest]]) {
+      assert.deepEqual(types(decodeAll(pcap(framed(packets)))), ['OPEN', 'KEEPALIVE', 'UPDATE', 'KEEPALIVE']);
+    }
+  });
+
+  it('holds a bounded amount behind the holes of all connections together', () => {
+    const connections = new Connections(false);
+    const payload = new Uint8Array(60_000);
+    let lost = 0;
+    for (let port = 1024; port < 1124; port++) {
+      const base = { source: ip('192.0.2.17'), destination: ip('192.0.2.1'), sourcePort: port, destinationPort: 179, ack: true, fin: false, rst: false, missing: 0 };
+      lost += [...connections.take({ ...base, sequence: 0, syn: true, payload: payload.subarray(0, 0) }, 1, {})].length;
+      for (let i = 0; i < 10; i++) lost += [...connections.take({ ...base, sequence: 100 + i * payload.length, syn: false, payload }, 1, {})].length;
+    }
+    assert.ok(lost > 0 && lost < 100, `${lost} holes were given up before the end`);
+    assert.equal(lost + [...connections.end({})].length, 100, 'each is told once');
   });
 
   it('goes on behind a broken header, and starts anew at the SYN of another connection', () => {
