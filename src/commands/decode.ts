@@ -35,13 +35,19 @@ export async function decode(options: GlobalOptions, own: DecodeCommandOptions, 
 
 async function decodeFile(path: string, as4: boolean, print: Printer): Promise<void> {
   let decoder: Decoder | undefined;
-  for await (const piece of readPieces(path, kindLength)) {
-    if (decoder === undefined) {
-      const kind = fileKind(piece);
-      if (kind === 'binary') throw new FileUnreadable(`${path === '-' ? 'standard input' : path} holds neither pcap, pcapng, MRT, BGP messages nor lines of hex`);
-      decoder = decoderFor(kind, { as4 });
+  try {
+    for await (const piece of readPieces(path, kindLength)) {
+      if (decoder === undefined) {
+        const kind = fileKind(piece);
+        if (kind === 'binary') throw new FileUnreadable(`${path === '-' ? 'standard input' : path} holds neither pcap, pcapng, MRT, BGP messages nor lines of hex`);
+        decoder = decoderFor(kind, { as4 });
+      }
+      await print.all(decoder.push(piece));
     }
-    await print.all(decoder.push(piece));
+  } catch (error) {
+    // What could be unpacked of a file that is cut off is shown whole.
+    if (error instanceof FileUnreadable && decoder !== undefined) await print.all(decoder.end());
+    throw error;
   }
   if (decoder !== undefined) await print.all(decoder.end());
 }

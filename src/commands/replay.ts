@@ -22,11 +22,12 @@ export interface ReplayOptions {
 export async function replay(options: GlobalOptions, own: ReplayOptions, file: string): Promise<number> {
   if (isFolder(file)) return replayRecording(options, own, file);
   const config = configOf(options);
-  const { entries, sent, frames } = await replayCapture(options, file, new CaptureReplay(config, own.port ?? defaultPortOf(config)));
+  const { entries, sent, frames, unreadable } = await replayCapture(options, file, new CaptureReplay(config, own.port ?? defaultPortOf(config)));
   if (frames === 0) say(options, `${file} has no announcement, nor anything else that a node would look at`);
   const text = [...entries.map(entryText), summaryText(sent)];
   await show(options, text, { entries, wouldSend: sent.map(({ during: _during, ...rest }) => rest) });
-  return compare(options, own, text);
+  const compared = compare(options, own, text);
+  return unreadable ? status.failed : compared;
 }
 
 function configOf(options: GlobalOptions): Config {
@@ -36,9 +37,11 @@ function configOf(options: GlobalOptions): Config {
   return config;
 }
 
-async function replayCapture(options: GlobalOptions, file: string, capture: CaptureReplay): Promise<Replayed> {
+/** `unreadable`: the file could not be read to its end, as a packed one that is cut off; the frames before that count. */
+async function replayCapture(options: GlobalOptions, file: string, capture: CaptureReplay): Promise<Replayed & { readonly unreadable: boolean }> {
   let reader: PacketReader | undefined;
   let full = false;
+  let unreadable = false;
   try {
     for await (const piece of readPieces(file, 4)) {
       if (reader === undefined) {
@@ -52,13 +55,15 @@ async function replayCapture(options: GlobalOptions, file: string, capture: Capt
       if (full || problem !== undefined) break;
     }
   } catch (error) {
-    if (error instanceof FileUnreadable) throw new CommandError(status.failed, error.message);
-    throw error;
+    if (!(error instanceof FileUnreadable)) throw error;
+    if (reader === undefined) throw new CommandError(status.failed, error.message);
+    unreadable = true;
+    say(options, `landfall: ${error.message}`);
   }
-  const problem = full ? undefined : reader?.end().problem;
+  const problem = full || unreadable ? undefined : reader?.end().problem;
   if (problem !== undefined) say(options, `landfall: ${file}: ${problem}`);
   if (full) say(options, `landfall: ${file} has more than ${mostFrames} frames that a node would look at; the rest is left out`);
-  return capture.finish();
+  return { ...capture.finish(), unreadable };
 }
 
 async function replayRecording(options: GlobalOptions, own: ReplayOptions, folder: string): Promise<number> {

@@ -56,16 +56,23 @@ async function* joined(start: Uint8Array, rest: AsyncIterable<Uint8Array>): Asyn
 async function* gathered(pieces: AsyncIterable<Uint8Array>, first: number): AsyncGenerator<Uint8Array> {
   let held: Uint8Array[] | undefined = [];
   let length = 0;
-  for await (const piece of pieces) {
-    if (held === undefined) {
-      yield piece;
-      continue;
+  try {
+    for await (const piece of pieces) {
+      if (held === undefined) {
+        yield piece;
+        continue;
+      }
+      held.push(piece);
+      length += piece.length;
+      if (length < first) continue;
+      const start = Buffer.concat(held);
+      held = undefined;
+      yield start;
     }
-    held.push(piece);
-    length += piece.length;
-    if (length < first) continue;
-    yield Buffer.concat(held);
-    held = undefined;
+  } catch (error) {
+    // What came before the file proved to be cut off counts, however little it is.
+    if (held !== undefined && length > 0) yield Buffer.concat(held);
+    throw error;
   }
   if (held !== undefined && length > 0) yield Buffer.concat(held);
 }
