@@ -221,7 +221,8 @@ function noteReflected(world: World, m: Migration, peer: string): void {
   if (!hasLine(m, 'reflected', peer)) noteSeen(world, m, peer, 'migration.reflected', 'reflectedSeconds');
 }
 
-function hasLine(m: Migration, event: TimelineLine['event'], peer: string): boolean {
+/** Whether the timeline has this event at this peer. */
+export function hasLine(m: Migration, event: TimelineLine['event'], peer: string): boolean {
   return m.timeline.some((line) => line.event === event && line.peer === peer);
 }
 

@@ -4,6 +4,7 @@ import { highestSequence } from '../routes/claim.ts';
 import { asnsOf, isMended, judgeRoute, orderTrouble, settlesFix, slowAnswerMs, type Advice, type Finding, type RouterView } from '../routes/fabric.ts';
 import type { Handover } from '../routes/handover.ts';
 import { addressKey } from '../routes/loc-rib.ts';
+import { hasLine } from './chronicle.ts';
 import { isTwinRoute } from './identifier-twins.ts';
 import { note, type Peer, type World } from './world.ts';
 
@@ -34,8 +35,9 @@ export function observeRoute(world: World, peer: Peer, prefix: Prefix, before: R
     if (found !== undefined) report(world, peer, found);
   }
   const claim = world.migrations.open.get(key);
-  // What a session is told when it comes up, or soon afterwards, is answered in the router's own time.
-  if ((reflected || beaten) && claim?.announcedAtMs !== undefined && peer.session.sinceMs + firstTableMs < claim.startWallMs) timeAnswer(world, peer, world.now.monotonicMs - claim.announcedAtMs);
+  // What a session is told when it comes up, or soon afterwards, is answered in the router's own time. A claim is answered once: what a router
+  // shows again later (after a drain, say) was sent anew.
+  if ((reflected || beaten) && claim?.announcedAtMs !== undefined && !hasLine(claim, 'reflected', config.name) && peer.session.sinceMs + firstTableMs < claim.startWallMs) timeAnswer(world, peer, world.now.monotonicMs - claim.announcedAtMs);
 }
 
 function viewOf(world: World, { config, ibgp }: Peer): RouterView {

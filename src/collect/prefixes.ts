@@ -41,7 +41,8 @@ function collectPrefix(world: World, h: Handover): PrefixItem {
   const ibgp = holding.find((peer) => peer.ibgp)?.adjOut.sent.get(prefix)?.route.attributes;
   const vm = h.endpoint === undefined ? undefined : vmOf(world, h.vrf, h.endpoint);
   const port = h.endpoint === undefined ? undefined : world.bridges.links.get(h.endpoint.ifindex)?.name;
-  const next = h.settleAtMs !== undefined ? { state: 'normal' as const, inSeconds: Math.max(0, seconds(now.monotonicMs, h.settleAtMs)) }
+  const next = world.drain !== undefined && h.state !== 'withdrawn' && h.state !== 'held' ? nextOfDrain(world, holding.length > 0)
+    : h.settleAtMs !== undefined ? { state: 'normal' as const, inSeconds: Math.max(0, seconds(now.monotonicMs, h.settleAtMs)) }
     : h.leaveAtMs !== undefined ? { state: 'withdrawn' as const, inSeconds: Math.max(0, seconds(now.monotonicMs, h.leaveAtMs)) }
     : h.hold?.untilMs !== undefined && h.hold.why !== 'gate' ? { state: h.hold.level === undefined ? 'withdrawn' as const : 'elevated' as const, inSeconds: Math.max(0, seconds(now.monotonicMs, h.hold.untilMs)) } : undefined;
   return {
@@ -55,4 +56,9 @@ function collectPrefix(world: World, h: Handover): PrefixItem {
     source: h.source, ...(h.sequence === 0 ? {} : { sequence: h.sequence }),
     ...(h.hold === undefined ? {} : { held: { why: h.hold.why, announced: holding.length > 0, text: printable(saidOfHold(world, h), 400) } }),
   };
+}
+
+/** While the node is drained a claim settles for nobody. */
+function nextOfDrain({ drain, now }: World, isAnnounced: boolean): PrefixItem['next'] {
+  return !isAnnounced || drain === undefined || drain.withdrawn ? undefined : { state: 'withdrawn', inSeconds: Math.max(0, seconds(now.monotonicMs, drain.withdrawAtMs)) };
 }

@@ -12,6 +12,7 @@ import type { WhyItem } from '../views/items.ts';
 import { printable } from '../../net/printable.ts';
 import { claimPort, isPortAlive, whyNeverAnnounced } from '../watching.ts';
 import type { World } from '../world.ts';
+import { timeText } from './time.ts';
 
 /** One answer for one address: announced, or why not, with every check and what it found. */
 export function collectWhy(world: World, vrf: string, address: IpAddress): WhyItem {
@@ -38,7 +39,7 @@ export function collectWhy(world: World, vrf: string, address: IpAddress): WhyIt
       : world.config.identity.mode === 'learn' ? 'not bound; the first MAC that announces it is learned' : 'no binding, and identity.mode is strict');
   const place = mac === undefined ? undefined : portFor(world.bridges, world.watches, mac, undefined);
   check('port', h?.endpoint !== undefined ? isPortAlive(world, h.endpoint.ifindex) : place === undefined ? undefined : place.role === 'local',
-    h?.endpoint !== undefined ? `last heard behind ${printable(world.bridges.links.get(h.endpoint.ifindex)?.name ?? 'a port that is gone')}`
+    h?.endpoint !== undefined ? `last heard behind ${portText(world, h.endpoint.ifindex)}`
       : place === undefined ? 'no bridge knows where its MAC is' : `the bridge sees its MAC behind ${printable(place.port.name)} (${place.role})`);
   if (mac !== undefined && place !== undefined) {
     const watch = world.watches[place.watch];
@@ -52,6 +53,7 @@ export function collectWhy(world: World, vrf: string, address: IpAddress): WhyIt
     check('gate', gate?.open, gate === undefined ? 'the policy gate has not been asked: no port is known' : `${gate.open ? 'open' : 'shut'}: ${printable(gate.text, 200)}`);
   }
   if (h?.hold !== undefined) check('hold', false, printable(saidOfHold(world, h), 400));
+  if (world.drain !== undefined) check('drain', false, `this node is drained since ${timeText(world.drain.since.wallMs)}: ${world.drain.withdrawn ? 'it announces nothing' : 'its routes are leaving'} until landfall undrain`);
   for (const ignored of [...world.ignored.values()].filter((i) => i.address === address).slice(-3)) {
     check('ignored', false, `${ignored.verdict}: ${printable(ignored.reason, 200)} (${ignored.kind} from ${printable(ignored.port ?? '-')}, ${ignored.count} times)`);
   }
@@ -72,6 +74,7 @@ export function collectWhy(world: World, vrf: string, address: IpAddress): WhyIt
 
   function answerOf(isAnnounced: boolean): string {
     if (h?.hold !== undefined) return `${prefix} is held${isAnnounced ? ', and announced' : ', and not announced'}: ${printable(saidOfHold(world, h), 400)}.${h.hold.why === 'gate' ? '' : ` Lift it with: landfall clear ${address}`}`;
+    if (h !== undefined && isAnnounced && world.drain !== undefined) return `${prefix} is announced as leaving: this node is drained. End that with: landfall undrain`;
     if (h !== undefined && isAnnounced) return `${prefix} is announced as ${h.state} (${h.source}).`;
     if (!inside) return `${prefix} is not announced: it is outside watch.prefixes.`;
     if (!free) return `${prefix} is not announced: it is ${excluded}.`;
@@ -79,6 +82,12 @@ export function collectWhy(world: World, vrf: string, address: IpAddress): WhyIt
     if (!bound && holders.length === 0 && world.config.identity.mode === 'strict') return `${prefix} is not announced: no binding names it, and identity.mode is strict.`;
     if (h === undefined || (h.state === 'withdrawn' && h.sequence === 0)) return `${prefix} is not announced: this node has heard no evidence that its VM runs here.`;
     if (h.state === 'withdrawn') return `${prefix} is not announced: withdrawn (${h.source}).`;
+    if (world.drain !== undefined) return `${prefix} is not announced: this node is drained. End that with: landfall undrain`;
     return `${prefix} is ${h.state}, but no peer has it: no session is established, or none can carry it.`;
   }
+}
+
+function portText(world: World, ifindex: number): string {
+  const link = world.bridges.links.get(ifindex);
+  return link === undefined ? 'a port that is gone' : `${printable(link.name)}${isPortAlive(world, ifindex) ? '' : ', which has no carrier'}`;
 }

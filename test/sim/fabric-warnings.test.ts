@@ -122,6 +122,26 @@ describe('what a speaker finds out about its fabric', () => {
     assert.deepEqual(findings(node).filter((code) => code === 'slow_router'), []);
   });
 
+  it('not that a router shows a claim again after a drain', () => {
+    const { fabric, node, port } = start();
+    fabric.run(12_000);
+    fabric.frame(node, port, rarpFrame(vmMac));
+    fabric.run(100);
+    const sequence = node.speaker.world.locRib.handovers.get(addressKey('default', vm4))?.sequence ?? 0;
+    const reflection = { nextHop: ip('192.0.2.1'), localPref: sequence + 1, largeCommunities: encodeClaimMarks(65010, { segment: 0, sequence, node: ip('192.0.2.1') }) };
+    inject(fabric, reflection);
+    const answeredMs = node.speaker.world.peers.get('tor')?.fabric.slowestAnswerMs;
+    assert.ok(answeredMs !== undefined && answeredMs < 500, `${answeredMs}`);
+    fabric.performFor(node, node.speaker.drain(100, fabric.now()));
+    fabric.run(5000);
+    retract(fabric);
+    fabric.performFor(node, node.speaker.undrain(fabric.now()));
+    fabric.run(100);
+    inject(fabric, reflection);
+    assert.equal(node.speaker.world.peers.get('tor')?.adjIn.routes.get(prefix)?.kind, 'own');
+    assert.deepEqual(findings(node).filter((code) => code === 'slow_router'), []);
+  });
+
   it('that a VM went where no router shows a claim', () => {
     const { fabric, node, port } = start();
     fabric.frame(node, port, rarpFrame(vmMac));

@@ -4,6 +4,8 @@ import { garpFrame, rarpFrame } from '../../garp/wire/frames.ts';
 import { ip, type IpAddress, type Prefix } from '../../net/ip.ts';
 import { parseMac, type Mac } from '../../net/mac.ts';
 import { parseMemory } from '../../routes/memory-text.ts';
+import { collectPrefixes } from '../../src/collect/prefixes.ts';
+import { collectWhy } from '../../src/collect/why.ts';
 import { memoryText } from '../../src/restore.ts';
 import { answerProbe } from './probe-answer.ts';
 import { Fabric, baseConfig, vm4, vm6, vmMac, type SimNode } from './fabric.ts';
@@ -191,10 +193,16 @@ describe('drain', () => {
     drain(s, 3000);
     tick(s);
     assert.ok(routeOf(s)?.communities.includes(0xffff0000), 'GRACEFUL_SHUTDOWN');
+    assert.match(collectWhy(s.a.speaker.world, 'default', vm4).answer, /is announced as leaving: this node is drained/);
+    assert.equal(collectPrefixes(s.a.speaker.world, { prefix: vm4 })[0]?.next?.state, 'withdrawn');
     tick(s, 2500);
     assert.ok(routeOf(s) !== undefined);
     tick(s, 1000);
     assert.equal(routeOf(s), undefined);
+    const why = collectWhy(s.a.speaker.world, 'default', vm4);
+    assert.match(why.answer, /is not announced: this node is drained/);
+    assert.deepEqual(why.checks.filter(({ check }) => check === 'drain').map(({ result }) => result), ['fail']);
+    assert.equal(collectPrefixes(s.a.speaker.world, { prefix: vm4 })[0]?.next, undefined, 'nothing is due while the node is drained');
     assert.equal(s.a.speaker.world.peers.get('tor')?.session.fsm, 'Established');
     // A session that begins anew meanwhile is told nothing either.
     s.fabric.cut(s.a);
@@ -203,6 +211,7 @@ describe('drain', () => {
     s.fabric.performFor(s.a, s.a.speaker.undrain(s.fabric.now()));
     tick(s);
     assert.equal(routeOf(s)?.communities.includes(0xffff0000), false);
+    assert.match(collectWhy(s.a.speaker.world, 'default', vm4).answer, /is announced as elevated/);
   });
 
   it('outlives the process', () => {
@@ -232,5 +241,15 @@ describe('drain', () => {
     s.fabric.performFor(s.a, s.a.speaker.undrain(s.fabric.now()));
     tick(s);
     assert.equal(s.fabric.best(other4), 'hv-1');
+  });
+});
+
+describe('show why', () => {
+  it('names a port that has no carrier', () => {
+    const s = announced();
+    const said = (): string | undefined => collectWhy(s.a.speaker.world, 'default', vm4).checks.find(({ check }) => check === 'port')?.text;
+    assert.equal(said(), 'last heard behind tap0');
+    s.fabric.give(s.a, { type: 'bridge', change: { type: 'link', link: { ...s.a.speaker.world.bridges.links.get(s.tap)!, carrier: false } } });
+    assert.equal(said(), 'last heard behind tap0, which has no carrier');
   });
 });
