@@ -52,7 +52,7 @@ export function takeFrame(world: World, frame: CapturedFrame): void {
   }
   if (world.voices.size > 0 && parsed.mac !== undefined) hearVoice(world, { ifindex: frame.ifindex, vlan, mac: parsed.mac }, frame.capturedAtMs);
   if (parsed.type === 'ignored') {
-    refuse(world, place, { verdict: parsed.verdict, kind: parsed.kind, reason: parsed.reason, vlan, ...(parsed.mac ? { mac: parsed.mac } : {}), ...(parsed.address ? { address: parsed.address } : {}) });
+    refuse(world, place, { verdict: parsed.verdict, kind: parsed.kind, reason: parsed.reason, ...(parsed.vlan === undefined ? {} : { vlan }), ...(parsed.mac ? { mac: parsed.mac } : {}), ...(parsed.address ? { address: parsed.address } : {}) });
     return;
   }
   const endpoint: Endpoint = { mac: parsed.mac, vlan, ifindex: frame.ifindex, tagged: onWire !== 0 && isTagged(world, frame.ifindex, vlan) };

@@ -28,7 +28,7 @@ export function checkRefused(world: World): Finding[] {
     const refused = placeOf(world, item);
     if (refused === undefined) continue;
     if (item.verdict === 'no_binding' && !isKnownMac(world.bindings, refused.watch.vrf, refused.mac, refused.vlan)) unbound.push(item);
-    const found = item.verdict === 'wrong_port' ? wrongPort(world, refused) : item.verdict === 'wrong_vlan' ? wrongVlan(refused) : undefined;
+    const found = item.verdict === 'wrong_port' ? wrongPort(world, refused) : item.verdict === 'wrong_vlan' && item.vlan !== undefined ? wrongVlan(refused) : undefined;
     if (found !== undefined) wrong.set(found.text, found);
   }
   return [...checkRarp(unbound), ...atMost([...wrong.values()], (count) => warn('marks', `${count} more guests are refused for their port or VLAN`, 'landfall show ignored names each'))];

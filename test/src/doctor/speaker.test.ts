@@ -159,6 +159,14 @@ describe('doctor, the speaker', () => {
     assert.deepEqual(examine(node), ['warn vlan: 52:54:00:aa:00:01 speaks behind tap1 in VLAN 7 and is refused: no watch of br-vlan covers that']);
   });
 
+  it('names no VLAN for a frame with two tags, which is in none', () => {
+    const { fabric, node, tap } = start((config) => ({ ...config, watch: config.watch.map((watch) => ({ ...watch, vlans: [[100, 100]] as const })) }));
+    const tagged = garpFrame(vmMac, vm4, { vlan: 100 });
+    fabric.frame(node, tap, Uint8Array.from([...tagged.subarray(0, 12), 0x81, 0, 0, 5, ...tagged.subarray(12)]));
+    assert.deepEqual([...node.speaker.world.ignored.values()].map(({ verdict, reason, vlan }) => [verdict, reason, vlan]), [['wrong_vlan', 'two VLAN tags', undefined]]);
+    assert.deepEqual(examine(node), []);
+  });
+
   it('a session that is young, one without a family, and none in a dry run', () => {
     assert.match(troubles(checkSessions([{ ...down(), lastError: undefined as never }], { asn: 65010, dryRun: false }))[0] as string, /^warn session: tor-b is active for 72 s/);
     const half = { ...(peers[0] as PeerItem), families: [{ family: 'ipv6' as const, negotiated: false, sent: 0, received: 0 }] };
