@@ -34,6 +34,7 @@ export function renderConfig(config: Config): Record<string, unknown> {
       bindings: identity.bindings.map(({ vm, mac, vlan, vrf, ips, port }) => prune({ vm, mac, vlan, vrf, ips, port })),
     },
     gate: { checks: config.gate.checks, timeout: durationText(config.gate.timeoutMs), onTimeout: config.gate.onTimeout },
+    ...(config.state === undefined ? {} : { state: config.state }),
     stragglers: renderStragglers(config.stragglers), kernel: config.kernel, kubernetes: config.kubernetes, process: config.process, telemetry: { ...config.telemetry, listen: config.telemetry.listen === undefined ? 'off' : formatListenAddress(config.telemetry.listen) }, log: config.log,
     api: prune({ ...config.api, mode: config.api.mode.toString(8).padStart(4, '0') }),
   };

@@ -24,6 +24,15 @@ describe('the rendered configuration', () => {
       assert.deepEqual(second.config, { ...first, identity: { ...identity, bindings: bindingsHere } });
     });
   }
+
+  it('says where the state is kept, and is read again as the same', () => {
+    const options = { environment: {}, hostName: 'hv-1' };
+    const given = `${readFileSync('examples/single-rack-ibgp.yaml', 'utf8')}\nstate: {file: /srv/landfall/state.json}\n`;
+    const { config: first } = parseConfig(given, options);
+    assert.ok(first !== undefined);
+    assert.deepEqual(renderConfig(first).state, { file: '/srv/landfall/state.json' });
+    assert.deepEqual(parseConfig(toYaml(renderConfig(first)), options).config?.state, first.state);
+  });
 });
 
 describe('a duration', () => {
