@@ -217,7 +217,7 @@ function refuseHeard(world: World, heard: Heard, verdict: Verdict, reason: strin
 function refuse(world: World, place: Place, refusal: Omit<Refusal, 'bridge' | 'port'>): void {
   count(world.counters.announcements, place.bridge, refusal.kind, refusal.verdict);
   const full: Refusal = { ...refusal, bridge: place.bridge, port: place.port.name };
-  if (!countIgnored(world.ignored, world.now, full)) return;
+  if (!countIgnored(world.ignored, world.ignoredByPort, world.now, full)) return;
   note(world, {
     level: refusal.verdict === 'conflict' ? 'warn' : 'debug', room: 'garp', publish: 'frame',
     event: refusal.verdict === 'malformed' ? 'frame.malformed' : 'frame.ignored', fields: { ...full },

@@ -35,7 +35,7 @@ export function newWorld(options: SpeakerOptions, now: Now): World {
     bindings: makeBindingTable(config.identity.bindings, undefined, undefined, config.identity.shared), rates: emptyRateLimits(), locRib: newLocRib(),
     // The clock makes ids of different lives of the process differ.
     migrations: newMigrationLog(config.telemetry.history.keep, Math.floor(now.wallMs / 1000) % 1_000_000 * 1000),
-    ignored: new Map(), portSince: new Map(), carrierDeadlines: new Deadlines(), gates: new Map(), rarpHeard: new Set(), asked: new Map(),
+    ignored: new Map(), ignoredByPort: new Map(), portSince: new Map(), carrierDeadlines: new Deadlines(), gates: new Map(), rarpHeard: new Set(), asked: new Map(),
     lookups: { pending: new Map(), deadlines: new Deadlines(), ofPort: new Map() }, idle: new Map(), voices: new Map(), claimants: newPortShares(), rivals: new Map(), steps: new Map(), rivalMacs: new Map(), recentLocal: newPortShares(), search: { asked: [], frames: 0, rounds: 0 }, discoveryEndsMs: Infinity,
     forwarding: newForwarding(!options.dryRun && isForwarding(config), (config.kernel.routes === 'off' && !config.stragglers.enabled) || options.dryRun ? undefined : now.monotonicMs + 1000 * config.bgp.gracefulRestart.restartTimeSeconds),
     restart: { claims: [], unconfirmed: new Set(), endsMs: Infinity, sameBoot: false }, unsaved: false, expireAtMs: now.monotonicMs + expireEveryMs,

@@ -29,7 +29,7 @@ import type { Watch } from './watch.ts';
 import type { DeliveryAnswer, DeliveryQuestion } from './delivery-contract.ts';
 import type { AddressRewrite } from './doctor/host-state.ts';
 import type { Forwarding } from './forwarding-state.ts';
-import type { IgnoredLog } from './ignored.ts';
+import type { IgnoredByPort, IgnoredLog } from './ignored.ts';
 import type { Counts } from './metrics/counts.ts';
 import type { PortShares } from './port-shares.ts';
 import type { Refreshes } from './refresh.ts';
@@ -180,6 +180,7 @@ export interface World {
   segments: ReadonlyMap<string, number>;
   readonly migrations: MigrationLog;
   readonly ignored: IgnoredLog;
+  readonly ignoredByPort: IgnoredByPort;
   /** Ports by the monotonic time at which they appeared; -Infinity for those that were there at the start. */
   readonly portSince: Map<number, number>;
   /** Ports whose carrier is away, with the time at which that counts as gone. */

@@ -25,7 +25,8 @@ function node(configure: (c: Config) => Config = learn): { fabric: Fabric; hv: S
   return { fabric, hv };
 }
 
-describe('a port whose VM floods', () => {
+describe('a port whose VM floods', function () {
+  this.timeout(30_000);
   it('keeps nobody behind another port from being asked for an address that becomes free', () => {
     const { fabric, hv } = node();
     const [own, other, bad] = [fabric.addPort(hv, 'tap0'), fabric.addPort(hv, 'tap1'), fabric.addPort(hv, 'tap2')];
