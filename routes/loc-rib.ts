@@ -51,6 +51,23 @@ export function findOrAdd(rib: LocRib, vrf: string, address: IpAddress, now: Now
 export function forgetWithdrawn(rib: LocRib, ifindex: number, mayGo: (key: AddressKey) => boolean): AddressKey[] {
   const own = rib.byPort.get(ifindex);
   if (own === undefined || own.size <= rowsPerPort) return [];
+  return forget(rib, own, mayGo);
+}
+
+/**
+ * Makes room in a table that is full: what was withdrawn behind ports that are no more is forgotten, oldest first, so that nobody fills it with
+ * ports that come and go. @returns what was forgotten
+ */
+export function forgetOfGonePorts(rib: LocRib, isThere: (ifindex: number) => boolean, mayGo: (key: AddressKey) => boolean): AddressKey[] {
+  for (const [ifindex, own] of rib.byPort) {
+    const gone = isThere(ifindex) ? [] : forget(rib, own, mayGo);
+    if (own.size === 0) rib.byPort.delete(ifindex);
+    if (gone.length > 0) return gone;
+  }
+  return [];
+}
+
+function forget(rib: LocRib, own: Set<AddressKey>, mayGo: (key: AddressKey) => boolean): AddressKey[] {
   const gone: AddressKey[] = [];
   for (const key of own) {
     const h = rib.handovers.get(key);

@@ -3,7 +3,7 @@ import { compareIp, hostPrefix, type IpAddress, type Prefix } from '../net/ip.ts
 import { isNewer } from '../routes/adj-rib-in.ts';
 import { stepHandover, type Endpoint, type Handover, type HandoverEvent, type HandoverVerdict } from '../routes/handover.ts';
 import { confirmByEvidence } from './graceful-restart.ts';
-import { addressKey, findOrAdd, forgetWithdrawn, store, type AddressKey } from '../routes/loc-rib.ts';
+import { addressKey, findOrAdd, forgetOfGonePorts, forgetWithdrawn, locRibLimit, store, type AddressKey } from '../routes/loc-rib.ts';
 import { askClaimant } from './claimants.ts';
 import { touch } from './forwarding-state.ts';
 import { isGateOpen } from './gate.ts';
@@ -22,6 +22,7 @@ export { peersOf } from './peers.ts';
  */
 export function handle(world: World, vrf: string, address: IpAddress, event: HandoverEvent): HandoverVerdict | 'table_full' | undefined {
   const rows = world.locRib.handovers.size;
+  if (rows >= locRibLimit && !world.locRib.handovers.has(addressKey(vrf, address))) makeRoom(world, undefined);
   const before = findOrAdd(world.locRib, vrf, address, world.now);
   if (before === undefined) return 'table_full';
   const key = addressKey(vrf, address);
@@ -60,9 +61,11 @@ export function handle(world: World, vrf: string, address: IpAddress, event: Han
   return verdict;
 }
 
-/** A VM that takes address after address crowds out its own port's only. */
-function makeRoom(world: World, ifindex: number): void {
-  for (const key of forgetWithdrawn(world.locRib, ifindex, (one) => !world.dirty.has(one) && !world.rivals.has(one))) {
+/** A VM that takes address after address crowds out its own port's only; a full table loses what is left of ports that are no more. */
+function makeRoom(world: World, ifindex: number | undefined): void {
+  const mayGo = (key: AddressKey): boolean => !world.dirty.has(key) && !world.rivals.has(key);
+  const gone = ifindex === undefined ? forgetOfGonePorts(world.locRib, (one) => world.bridges.links.has(one), mayGo) : forgetWithdrawn(world.locRib, ifindex, mayGo);
+  for (const key of gone) {
     world.steps.delete(key);
     touch(world.forwarding, key);
     world.unsaved = true;

@@ -3,7 +3,7 @@ import type { Config } from '../../config/config.ts';
 import { garpFrame } from '../../garp/wire/frames.ts';
 import { ipv4FromNumber } from '../../net/ip.ts';
 import { macFromBytes, parseMac, type Mac } from '../../net/mac.ts';
-import { addressKey } from '../../routes/loc-rib.ts';
+import { addressKey, locRibLimit, store } from '../../routes/loc-rib.ts';
 import { rememberClaimant } from '../../src/claimants.ts';
 import { isReflection, rememberLocal } from '../../src/reflection.ts';
 import { answerProbe } from '../sim/probe-answer.ts';
@@ -99,6 +99,25 @@ describe('a port whose VM floods', function () {
     assert.equal(locRib.handovers.size, rows + (locRib.byPort.get(own)?.size ?? 0));
     const last = locRib.handovers.get(addressKey('default', many.at(-1) as never));
     assert.deepEqual([locRib.handovers.get(key)?.state, last?.endpoint?.ifindex, locRib.handovers.has(addressKey('default', many[0] as never))], ['elevated', bad, false]);
+  });
+
+  it('and comes back by port after port fills the table with nothing that stays', () => {
+    const { fabric, hv } = node((c) => ({ ...learn(c), migration: { ...c.migration, maxPerSecond: 100_000 } }));
+    const { world } = hv.speaker;
+    const { locRib } = world;
+    const old = fabric.addPort(hv, 'tap1');
+    fabric.frame(hv, old, garpFrame(hostile, ipv4FromNumber(0xcb007105)));
+    fabric.removePort(hv, old);
+    fabric.run(10_000);
+    const left = locRib.handovers.get(addressKey('default', ipv4FromNumber(0xcb007105)))!;
+    assert.equal(left.state, 'withdrawn');
+    // As after some 25 such ports, each with all that a port may be remembered by.
+    for (let i = locRib.handovers.size; i < locRibLimit; i++) store(locRib, addressKey('default', ipv4FromNumber(0x0a000000 + i)), undefined, left);
+    const own = fabric.addPort(hv, 'tap0');
+    fabric.frame(hv, own, garpFrame(vmMac, vm4));
+    assert.equal(locRib.handovers.get(key)?.state, 'elevated');
+    assert.ok(locRib.handovers.size < locRibLimit, `${locRib.handovers.size} rows`);
+    assert.equal(locRib.handovers.has(addressKey('default', ipv4FromNumber(0xcb007105))), false);
   });
 
   it('through an uplink fills no table with addresses that nobody has here', () => {
