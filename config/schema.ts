@@ -13,7 +13,7 @@ import { quote } from './values.ts';
 const shape = {
   apiVersion: z.literal('landfall/v1').describe('The version of this format.'),
   node: z.strictObject({
-    name: labelText.optional().describe('Default: the host name.'),
+    name: labelText.optional().describe('Default: the environment variable `NODE_NAME`, else the host name.'),
     labels: labels.prefault({}).describe('Matched by `nodeSelector`.'),
   }).prefault({}).describe('This node.'),
   bgp: bgp.describe('Our side of the sessions, and the routers.'),

@@ -4,12 +4,13 @@ import type { Config } from '../config.ts';
 import type { Labels } from '../effective.ts';
 import type { Environment } from '../environment.ts';
 import { type ConfigError, tidyErrors } from '../errors.ts';
+import { labelText } from '../schema/kinds.ts';
 import { yamlLimits } from '../yaml-text.ts';
 import { type KeyPlace, parseConfig } from '../parse.ts';
 
 export interface LoadOptions {
   readonly environment: Environment;
-  /** Default: that of the kernel. */
+  /** Default: `NODE_NAME` of the environment, where it can be a name, else that of the kernel. */
   readonly hostName?: string;
   /** Labels of the Node object as they are now; undefined where nobody knows them. */
   readonly nodeLabels?: () => Labels | undefined;
@@ -37,7 +38,7 @@ export function loadConfig(file: string, options: LoadOptions): LoadResult {
 /** {@link loadConfig} for text that has been read already; `file` is how messages name it. */
 export function loadText(text: string, file: string, options: LoadOptions): LoadResult {
   const nodeLabels = options.nodeLabels?.();
-  const parseOptions = { file, environment: options.environment, hostName: options.hostName ?? hostname(), ...(nodeLabels === undefined ? {} : { nodeLabels }) };
+  const parseOptions = { file, environment: options.environment, hostName: options.hostName ?? nodeNameOf(options.environment) ?? hostname(), ...(nodeLabels === undefined ? {} : { nodeLabels }) };
   const first = parseConfig(text, parseOptions);
   let result = first;
   const errors: ConfigError[] = [];
@@ -53,6 +54,10 @@ export function loadText(text: string, file: string, options: LoadOptions): Load
   }
   const all = tidyErrors([...result.errors, ...errors]);
   return { ...(result.config !== undefined && all.length === 0 ? { config: result.config } : {}), errors: all, warnings: tidyErrors(warnings) };
+}
+
+function nodeNameOf({ NODE_NAME }: Environment): string | undefined {
+  return labelText.safeParse(NODE_NAME).data;
 }
 
 /** The whole of a small regular file as UTF-8, or why not. A named pipe or a device is refused, not waited for. */

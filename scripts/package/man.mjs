@@ -46,7 +46,7 @@ export function makeManualPage(tree, { version, date }) {
     '.SH OPTIONS', ...program.options.map(optionOf),
     '.SH COMMANDS', ...commands.filter(({ verbs }) => verbs.length === 0).map((command) => commandOf(command, globals)),
     '.SH EXIT STATUS', ...statuses.map(entry),
-    '.SH ENVIRONMENT', ...[['LANDFALL_CONFIG', 'as --config'], ['LANDFALL_SOCKET', 'as --socket'], ['NODE_NAME', 'the name of this node, where the configuration says ${NODE_NAME}'], ['NO_COLOR', 'no colour']].map(entry),
+    '.SH ENVIRONMENT', ...[['LANDFALL_CONFIG', 'as --config'], ['LANDFALL_SOCKET', 'as --socket'], ['NODE_NAME', 'the name of this node, where the configuration has no node.name (default: the host name)'], ['NO_COLOR', 'no colour']].map(entry),
     '.SH FILES', ...files.map(entry),
     '.SH SEE ALSO', `${escapeRoff('/usr/share/doc/landfall/')}, ${bold('systemctl')}(1), ${bold('ip')}(8), ${bold('bridge')}(8)`,
   ].join('\n')}\n`;

@@ -32,6 +32,10 @@ describe('config: files', () => {
     const { config, errors } = load(write('good.yaml', fileOf()));
     assert.deepEqual(errors, []);
     assert.equal(config?.node.name, hostname());
+    for (const [NODE_NAME, name] of [['hv-07', 'hv-07'], ['', hostname()], ['no name', hostname()]] as const) {
+      assert.equal(load(join(folder, 'good.yaml'), { NODE_NAME }).config?.node.name, name);
+      assert.equal(load(write('named.yaml', fileOf({ node: '{name: own}' })), { NODE_NAME }).config?.node.name, 'own');
+    }
   });
 
   it('one that is not there', () => refused(join(folder, 'nothing.yaml'), /nothing\.yaml {2}does not exist/));
