@@ -50,7 +50,7 @@ verb(show, 'peers [name]', 'BGP sessions; with a name it fails unless that one i
   .action(does(async (options, _own, name) => (await import('./commands/show.ts')).showPeers(options, name), 'anywhere'));
 verb(show, 'prefixes [prefix]', 'what is announced, and why no more')
   .option('--peer <name>', 'only what this peer was sent')
-  .option('--state <state>', 'only those in this state: normal, elevated, leaving, withdrawn, held, manual')
+  .addOption(new Option('--state <state>', 'only those in this state').choices(['normal', 'elevated', 'leaving', 'withdrawn', 'held', 'manual']))
   .option('--vm <vm>', 'only those of this VM')
   .action(does(async (options, own: { peer?: string; state?: string; vm?: string }, prefix) => (await import('./commands/show.ts')).showPrefixes(options, prefix, own), 'anywhere'));
 verb(show, 'received [prefix]', 'routes held from the peers (Adj-RIB-In)')
@@ -238,10 +238,12 @@ export function describeCommandLine(): CompletionTree[] {
   return completionTree(program, '');
 }
 
-/** `-w` takes a value only when one is attached to it, else the next word would be taken for one. */
+/** The word behind `-w` is its value only where it is a number: any other is the verb, or what the verb is about. */
 function attachWatch(words: readonly string[]): string[] {
   const end = words.indexOf('--');
-  return words.map((word, at) => ((word === '-w' || word === '--watch') && (end < 0 || at < end) ? '--watch=2' : word));
+  const isWatch = (at: number): boolean => (words[at] === '-w' || words[at] === '--watch') && (end < 0 || at < end);
+  const isSeconds = (at: number): boolean => /^\d+(\.\d+)?s?$/.test(words[at] ?? '');
+  return words.flatMap((word, at) => (isWatch(at) ? [`--watch=${isSeconds(at + 1) ? words[at + 1] : '2'}`] : isSeconds(at) && isWatch(at - 1) ? [] : [word]));
 }
 
 /** One sentence for whatever ends the command; LANDFALL_DEBUG=1 shows where it came from. */

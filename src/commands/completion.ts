@@ -19,11 +19,13 @@ export interface CompletionTree {
   }[];
 }
 
-/** Verbs whose argument the daemon knows: what prints the candidates, one a line. */
+/** Verbs whose argument the daemon knows, and options whose value it does: what prints the candidates, one a line. */
 const asked: Readonly<Record<string, string>> = {
   'show peers': 'landfall show peers -o name',
   'show prefixes': 'landfall show prefixes -o name',
   'show migration': 'landfall show migrations -o name',
+  'show prefixes --peer': 'landfall show peers -o name',
+  'show received --peer': 'landfall show peers -o name',
   clear: 'landfall show prefixes --state held -o name',
 };
 
@@ -49,15 +51,15 @@ _landfall() {
   local word previous path words i
   word="\${COMP_WORDS[COMP_CWORD]}"
   previous="\${COMP_WORDS[COMP_CWORD-1]}"
-  case "$previous" in
-${valueCases(tree, (values) => `COMPREPLY=($(compgen -W "${values}" -- "$word")); return`, 'compopt -o default; COMPREPLY=(); return')}
-  esac
   path=''
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "$path \${COMP_WORDS[i]}" in
 ${pathCases(tree)}
     esac
   done
+  case "$path $previous" in
+${valueCases(tree, (values) => `COMPREPLY=($(compgen -W "${values}" -- "$word")); return`, (command) => `COMPREPLY=($(compgen -W "$(${command} 2>/dev/null)" -- "$word")); return`, 'compopt -o default; COMPREPLY=(); return')}
+  esac
   case "$path" in
 ${cases.join('\n')}
     *) words='' ;;
@@ -79,14 +81,14 @@ function zshScript(tree: readonly CompletionTree[]): string {
 _landfall() {
   local landfall_path='' word
   local -a list
-  case "\${words[CURRENT-1]}" in
-${valueCases(tree, (values) => `compadd ${values}; return`, '_files; return')}
-  esac
   for word in "\${(@)words[2,CURRENT-1]}"; do
     case "$landfall_path $word" in
 ${pathCases(tree, 'landfall_path')}
     esac
   done
+  case "$landfall_path \${words[CURRENT-1]}" in
+${valueCases(tree, (values) => `compadd ${values}; return`, (command) => `compadd \${(f)"$(${command} 2>/dev/null)"}; return`, '_files; return')}
+  esac
   case "$landfall_path" in
 ${cases.join('\n')}
   esac
@@ -109,18 +111,24 @@ function fishScript(tree: readonly CompletionTree[]): string {
     for (const option of options) {
       if (path !== '' && root?.options.some((global) => global.flags[0] === option.flags[0]) === true) continue;
       const flags = option.flags.map((flag) => (flag.startsWith('--') ? `-l ${flag.slice(2)}` : `-s ${flag.slice(1)}`)).join(' ');
-      const value = !option.takesValue ? '' : option.values.length > 0 ? ` -x -a '${option.values.join(' ')}'` : ' -r -F';
+      const value = !option.takesValue ? '' : option.values.length > 0 ? ` -x -a '${option.values.join(' ')}'` : ` -r ${valueOf(path, option.flags)}`;
       lines.push(`complete -c landfall -n '${path === '' ? 'true' : here.join('; and ')}' ${flags}${value} -d '${quoteFish(option.summary)}'`);
     }
   }
   return `${lines.join('\n')}\n`;
 }
 
-/** After an option that takes a word: its words, or (for a file, a name) what `otherwise` does. */
-function valueCases(tree: readonly CompletionTree[], some: (values: string) => string, otherwise: string): string {
-  const seen = new Map<string, readonly string[]>();
-  for (const { options } of tree) for (const { flags, takesValue, values } of options) if (takesValue) for (const flag of flags) seen.set(flag, values);
-  return [...seen].map(([flag, values]) => `    ${flag}) ${values.length > 0 ? some(values.join(' ')) : otherwise} ;;`).join('\n');
+/** After an option of a verb that takes a word: its words, those that the daemon knows, or (for a file, a name) what `otherwise` does. */
+function valueCases(tree: readonly CompletionTree[], some: (values: string) => string, ask: (command: string) => string, otherwise: string): string {
+  const global = tree.find(({ path }) => path === '')?.options ?? [];
+  const isGlobal = (flag: string): boolean => global.some(({ flags }) => flags.includes(flag));
+  const verbs = tree.filter(({ path }) => path !== '').flatMap(({ path, options }) => options.filter(({ flags }) => !flags.some(isGlobal)).map((option) => ({ ...option, path })));
+  // Those of a verb come first; the others are the same wherever they stand.
+  return [...verbs, ...global.map((option) => ({ ...option, path: undefined }))].filter(({ takesValue }) => takesValue).map(({ path, flags, values }) => {
+    const labels = flags.map((flag) => (path === undefined ? `*' ${flag}'` : `'${path} ${flag}'`)).join('|');
+    const command = flags.map((flag) => asked[`${path} ${flag}`]).find((found) => found !== undefined);
+    return `    ${labels}) ${values.length > 0 ? some(values.join(' ')) : command === undefined ? otherwise : ask(command)} ;;`;
+  }).join('\n');
 }
 
 /** `'show peers'`-like steps from one path to the next. */
@@ -128,6 +136,12 @@ function pathCases(tree: readonly CompletionTree[], variable = 'path'): string {
   return tree
     .flatMap(({ path, verbs }) => verbs.map(({ name }) => `      '${path} ${name}') ${variable}='${`${path} ${name}`.trim()}' ;;`))
     .join('\n');
+}
+
+/** In fish: what the daemon knows, or a file. */
+function valueOf(path: string, flags: readonly string[]): string {
+  const command = flags.map((flag) => asked[`${path} ${flag}`]).find((found) => found !== undefined);
+  return command === undefined ? '-F' : `-f -a '(${command} 2>/dev/null)'`;
 }
 
 function zshEntry(name: string, summary: string): string {
