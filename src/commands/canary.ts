@@ -18,7 +18,12 @@ const lingerMs = 5000;
 export async function runCanary(options: GlobalOptions, text: string, forMs = defaultForMs): Promise<number> {
   const prefix = readPrefix(text);
   const address = prefix.slice(0, prefix.lastIndexOf('/'));
-  const list = async <Item>(path: string, query: Readonly<Record<string, string>> = {}): Promise<Item[]> => (await ask(options, path, query)).items as Item[];
+  let node = hostname();
+  const list = async <Item>(path: string, query: Readonly<Record<string, string>> = {}): Promise<Item[]> => {
+    const reply = await ask(options, path, query);
+    node = reply.node;
+    return reply.items as Item[];
+  };
   const [bindings, prefixes, before] = [await list<BindingItem>('/v1/bindings'), await list<PrefixItem>('/v1/prefixes', { prefix }), await list<ReceivedItem>('/v1/received', { prefix })];
   const why = whyNoCanary({ prefix, bindings, prefixes, received: before });
   if (why !== undefined) throw new CommandError(status.failed, `${prefix} is not taken as a canary: ${why}; name an unused address inside watch.prefixes`);
@@ -67,7 +72,7 @@ export async function runCanary(options: GlobalOptions, text: string, forMs = de
     await giveBack(options, address);
   }
   const items = views.map(({ peer, result, text: seen }): FindingItem => ({ result: result === 'waiting' ? 'skip' : result, topic: 'canary', text: `${peer} ${seen}` }));
-  await printReply(options, { apiVersion: 'landfall/v1', kind: 'FindingList', node: hostname(), time: new Date().toISOString(), items }, findingsView(options.color));
+  await printReply(options, { apiVersion: 'landfall/v1', kind: 'FindingList', node, time: new Date().toISOString(), items }, findingsView(options.color));
   return items.some(({ result }) => result === 'fail') || items.length === 0 ? status.failed : 0;
 }
 

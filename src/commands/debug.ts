@@ -39,7 +39,8 @@ export async function debugBundle(options: GlobalOptions, own: BundleOptions): P
   // The daemon may run with another file than the one that is the default here.
   const secrets = [...secretsOf(config), ...secretsOf(JSON.parse(texts.get('config.json') ?? 'null')), ...secretsOfEnvironment(process.env)];
   const now = new Date();
-  const name = `landfall-bundle-${hostname().replace(/[^\w.-]/g, '_')}-${now.toISOString().slice(0, 19).replace(/[-:]/g, '')}`;
+  const node = nodeOf(texts) ?? config?.node.name ?? hostname();
+  const name = `landfall-bundle-${node.replace(/[^\w.-]/g, '_')}-${now.toISOString().slice(0, 19).replace(/[-:]/g, '')}`;
   const files = [...texts].map(([path, text]) => ({ path: `${name}/${path}`, bytes: Buffer.from(redact(text, secrets)) }));
   const archive = gzipSync(makeTar(files, Math.floor(now.getTime() / 1000)));
   const out = own.out ?? `${name}.tar.gz`;
@@ -75,6 +76,12 @@ async function askDaemon(options: GlobalOptions, texts: Map<string, string>, mis
     missing.push(`what the daemon knows: ${(error as Error).message}`);
   }
   return recording;
+}
+
+/** The node's name as the daemon tells it. */
+function nodeOf(texts: ReadonlyMap<string, string>): string | undefined {
+  const { node } = JSON.parse(texts.get('status.json') ?? '{}') as { readonly node?: unknown };
+  return typeof node === 'string' && node !== '' ? node : undefined;
 }
 
 function addRecording(folder: string, texts: Map<string, string>, missing: string[]): void {

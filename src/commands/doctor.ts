@@ -4,6 +4,7 @@ import { formatErrors } from '../../config/errors.ts';
 import { loadConfig } from '../../config/io/load.ts';
 import { examineHost } from '../doctor/examine-host.ts';
 import { fail, skip, type Finding } from '../doctor/finding.ts';
+import { untold } from '../doctor/told-once.ts';
 import { readHostState } from '../io/host-checks.ts';
 import { findingsView } from '../views/findings.ts';
 import type { DoctorItem, FindingItem, ListReply } from '../views/items.ts';
@@ -26,18 +27,25 @@ export interface DoctorOptions {
 export function doctor(options: GlobalOptions, own: DoctorOptions): Promise<number> {
   if (own.canary !== undefined) return runCanary(options, own.canary, own.for);
   return repeat(options, async () => {
-    const findings = await examine(options);
-    const reply: ListReply<FindingItem> = { apiVersion: 'landfall/v1', kind: 'FindingList', node: hostname(), time: new Date().toISOString(), items: findings };
+    const { node, findings } = await examine(options);
+    const reply: ListReply<FindingItem> = { apiVersion: 'landfall/v1', kind: 'FindingList', node, time: new Date().toISOString(), items: findings };
     await printReply(options, reply, findingsView(options.color));
     return findings.some(({ result }) => result === 'fail' || (own.strict === true && result === 'warn')) ? status.failed : 0;
   });
 }
 
-async function examine(options: GlobalOptions): Promise<Finding[]> {
+/** `node`: its name in the configuration, or that of the host where there is none to read. */
+async function examine(options: GlobalOptions): Promise<{ readonly node: string; readonly findings: Finding[] }> {
   const daemon = await askDaemon(options);
-  if ('config' in daemon) return [...examineHost(await readHostState(daemon.config), daemon.config, daemon), ...daemon.findings];
+  if ('config' in daemon) {
+    const found = examineHost(await readHostState(daemon.config), daemon.config, daemon);
+    return { node: daemon.config.node.name, findings: [...found, ...untold(daemon.findings, found)] };
+  }
   const { config, findings } = readConfig(options);
-  return [...findings, skip('daemon', `${daemon.why}; what only it knows is not checked`), ...(config === undefined ? [] : examineHost(await readHostState(config), config, undefined))];
+  return {
+    node: config?.node.name ?? hostname(),
+    findings: [...findings, skip('daemon', `${daemon.why}; what only it knows is not checked`), ...(config === undefined ? [] : examineHost(await readHostState(config), config, undefined))],
+  };
 }
 
 /** Without a daemon that answers there is less to say, and the rest is said all the same. */
