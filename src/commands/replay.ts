@@ -4,10 +4,12 @@ import { formatErrors } from '../../config/errors.ts';
 import { loadConfig } from '../../config/io/load.ts';
 import { captureFormatOf, packetReader, type PacketReader } from '../../garp/wire/capture-format.ts';
 import { printable } from '../../net/printable.ts';
+import { timeText } from '../collect/time.ts';
 import { FileUnreadable, readPieces } from '../io/pieces.ts';
 import { entryText, type Entry } from '../replay/account.ts';
 import { CaptureReplay, defaultPortOf, mostFrames, summaryText, type Replayed } from '../replay/capture.ts';
 import { isFolder, replayFolder } from '../replay/io/reading.ts';
+import type { Began } from '../replay/recording.ts';
 import { escapeControls } from '../views/output.ts';
 import { CommandError, defaultConfigFile, printAll, say, status, type GlobalOptions } from './global.ts';
 
@@ -22,10 +24,10 @@ export interface ReplayOptions {
 export async function replay(options: GlobalOptions, own: ReplayOptions, file: string): Promise<number> {
   if (isFolder(file)) return replayRecording(options, own, file);
   const config = configOf(options);
-  const { entries, sent, frames, unreadable } = await replayCapture(options, file, new CaptureReplay(config, own.port ?? defaultPortOf(config)));
+  const { entries, sent, frames, firstWallMs, unreadable } = await replayCapture(options, file, new CaptureReplay(config, own.port ?? defaultPortOf(config)));
   if (frames === 0) say(options, `${file} has no announcement, nor anything else that a node would look at`);
   const text = [...entries.map(entryText), summaryText(sent)];
-  await show(options, text, { entries, wouldSend: sent.map(({ during: _during, ...rest }) => rest) });
+  await show(options, text, { node: config.node.name, wallMs: firstWallMs }, { entries, wouldSend: sent.map(({ during: _during, ...rest }) => rest) });
   const compared = compare(options, own, text);
   return unreadable ? status.failed : compared;
 }
@@ -71,7 +73,7 @@ async function replayRecording(options: GlobalOptions, own: ReplayOptions, folde
   const difference = replayed.difference();
   const count = replayed.replayed.length;
   const text = [...replayed.entries.map(entryText), difference === undefined ? `as recorded: ${count} decision${count === 1 ? '' : 's'}` : `NOT as recorded, from decision ${difference.decision} on`];
-  await show(options, text, { entries: replayed.entries, asRecorded: difference === undefined, decisions: replayed.replayed });
+  await show(options, text, replayed.began, { entries: replayed.entries, asRecorded: difference === undefined, decisions: replayed.replayed });
   if (difference !== undefined) {
     say(options, `landfall: recorded: ${printable(difference.recorded ?? 'nothing more', 300)}`);
     say(options, `landfall: replayed: ${printable(difference.replayed ?? 'nothing more', 300)}`);
@@ -80,15 +82,22 @@ async function replayRecording(options: GlobalOptions, own: ReplayOptions, folde
   return compare(options, own, text);
 }
 
-/** As a table the lines themselves; `-o jsonl` one object for each; `json` and `yaml` all of them in one. */
-async function show(options: GlobalOptions, text: readonly string[], found: { readonly entries: readonly Entry[] } & Readonly<Record<string, unknown>>): Promise<void> {
+/** Beyond that there are no dates: a capture may say anything. */
+const mostWallMs = 8.64e15;
+
+/**
+ * As a table the lines themselves; `-o jsonl` one object for each; `json` and `yaml` all of them in one.
+ * @param began whose node, and when it began by the clock of the capture, not of now: each replay of a file prints the same
+ */
+async function show(options: GlobalOptions, text: readonly string[], began: Began, found: { readonly entries: readonly Entry[] } & Readonly<Record<string, unknown>>): Promise<void> {
   const { entries, ...rest } = found;
   switch (options.output) {
     case 'jsonl':
       return printAll([...entries, rest].map((item) => `${escapeControls(JSON.stringify(item))}\n`).join(''));
     case 'json':
     case 'yaml': {
-      const reply = { apiVersion: 'landfall/v1', kind: 'Replay', items: entries, ...rest };
+      const time = began.wallMs === undefined || Math.abs(began.wallMs) > mostWallMs ? {} : { time: timeText(began.wallMs) };
+      const reply = { apiVersion: 'landfall/v1', kind: 'Replay', node: began.node, ...time, items: entries, ...rest };
       return printAll(options.output === 'json' ? `${escapeControls(JSON.stringify(reply, undefined, 2))}\n` : (await import('../../config/yaml-text.ts')).toYaml(reply));
     }
     default:

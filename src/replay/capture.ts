@@ -14,6 +14,8 @@ export interface Replayed {
   readonly sent: readonly Sent[];
   /** Frames that the capture of a node would have handed on. */
   readonly frames: number;
+  /** The wall time of the first of them; undefined where there is none. */
+  readonly firstWallMs: number | undefined;
 }
 
 /** Frames beyond that are not replayed: every line is kept until the end. */
@@ -25,6 +27,7 @@ export class CaptureReplay {
   private readonly defaultPort: string;
   private stage: Stage | undefined;
   private frames = 0;
+  private firstWallMs: number | undefined;
 
   /** @param defaultPort where frames come in of which the file does not say it. */
   constructor(config: Config, defaultPort: string) {
@@ -38,6 +41,7 @@ export class CaptureReplay {
     if (frame === undefined) return true;
     if (this.frames >= mostFrames) return false;
     this.frames += 1;
+    this.firstWallMs ??= packet.timestampMs;
     this.stage ??= new Stage(this.config, packet.timestampMs, this.defaultPort);
     this.stage.frame(packet.number, packet.timestampMs, this.portOf(packet), frame);
     return true;
@@ -45,7 +49,7 @@ export class CaptureReplay {
 
   finish(): Replayed {
     this.stage?.finish();
-    return { entries: this.stage?.entries ?? [], sent: this.stage?.sent ?? [], frames: this.frames };
+    return { entries: this.stage?.entries ?? [], sent: this.stage?.sent ?? [], frames: this.frames, firstWallMs: this.firstWallMs };
   }
 
   /** The interface of the packet where the configuration knows it as a port; a capture on the bridge or inside a guest says nothing of ports. */

@@ -20,6 +20,12 @@ export interface Difference {
   readonly replayed: string | undefined;
 }
 
+/** Whose life it was, and when it began by the clock of that time (undefined: not known). */
+export interface Began {
+  readonly node: string;
+  readonly wallMs: number | undefined;
+}
+
 /** Lines beyond that are left out of the output; the comparison goes on. */
 const mostEntries = 200_000;
 
@@ -28,6 +34,7 @@ export class RecordingReplay {
   readonly entries: Entry[] = [];
   readonly recorded: string[] = [];
   readonly replayed: string[] = [];
+  readonly began: Began;
   private readonly speaker: Speaker;
   private connections = 0;
   private frames = 0;
@@ -40,6 +47,7 @@ export class RecordingReplay {
     if (typeof config !== 'object' || config === null || typeof routerId !== 'string' || typeof seed !== 'number' || typeof now !== 'object' || now === null) {
       throw new NoRecording('the first line of the recording is not whole');
     }
+    this.began = { node: (config as Config).node.name, wallMs: (now as Now).wallMs };
     this.speaker = new Speaker(
       { config: config as Config, routerId: routerId as IpAddress, dryRun: dryRun === true, random: seededRandom(seed), newConnection: () => ++this.connections },
       now as Now,

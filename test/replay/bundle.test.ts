@@ -41,6 +41,7 @@ describe('debug bundle', function () {
   it('has what daemon and host know, and no planted key', async () => {
     const out = join(folder, 'bundle.tar.gz');
     assert.equal(await debugBundle(options, { out, recording: join(folder, 'recording') }), 0);
+    assert.match(execFileSync('tar', ['-tzf', out], { encoding: 'utf8' }), /^landfall-bundle-hv-07-\d/, 'as the daemon calls its node');
     const names = execFileSync('tar', ['-tzf', out], { encoding: 'utf8' }).trim().split('\n').map((name) => name.replace(/^[^/]+\//, ''));
     for (const name of ['version.txt', 'system.json', 'log.txt', 'status.json', 'peers.json', 'prefixes.json', 'received.json', 'migrations.json', 'ignored.json', 'bindings.json', 'config.json', 'events.jsonl', 'config-check.txt', 'recording/recording.jsonl', 'MISSING.txt']) {
       assert.ok(names.includes(name), `${name} is missing in ${names.join(' ')}`);

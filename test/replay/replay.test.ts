@@ -147,6 +147,7 @@ describe('recordings', () => {
     live(config, seededRandom(1), (line) => lines.push(line));
     const replay = new RecordingReplay({ recording: 1, version: '0', config: { ...config, identity: { ...config.identity, bindings: [] } }, routerId: '192.0.2.17', dryRun: false, seed: 1, now });
     for (const line of lines) replay.take(line);
+    assert.deepEqual(replay.began, { node: config.node.name, wallMs: now.wallMs });
     assert.equal(replay.difference()?.decision, 1);
     assert.throws(() => new RecordingReplay({ recording: 99 }), /no recording of format/);
   });
