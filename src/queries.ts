@@ -20,6 +20,9 @@ import { printable } from '../net/printable.ts';
 import { insidePrefixes, watchWarnings } from './watching.ts';
 import type { World } from './world.ts';
 
+/** So many peers are named to who asks for one that is not there. */
+const namedAtMost = 16;
+
 type ReadRequest = Exclude<ApiRequest, { verb: 'announce' | 'withdraw' | 'auto' | 'clear' | 'hint' | 'reload' | 'beginDrain' | 'undrain' }>;
 
 /** Answers a question from the state as it stands. Changes nothing. */
@@ -29,13 +32,12 @@ export function answer(world: World, request: ReadRequest, facts: ProcessFacts):
       return list(world, 'Status', [collectStatus(world, facts)]);
     case 'peers': {
       const items = collectPeers(world, request.name);
-      if (request.name !== undefined && items.length === 0) return refusal('notFound', `no peer is named ${printable(request.name)}`);
-      return list(world, 'PeerList', items);
+      return noSuchPeer(world, request.name) ?? list(world, 'PeerList', items);
     }
     case 'prefixes':
-      return list(world, 'PrefixList', collectPrefixes(world, request));
+      return noSuchPeer(world, request.peer) ?? list(world, 'PrefixList', collectPrefixes(world, request));
     case 'received':
-      return list(world, 'ReceivedList', collectReceived(world, request.prefix, request.peer));
+      return noSuchPeer(world, request.peer) ?? list(world, 'ReceivedList', collectReceived(world, request.prefix, request.peer));
     case 'migrations':
       return list(world, 'MigrationList', collectMigrations(world, request));
     case 'migration': {
@@ -57,6 +59,15 @@ export function answer(world: World, request: ReadRequest, facts: ProcessFacts):
       return 'kind' in found ? found : list(world, 'WhyList', [collectWhy(world, found.vrf, found.address)]);
     }
   }
+}
+
+/** What a question about a peer that is not there is answered. */
+function noSuchPeer(world: World, name: string | undefined): ErrorReply | undefined {
+  if (name === undefined) return undefined;
+  const names = [...world.peers.values()].map(({ config }) => config.name);
+  if (names.includes(name)) return undefined;
+  const more = names.length > namedAtMost ? `, and ${names.length - namedAtMost} more` : '';
+  return refusal('notFound', `no peer is named ${printable(name)}; there ${names.length === 0 ? 'is none' : `are ${names.slice(0, namedAtMost).map((each) => printable(each)).join(', ')}${more}`}`);
 }
 
 /** The address and VRF that a request means; an address that lies in the prefixes of several VRFs needs the VRF's name. */

@@ -63,9 +63,9 @@ function capabilityText(capability: Capability): string {
     case 'routeRefresh': return 'route refresh';
     case 'enhancedRouteRefresh': return 'enhanced route refresh';
     case 'extendedMessage': return 'extended message';
-    case 'extendedNextHop': return `extended next hop ${capability.families.map(({ afi, safi, nextHopAfi }) => `${afi}/${safi} by ${nextHopAfi}`).join(', ')}`;
-    case 'addPath': return `add-path ${capability.families.map(({ afi, safi, sendReceive }) => `${afi}/${safi} ${['', 'receive', 'send', 'both'][sendReceive] ?? sendReceive}`).join(', ')}`;
-    case 'longLivedGracefulRestart': return `long-lived graceful restart ${capability.families.map(({ afi, safi, staleTimeSeconds }) => `${afi}/${safi} ${staleTimeSeconds}s`).join(', ')}`;
+    case 'extendedNextHop': return `extended next hop ${capability.families.map(({ afi, safi, nextHopAfi }) => `${afi}/${safi} by ${nextHopAfi}`).join(', ')}`.trimEnd();
+    case 'addPath': return `add-path ${capability.families.map(({ afi, safi, sendReceive }) => `${afi}/${safi} ${['', 'receive', 'send', 'both'][sendReceive] ?? sendReceive}`).join(', ')}`.trimEnd();
+    case 'longLivedGracefulRestart': return `long-lived graceful restart ${capability.families.map(({ afi, safi, staleTimeSeconds }) => `${afi}/${safi} ${staleTimeSeconds}s`).join(', ')}`.trimEnd();
     case 'role': return `role ${capability.role}`;
     case 'hostname': return `hostname ${printable(capability.hostname)}`;
     case 'unknown': return `code ${capability.code}`;

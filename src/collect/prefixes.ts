@@ -44,7 +44,9 @@ function collectPrefix(world: World, h: Handover): PrefixItem {
   const next = world.drain !== undefined && h.state !== 'withdrawn' && h.state !== 'held' ? nextOfDrain(world, holding.length > 0)
     : h.settleAtMs !== undefined ? { state: 'normal' as const, inSeconds: Math.max(0, seconds(now.monotonicMs, h.settleAtMs)) }
     : h.leaveAtMs !== undefined ? { state: 'withdrawn' as const, inSeconds: Math.max(0, seconds(now.monotonicMs, h.leaveAtMs)) }
-    : h.hold?.untilMs !== undefined && h.hold.why !== 'gate' ? { state: h.hold.level === undefined ? 'withdrawn' as const : 'elevated' as const, inSeconds: Math.max(0, seconds(now.monotonicMs, h.hold.untilMs)) } : undefined;
+    : h.hold?.untilMs !== undefined && h.hold.why !== 'gate' ? { state: h.hold.level === undefined ? 'withdrawn' as const : 'elevated' as const, inSeconds: Math.max(0, seconds(now.monotonicMs, h.hold.untilMs)) }
+    // The end of a withdraw by hand: the VM is asked then, and claims by its answer; without its port there is nobody to ask.
+    : h.manual?.untilMs !== undefined ? { state: port === undefined ? 'withdrawn' as const : 'elevated' as const, inSeconds: Math.max(0, seconds(now.monotonicMs, h.manual.untilMs)) } : undefined;
   return {
     prefix, vrf: h.vrf, ...(vm === undefined ? {} : { vm: printable(vm) }), state: h.state,
     ...(ibgp?.localPref === undefined ? {} : { localPref: ibgp.localPref }), ...(shown?.med === undefined ? {} : { med: shown.med }),

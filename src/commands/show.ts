@@ -1,3 +1,4 @@
+import { printable } from '../../net/printable.ts';
 import { bindingsView } from '../views/bindings.ts';
 import { ignoredView } from '../views/ignored.ts';
 import type { ListReply, PeerItem } from '../views/items.ts';
@@ -42,6 +43,7 @@ export function showPrefixes(options: GlobalOptions, prefix: string | undefined,
   return repeat(options, async () => {
     const reply = (await ask(options, '/v1/prefixes', { prefix, peer: filter.peer, state: filter.state, vm: filter.vm })) as ListReply<never>;
     await printReply(options, reply, prefixesView);
+    sayNoVm(options, reply, filter.vm);
     return prefix !== undefined && reply.items.length === 0 ? status.failed : 0;
   });
 }
@@ -53,7 +55,12 @@ export function showReceived(options: GlobalOptions, prefix: string | undefined,
 
 /** `show migrations` */
 export function showMigrations(options: GlobalOptions, sinceMs: number | undefined, vm: string | undefined): Promise<number> {
-  return show(options, '/v1/migrations', migrationsView, { sinceSeconds: toSeconds(sinceMs), vm });
+  return repeat(options, async () => {
+    const reply = (await ask(options, '/v1/migrations', { sinceSeconds: toSeconds(sinceMs), vm })) as ListReply<never>;
+    await printReply(options, reply, migrationsView);
+    sayNoVm(options, reply, vm);
+    return 0;
+  });
 }
 
 /** `show migration ID` */
@@ -88,6 +95,11 @@ export function showConfig(options: GlobalOptions): Promise<number> {
 /** `show why IP` */
 export function showWhy(options: GlobalOptions, address: string): Promise<number> {
   return show(options, `/v1/why/${encodeURIComponent(address)}`, whyView);
+}
+
+/** A name that nothing is known of is no failure: VMs come and go. */
+function sayNoVm(options: GlobalOptions, { items }: ListReply<never>, vm: string | undefined): void {
+  if (vm !== undefined && items.length === 0) say(options, `of a VM ${printable(vm)} nothing is known here (VMs come and go, so this is no failure; show bindings has the names)`);
 }
 
 function toSeconds(ms: number | undefined): number | undefined {

@@ -79,6 +79,7 @@ describe('command line', function () {
       ['show prefixes --state held -q -o jsonl', /^$/, /^$/],
       ['show received -o json', /"sequence": 7/],
       ['show migrations --since 1h -o yaml', /^apiVersion: landfall\/v1\n/],
+      ['show migrations --vm nobody', /./, /^no migrations\nof a VM nobody nothing is known here/],
       ['show migration k3f9', /^ {4}0\.0 ms {2}frame/],
       ['show bindings', /shop\/web-1/],
       ['show ignored', /vnet9\\x1b\[2J\\x0d\\x0ax/],
@@ -208,10 +209,10 @@ describe('command line', function () {
   });
 
   it('asks again and again with -w, before the verb or after it', async () => {
-    for (const words of [['-w', 'show', 'peers'], ['show', 'peers', '--watch=0.1']]) {
+    for (const words of [['-w', 'show', 'peers'], ['show', 'peers', '--watch=0.1'], ['show', 'peers', '--watch', '0.1'], ['-w', '0.1', 'show', 'peers']]) {
       const child = start(...words);
       let stdout = '';
-      const wanted = words.includes('-w') ? 1 : 3;
+      const wanted = words.some((word) => word.includes('0.1')) ? 3 : 1;
       child.stdout.on('data', (chunk: Buffer) => {
         stdout += chunk.toString();
         if (stdout.split('PEER').length > wanted) child.kill();
@@ -240,8 +241,9 @@ describe('command line', function () {
     assert.match(stdout, /^ok {4}session {6}tor-a established, md5, hold 9 s agreed\nwarn {2}held {9}203\.0\.113\.11\/32 is held: it moved too often\n {19}fix: landfall clear 203\.0\.113\.11\n/m);
     assert.match(stdout, /\n\d+ failed, \d+ warnings?, \d+ skipped\n$/);
     assert.equal(status, 1);
-    const json = JSON.parse((await landfall('doctor -o json')).stdout) as { kind: string; items: { result: string; topic: string }[] };
+    const json = JSON.parse((await landfall('doctor -o json')).stdout) as { kind: string; node: string; items: { result: string; topic: string }[] };
     assert.equal(json.kind, 'FindingList');
+    assert.equal(json.node, 'hv-01', 'as the configuration names it');
     assert.ok(json.items.some(({ result, topic }) => result === 'fail' && topic === 'bridge'));
   });
 
@@ -265,6 +267,14 @@ describe('command line', function () {
     assert.equal(bound.status, 1);
     assert.match(bound.stderr, /203\.0\.113\.12\/32 is not taken as a canary: /);
     assert.equal(seen.filter(({ verb }) => verb === 'announce').length, before);
+  });
+
+  it('replay says whose node it was, and when by the clock of the capture', async () => {
+    for (let i = 0; i < 2; i++) {
+      const { stdout } = await landfall('-c examples/single-rack-ibgp.yaml replay examples/resume.pcapng -o json', { NODE_NAME: 'hv-09' });
+      const { kind, node, time } = JSON.parse(stdout) as Record<string, unknown>;
+      assert.deepEqual([kind, node, time], ['Replay', 'hv-09', '2025-11-24T16:00:00.000Z']);
+    }
   });
 
   it('finds the socket that a configuration names', async () => {
@@ -302,6 +312,11 @@ describe('command line', function () {
       assert.deepEqual(complete('landfall -o '), ['table', 'wide', 'json', 'yaml', 'jsonl', 'name']);
       assert.deepEqual(complete('landfall -q show mig'), ['migrations', 'migration']);
       assert.deepEqual(complete('landfall show peers tor-'), ['tor-a', 'tor-b']);
+      assert.deepEqual(complete('landfall show prefixes --state e'), ['elevated']);
+      assert.deepEqual(complete('landfall show prefixes --peer '), ['tor-a', 'tor-b']);
+      assert.deepEqual(complete('landfall show prefixes --vm '), [], 'not those of demo');
+      assert.deepEqual(complete('landfall demo --vm '), ['netns', 'qemu']);
+      assert.deepEqual(complete('landfall show prefixes --output '), complete('landfall -o '));
       assert.deepEqual(complete('landfall announce --v').sort(), ['--verbose', '--version', '--vrf']);
     });
 

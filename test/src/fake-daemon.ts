@@ -109,7 +109,7 @@ export function fakeBackend(seen: ApiRequest[] = []): Backend & { emit(event: Ev
           return list('ReceivedList', [
             { peer: 'tor-a', prefix: '203.0.113.12/32', nextHop: '192.0.2.18', localPref: 100, asPath: '', communities: [], largeCommunities: ['65010:16777216:7'], sequence: 7, mac: '52:54:00:aa:00:02', node: '192.0.2.18', kind: 'rival', since: '2026-11-24T10:41:07.123Z' },
           ]);
-        case 'migrations': return list('MigrationList', migrations);
+        case 'migrations': return list('MigrationList', migrations.filter((item) => (request.vm ?? item.vm) === item.vm));
         case 'migration': {
           const items = migrations.filter((item) => item.id === request.id);
           return items.length === 0 ? missing(`no migration has the id ${request.id}`) : list('MigrationList', items);
