@@ -168,12 +168,14 @@ static bool list_neighbours(int fd, int flags, struct list *list) {
 static bool take_rule(const struct nlmsghdr *header, struct list *list) {
   const struct fib_rule_hdr *rule = NLMSG_DATA(header);
   struct entry entry = {.family = rule->family, .table = rule->table};
+  bool tunnel = false;
   int left = (int)header->nlmsg_len - (int)NLMSG_LENGTH(sizeof *rule);
   for (const struct rtattr *a = (const struct rtattr *)((const char *)rule + NLMSG_ALIGN(sizeof *rule)); RTA_OK(a, left); a = RTA_NEXT(a, left)) {
     if (a->rta_type == FRA_TABLE && RTA_PAYLOAD(a) == 4) memcpy(&entry.table, RTA_DATA(a), 4);
     else if (a->rta_type == FRA_PROTOCOL && RTA_PAYLOAD(a) == 1) memcpy(&entry.protocol, RTA_DATA(a), 1);
+    else if (a->rta_type == FRA_IIFNAME) tunnel = RTA_PAYLOAD(a) == sizeof TUNNEL && memcmp(RTA_DATA(a), TUNNEL, sizeof TUNNEL) == 0;
   }
-  return entry.table != NO_RETURN_TABLE || entry.protocol != OWN_PROTOCOL || add(list, &entry);
+  return entry.table != NO_RETURN_TABLE || entry.protocol != OWN_PROTOCOL || tunnel || add(list, &entry);
 }
 
 /* Whether the node routes for its VMs, so that what comes from the fabric for one elsewhere could go back there. */
@@ -240,17 +242,18 @@ static void remove_neighbours_of(int fd, const struct list *routes, bool proxies
 
 static void remove_tunnel(int fd) {
   static const int families[] = {AF_INET, AF_INET6};
-  static const uint32_t preference = INNER_TABLE;
+  static const uint32_t tables[] = {INNER_TABLE, NO_RETURN_TABLE}; /* the rules' preferences, too */
   static const uint8_t protocol = OWN_PROTOCOL;
   struct request request;
   begin(&request, RTM_DELLINK, NLM_F_ACK, sizeof(struct ifinfomsg));
   put(&request, IFLA_IFNAME, TUNNEL, sizeof TUNNEL);
   tell(fd, &request);
-  for (size_t i = 0; i < 2; i++) {
+  for (size_t i = 0; i < 4; i++) {
+    const uint32_t table = tables[i / 2];
     struct fib_rule_hdr *rule = begin(&request, RTM_DELRULE, NLM_F_ACK, sizeof *rule);
-    *rule = (struct fib_rule_hdr){.family = (uint8_t)families[i], .table = INNER_TABLE, .action = FR_ACT_TO_TBL};
+    *rule = (struct fib_rule_hdr){.family = (uint8_t)families[i % 2], .table = (uint8_t)table, .action = FR_ACT_TO_TBL};
     put(&request, FRA_IIFNAME, TUNNEL, sizeof TUNNEL);
-    put(&request, FRA_PRIORITY, &preference, sizeof preference);
+    put(&request, FRA_PRIORITY, &table, sizeof table);
     put(&request, FRA_PROTOCOL, &protocol, sizeof protocol);
     tell(fd, &request);
   }

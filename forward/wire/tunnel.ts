@@ -1,7 +1,7 @@
 import { encodeMessage, NLM_F_REQUEST } from '../../bridge/wire/netlink.ts';
 import { ipFromBytes, ipToBytes, isIpv4, type IpAddress } from '../../net/ip.ts';
 import { macFromBytes, macToBytes, type Mac } from '../../net/mac.ts';
-import { innerTable, ownProtocol } from '../entries.ts';
+import { innerTable, noReturnTable, ownProtocol } from '../entries.ts';
 import { attribute, text, u16, u32 } from './octets.ts';
 import { encodeRule } from './rules.ts';
 
@@ -80,9 +80,13 @@ export function encodeTunnelAddress(sequence: number, ifindex: number): Uint8Arr
   return encodeMessage({ type: RTM.newAddress, flags: NLM_F_REQUEST | flags.ack | flags.create | flags.replace, sequence, port: 0 }, body);
 }
 
-/** What comes out of the tunnel is looked up in a table of its own first, in both families; `remove` takes the rules away. */
+/**
+ * What comes out of the tunnel is looked up in a table of its own first, then in that of what must not go back to the fabric: another node sends
+ * here what it takes to be here, and where this one knows better a router that is late would send it there again. `remove` takes the rules away.
+ */
 export function encodeTunnelRules(sequence: number, remove = false): Uint8Array[] {
-  return (['ipv4', 'ipv6'] as const).map((family, i) => encodeRule(sequence + i, { ifname: tunnelName, table: innerTable, family }, remove));
+  const rules = [innerTable, noReturnTable].flatMap((table) => (['ipv4', 'ipv6'] as const).map((family) => ({ ifname: tunnelName, table, family })));
+  return rules.map((rule, i) => encodeRule(sequence + i, rule, remove));
 }
 
 export function encodeTunnelRemoval(sequence: number, ifindex: number): Uint8Array {

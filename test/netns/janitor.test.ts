@@ -32,6 +32,7 @@ neigh add 203.0.113.14 lladdr 02:00:00:00:00:14 dev br0 nud permanent protocol 1
 neigh add proxy 203.0.113.10 dev br0 protocol 179
 neigh add proxy 2001:db8::11 dev br0 protocol 179
 rule add iif lf-stragglers lookup 179 pref 179 protocol 179
+rule add iif lf-stragglers lookup 180 pref 180 protocol 179
 `;
 /** What is not the janitor's. */
 const others = `
@@ -66,7 +67,7 @@ describe('the janitor', function () {
     ns = `lfj${process.pid}-${count++}`;
     await must(['ip', 'netns', 'add', ns]);
     await must(['ip', '-n', ns, '-batch', '-'], { input: left + others });
-    await must(['ip', '-n', ns, '-6', 'rule', 'add', 'iif', 'lf-stragglers', 'lookup', '179', 'pref', '179', 'protocol', '179']);
+    for (const table of ['179', '180']) await must(['ip', '-n', ns, '-6', 'rule', 'add', 'iif', 'lf-stragglers', 'lookup', table, 'pref', table, 'protocol', '179']);
   });
   afterEach(async () => {
     for (const child of children.splice(0)) child.kill('SIGKILL');
@@ -105,7 +106,7 @@ describe('the janitor', function () {
       assert.ok(before.includes(gone) && !after.includes(gone), `${gone} in\n${after}`);
     }
     assert.match(await must(['ip', '-n', ns, 'route', 'show', 'table', '180']), /^blackhole 203\.0\.113\.10 .*\nblackhole 203\.0\.113\.11 .*\n$/);
-    assert.equal((await run(['ip', '-n', ns, '-6', 'route', 'show', 'table', '180'])).stdout, '', 'there is no rule for IPv6');
+    assert.equal((await run(['ip', '-n', ns, '-6', 'route', 'show', 'table', '180'])).stdout, '', 'there is no rule from the fabric for IPv6');
     const routes = await must(['ip', '-n', ns, 'route', 'show']);
     for (const kept of [/^203\.0\.113\.12 via/m, /^blackhole 203\.0\.113\.13/m, /^203\.0\.113\.99 via .* metric 11/m, /^203\.0\.113\.10 via .* metric 50/m]) assert.match(routes, kept);
     for (const kept of ['203.0.113.15', '203.0.113.12', 'iif rt0 lookup 180']) assert.ok(after.includes(kept), kept);
