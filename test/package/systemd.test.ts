@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { sleep, waitFor } from '../../src/demo/processes.ts';
+import { must as mustRun, sleep, waitFor } from '../../src/demo/processes.ts';
 import type { ListReply, PrefixItem } from '../../src/views/items.ts';
 import { Machine, missingForMachine } from './machine.ts';
 import { buildPackage, nodeConfig, Stage, vm } from './stage.ts';
@@ -224,6 +224,39 @@ describe('the package under systemd', function () {
     await kept(seen);
     assert.equal(await stage.bfd(), up, 'the router saw no change');
     assert.equal(await machine.property('landfall-bfd', 'MainPID'), pid);
+  });
+
+  it('with CAP_NET_ADMIN from a drop-in its janitor runs beside it, filtered like it, and does its work when the speaker is killed for good', async () => {
+    writeFileSync(machine.at(`etc/systemd/system/${unit}.d/kernel.conf`), '[Service]\nAmbientCapabilities=CAP_NET_ADMIN\nCapabilityBoundingSet=CAP_NET_ADMIN\nProtectKernelTunables=no\nRestart=no\n');
+    const before = readFileSync(machine.at('etc/landfall/landfall.yaml'), 'utf8');
+    writeFileSync(machine.at('etc/landfall/landfall.yaml'), `${before}stragglers: {enabled: true, ceiling: 3s, key: {credential: bgp-tor-a}}\n`);
+    await must('systemctl', 'daemon-reload');
+    await must('systemctl', 'restart', 'landfall');
+    await waitFor('the session', 30_000, () => stage.isUp());
+    const pids = (await must('systemctl', 'show', unit, '-p', 'ControlGroup', '--value')).trim();
+    const members = (await must('cat', `/sys/fs/cgroup${pids}/cgroup.procs`)).trim().split('\n');
+    const names = await Promise.all(members.map(async (pid) => [pid, (await machine.run(['cat', `/proc/${pid}/comm`])).stdout.trim()] as const));
+    const [janitor] = names.find(([, name]) => name === 'landfall-janito') ?? assert.fail(JSON.stringify(names));
+    const status = await must('cat', `/proc/${janitor}/status`);
+    assert.match(status, /^CapEff:\t0000000000003000$/m);
+    assert.match(status, /^Seccomp:\t2$/m);
+    const late = ['198.18.9.9/32', '198.18.9.10/32'];
+    const ip = (...words: string[]): Promise<string> => mustRun(stage.namespaces.exec('node', ['ip', 'route', ...words]));
+    const added = (route: string, protocol: string): Promise<string> => ip('add', 'blackhole', route, 'metric', '10', 'proto', protocol);
+    // As if it sent late packets on when it dies; and a route that only looks alike.
+    await added(late[0] as string, '180');
+    await added(late[1] as string, '181');
+    await must('systemctl', 'kill', '--kill-whom=main', '-s', 'SIGKILL', unit);
+    await waitFor('the end of the unit', 20_000, async () => (await property('ActiveState')) === 'failed', 100);
+    const left = await ip('show');
+    assert.ok(!left.includes('198.18.9.9') && left.includes('198.18.9.10'), left);
+    await ip('del', 'blackhole', late[1] as string, 'metric', '10');
+    await machine.run(['rm', `/etc/systemd/system/${unit}.d/kernel.conf`]);
+    writeFileSync(machine.at('etc/landfall/landfall.yaml'), before);
+    await must('systemctl', 'daemon-reload');
+    await must('systemctl', 'restart', 'landfall');
+    await waitFor('the session', 30_000, () => stage.isUp());
+    await waitFor('the route', 30_000, () => stage.hasRoute());
   });
 
   it('a purge withdraws every route and leaves nothing', async () => {
