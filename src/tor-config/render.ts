@@ -18,8 +18,10 @@ interface Language {
 const urpf = 'unicast RPF towards the nodes, where it is on, must be loose: during a move a VM\'s packets may come from the other node';
 const aggregate = 'an aggregate of the VMs\' network towards the outside needs a discard (blackhole) route, so that an address without a VM is not looked for by default route';
 
+const replaceIpv6 = 'zebra 8 takes an IPv6 route away and adds it anew when its next hop changes; with --v6-rr-semantics among zebra_options in /etc/frr/daemons it replaces it, and no packet of a move meets a router without a route';
+
 const languages: Readonly<Record<string, Language>> = {
-  frr: { title: 'FRR 8 and later', comment: '!', write: frrConfig, tried: true, hints: [] },
+  frr: { title: 'FRR 8 and later', comment: '!', write: frrConfig, tried: true, hints: [replaceIpv6] },
   bird: { title: 'BIRD 2', comment: '#', write: birdConfig, tried: true, hints: [] },
   gobgp: { title: 'GoBGP 3', comment: '#', write: gobgpConfig, tried: true, hints: ['GoBGP installs no kernel routes by itself, and a session that its prefix limit ended stays down for its idle hold time'] },
   openbgpd: { title: 'OpenBGPD 7', comment: '#', write: openbgpdConfig, tried: true, hints: [] },

@@ -37,6 +37,7 @@ for (const { stragglers, ...fabric } of fabrics) {
 
     it('everybody reaches everybody, connections live on, and nobody hears an unreachable or a redirect', async () => {
       if (crowd === undefined) return;
+      crowd.heard.length = crowd.lost.length = 0;
       await crowd.everybodyReaches();
       await crowd.openAll();
       for (let move = 0; move < moves; move++) {
@@ -45,6 +46,7 @@ for (const { stragglers, ...fabric } of fabrics) {
         await crowd.everybodyReaches().catch((error: Error) => assert.fail(`after move ${move}: ${error.message}`));
         await crowd.connectionsLive().catch((error: Error) => assert.fail(`after move ${move}: ${error.message}`));
       }
+      assert.deepEqual(crowd.lost, [], 'routes that the router was without');
       assert.deepEqual(crowd.heard, [], `${crowd.heard.join('\n')}\n${crowd.history.join('\n')}`);
       process.stdout.write(`      ${crowd.slow} new connections needed a second SYN\n`);
     });

@@ -93,6 +93,8 @@ export class TwoVlans {
   readonly history: string[] = [];
   /** ICMP and ICMPv6 messages that should not be, as tcpdump put them. */
   readonly heard: string[] = [];
+  /** VMs' routes that the router's kernel lost, if for a moment, as `ip monitor` put them: a route that is replaced is not among them. */
+  readonly lost: string[] = [];
   readonly #fabric: Fabric;
   readonly #talkers: Talkers;
 
@@ -127,6 +129,11 @@ export class TwoVlans {
     for (const ns of spaces) {
       new Daemon(`${ns}/tcpdump`, lab.topology.namespaces.exec(ns, ['tcpdump', '-l', '-n', '-q', '-i', 'eth0', complaints]), {
         onLine: (line) => { if (/ICMP/.test(line) && !/^(tcpdump|listening)/.test(line)) this.heard.push(`${ns}: ${line}`); },
+      });
+    }
+    for (const family of ['-4', '-6']) {
+      new Daemon(`tor/monitor${family}`, lab.topology.namespaces.exec('tor', ['ip', '-ts', family, 'monitor', 'route']), {
+        onLine: (line) => { if (/Deleted (203\.0\.113|198\.19\.0|2001:db8:[13]00:)/.test(line)) this.lost.push(line); },
       });
     }
     await this.#talkers.start([...spaces, ...nodeNames.map(nodeNamespace)]);

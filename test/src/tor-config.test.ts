@@ -84,6 +84,10 @@ describe('tor-config', () => {
     assert.match(text, /neighbor 192\.0\.2\.1 remote-as 65001/);
   });
 
+  it('FRR is told to replace IPv6 routes', () => {
+    for (const os of oses) assert.equal(/zebra_options/.test(renderTorConfig(os, intent(configOf(65010, 'sequence')))), os === 'frr', os);
+  });
+
   it('says what was not tried', () => {
     for (const os of oses) {
       const tried = ['frr', 'bird', 'gobgp', 'openbgpd'].includes(os);
