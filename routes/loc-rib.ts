@@ -50,7 +50,8 @@ export function findOrAdd(rib: LocRib, vrf: string, address: IpAddress, now: Now
  */
 export function forgetWithdrawn(rib: LocRib, ifindex: number, mayGo: (key: AddressKey) => boolean): AddressKey[] {
   const own = rib.byPort.get(ifindex);
-  if (own === undefined || own.size <= rowsPerPort) return [];
+  // All of them may be announced: then they are not looked through anew for each claim, but for each of the next so many.
+  if (own === undefined || own.size <= rowsPerPort || (own.size - rowsPerPort) % forgottenAtOnce !== 1) return [];
   return forget(rib, own, mayGo);
 }
 

@@ -3,7 +3,8 @@ import type { Config } from '../../config/config.ts';
 import { garpFrame } from '../../garp/wire/frames.ts';
 import { ipv4FromNumber } from '../../net/ip.ts';
 import { macFromBytes, parseMac, type Mac } from '../../net/mac.ts';
-import { addressKey, locRibLimit, store } from '../../routes/loc-rib.ts';
+import { newHandover, type Handover } from '../../routes/handover.ts';
+import { addressKey, forgetWithdrawn, locRibLimit, newLocRib, store } from '../../routes/loc-rib.ts';
 import { rememberClaimant } from '../../src/claimants.ts';
 import { isReflection, rememberLocal } from '../../src/reflection.ts';
 import { answerProbe } from '../sim/probe-answer.ts';
@@ -99,6 +100,20 @@ describe('a port whose VM floods', function () {
     assert.equal(locRib.handovers.size, rows + (locRib.byPort.get(own)?.size ?? 0));
     const last = locRib.handovers.get(addressKey('default', many.at(-1) as never));
     assert.deepEqual([locRib.handovers.get(key)?.state, last?.endpoint?.ifindex, locRib.handovers.has(addressKey('default', many[0] as never))], ['elevated', bad, false]);
+  });
+
+  it('with more addresses than it is remembered by, all of them announced, costs no look at all of them for each claim', () => {
+    const [ifindex, looks] = [7, [] as number[]];
+    const rib = newLocRib();
+    const announced = { ...newHandover('default', vm4, { monotonicMs: 0, wallMs: 0, wallTrusted: true }), state: 'normal', endpoint: { ifindex, mac: vmMac } } as Handover;
+    const withdrawn = { ...announced, state: 'withdrawn' } as Handover;
+    for (let i = 0; i < 6000; i++) {
+      store(rib, addressKey('default', ipv4FromNumber(0x0a000000 + i)), undefined, i === 5 ? withdrawn : announced);
+      let looked = 0;
+      forgetWithdrawn(rib, ifindex, () => (looked++, false));
+      if (looked > 0) looks.push(rib.byPort.get(ifindex)!.size);
+    }
+    assert.deepEqual(looks, [4097, 4353, 4609, 4865, 5121, 5377, 5633, 5889]);
   });
 
   it('and comes back by port after port fills the table with nothing that stays', () => {
