@@ -22,9 +22,8 @@ export function rememberBeside(draft: Draft, machine: MachineDraft, text: string
   if (overshadowed(draft, machine)) return false;
   const { fault, lastError } = draft.state;
   const whole = fault === undefined ? text : `${fault}; since then: ${text}`;
-  if (whole === lastError?.text) return false;
   draft.state.lastError = { text: whole, atMs: draft.now.wallMs };
-  return true;
+  return whole !== lastError?.text;
 }
 
 export function noteProblem(draft: Draft, text: string): void {

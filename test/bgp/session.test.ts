@@ -303,6 +303,20 @@ describe('the last error', () => {
     assert.equal(bench.state.lastError?.text, 'connection lost: ECONNRESET');
   });
 
+  it('has the time of the latest, and is told once, where the same comes again', () => {
+    const bench = new Bench();
+    bench.establish();
+    bench.peer(1, notification(2, 2));
+    bench.after(5);
+    bench.give({ type: 'closed', connection: 2, error: 'ECONNREFUSED' });
+    const first = bench.state.lastError;
+    bench.after(5);
+    const told = bench.give({ type: 'closed', connection: 3, error: 'ECONNREFUSED' });
+    assert.deepEqual(told.filter((words) => words.includes('REFUSED')), []);
+    assert.equal(bench.state.lastError?.text, first?.text);
+    assert.equal(bench.state.lastError?.atMs, (first?.atMs ?? 0) + 5000);
+  });
+
   it('explains silence: a wrong key or TTL shows as nothing at all', () => {
     const bench = new Bench();
     bench.give({ type: 'start' });
