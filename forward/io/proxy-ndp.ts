@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
+import { setSwitch } from './switches.ts';
 
 /** `proxy_ndp` of interfaces. Without it the kernel keeps IPv6 proxy entries and answers nobody. What it was comes back at a stop for good. */
 export interface ProxyNdp {
@@ -15,9 +16,7 @@ export function openProxyNdp(say: (text: string) => void): ProxyNdp {
       const file = `/proc/sys/net/ipv6/conf/${ifname}/proxy_ndp`;
       if (before.has(file) || ifname.includes('/')) return;
       try {
-        const value = readFileSync(file, 'utf8').trim();
-        before.set(file, value);
-        if (value !== '1') writeFileSync(file, '1');
+        before.set(file, setSwitch(file, '1'));
       } catch (error) {
         before.set(file, '1');
         say(`${file} can't be set to 1 (${(error as Error).message}): VMs here don't find IPv6 neighbours that moved away`);

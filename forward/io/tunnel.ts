@@ -1,8 +1,8 @@
-import { writeFileSync } from 'node:fs';
 import { openNetlinkSocket } from '../../native/index.ts';
 import type { IpAddress } from '../../net/ip.ts';
 import { decodeTold, type RouteOut } from '../wire/requests.ts';
 import { encodeTunnel, encodeTunnelAddress, encodeTunnelEnd, encodeTunnelQuestion, encodeTunnelRemoval, encodeTunnelRules, encodeTunnelUp, tunnelGateway, tunnelName } from '../wire/tunnel.ts';
+import { setSwitch } from './switches.ts';
 
 export interface Tunnel {
   /** The way to another node's end, which is there when this returns; `undefined`: there is no tunnel, and `onProblem` has said why. */
@@ -45,12 +45,14 @@ export function openTunnel(local: IpAddress, onProblem: (text: string) => void):
   ask([encodeTunnelQuestion(sequence)]);
   const ifindex = found;
   if (ifindex !== undefined) {
-    try {
-      // What comes out of the tunnel has a client's address, to which this node has another way; and the tunnel itself speaks to nobody.
-      writeFileSync(`/proc/sys/net/ipv4/conf/${tunnelName}/rp_filter`, '2');
-      writeFileSync(`/proc/sys/net/ipv6/conf/${tunnelName}/addr_gen_mode`, '1');
-    } catch (error) {
-      onProblem(`switches of ${tunnelName}: ${(error as Error).message}`);
+    // What comes out of the tunnel has a client's address, to which this node has another way; and the tunnel itself speaks to nobody.
+    for (const [name, value] of [['ipv4/conf/@/rp_filter', '2'], ['ipv6/conf/@/addr_gen_mode', '1']] as const) {
+      const file = `/proc/sys/net/${name.replace('@', tunnelName)}`;
+      try {
+        setSwitch(file, value);
+      } catch (error) {
+        onProblem(`${file} can't be set to ${value}: ${(error as Error).message}`);
+      }
     }
     const refused = ask([encodeTunnelUp(sequence, ifindex), encodeTunnelAddress(sequence + 1, ifindex)]);
     if (refused !== 0) onProblem(`the tunnel ${tunnelName} can't be brought up: errno ${refused}`);
