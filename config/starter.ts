@@ -30,6 +30,7 @@ export function makeStarter(facts: HostFacts, wanted?: Platform): string {
     ...(bridges.length === 0 ? watchOf(undefined, facts, platform) : bridges.flatMap((bridge) => watchOf(bridge, facts, platform))),
     '',
     ...identitySection(facts, platform),
+    ...(platform === 'kubevirt' ? podSection : []),
     '# All other keys have defaults: docs/configuration.md lists them.',
     '',
   ].join('\n');
@@ -149,6 +150,16 @@ function identitySection({ guests }: HostFacts, platform: Platform): string[] {
     '',
   ];
 }
+
+/** What the manifests set by the environment of the pod: without it the probes of component metrics find nobody, and other components change nothing. */
+const podSection: readonly string[] = [
+  '# The components of the manifests (metrics, kernel, kubernetes) set these.',
+  'telemetry: {listen: "${TELEMETRY_LISTEN:-127.0.0.1:17479}"}',
+  'kernel: {routes: "${KERNEL_ROUTES:-off}"}',
+  'kubernetes: {enabled: "${KUBERNETES_ENABLED:-false}"}',
+  'api: {mode: "0600"}',
+  '',
+];
 
 function usable(address: string | undefined): IpAddress | undefined {
   const ip = parseIp(address ?? '');

@@ -8,6 +8,7 @@ import type { HostFacts, Platform } from '../../config/host-facts.ts';
 import { inspectHost } from '../../config/io/host.ts';
 import { makeStarter } from '../../config/starter.ts';
 import { configCheck, configInit, configSchema } from '../../src/commands/config.ts';
+import { parseConfig } from '../../config/parse.ts';
 import { fileOf, valid } from './fixtures.ts';
 
 const platforms: readonly Platform[] = ['kubevirt', 'libvirt', 'proxmox'];
@@ -68,6 +69,14 @@ describe('config init: the file', () => {
     const veth = { name: 'veth1a2b3c4d', kind: 'guest' } as const;
     const text = makeStarter({ ...bare, platform: 'kubevirt', bridges: [{ name: 'cni0', vlanFiltering: false, ports: [veth] }, { name: 'br-vlan', vlanFiltering: false, ports: [veth, { name: 'bond0', kind: 'fabric' }] }] });
     assert.deepEqual(valid(text).watch.map(({ bridge, ports }) => ({ bridge, ...ports })), [{ bridge: 'br-vlan', local: ['veth*'], uplink: ['bond0'] }]);
+  });
+
+  it('hears what the components of the Kubernetes manifests set, which the probes rely on', () => {
+    const environment = { NODE_NAME: 'hv-07', TELEMETRY_LISTEN: '192.0.2.17:17479', KERNEL_ROUTES: 'received', KUBERNETES_ENABLED: 'true' };
+    const { config, errors } = parseConfig(makeStarter(bare, 'kubevirt'), { environment, hostName: 'x' });
+    assert.deepEqual(errors, []);
+    assert.deepEqual([config?.telemetry.listen, config?.kernel.routes, config?.kubernetes.enabled, config?.api.mode], [{ address: '192.0.2.17', port: 17479 }, 'received', true, valid(makeStarter(bare, 'kubevirt')).api.mode]);
+    assert.equal(valid(makeStarter(bare, 'kubevirt')).kubernetes.enabled, false);
   });
 
   it('refuses Open vSwitch by name, with the reason', () => {
