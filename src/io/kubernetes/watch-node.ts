@@ -20,7 +20,7 @@ const accept = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, ap
 
 /**
  * Follows one Node until `signal`. A watch begins without a version (the server then says first how the Node is), goes on from the last
- * version after an end, and anew where that is too old (410). Never throws.
+ * version after an end, and anew where that is too old (410) or the Node is not there. Never throws.
  */
 export async function watchNode(watch: NodeWatch): Promise<void> {
   const { pace, signal } = watch;
@@ -44,7 +44,7 @@ export async function watchNode(watch: NodeWatch): Promise<void> {
   }
 }
 
-/** One watch, until the server ends it. @returns the version to go on from. @throws ApiServerError */
+/** One watch, until the server ends it. @returns the version to go on from; undefined where there is no such Node. @throws ApiServerError */
 async function follow({ server, node, pace, signal, onNode, onProblem }: NodeWatch, from: string | undefined, onBegun: () => void): Promise<string | undefined> {
   const query = new URLSearchParams({
     watch: 'true', allowWatchBookmarks: 'true', fieldSelector: `metadata.name=${node}`, timeoutSeconds: String(Math.round(pace.watchMs / 1000)),
@@ -55,6 +55,12 @@ async function follow({ server, node, pace, signal, onNode, onProblem }: NodeWat
   response.setEncoding('utf8');
   let version = from;
   let rest = '';
+  // A version goes on from a Node that is known: a watch that goes on says nothing of one that is not there.
+  let isThere = from !== undefined;
+  // Of a Node that does not exist the server says nothing at all.
+  const absent = setTimeout(() => {
+    if (!isThere) onProblem(`the cluster has no Node ${node}: node.name must be the name of its Node; no labels of it count but those that were known before`);
+  }, pace.answerMs);
   if (from !== undefined) onProblem(undefined);
   try {
     for await (const chunk of response as AsyncIterable<string>) {
@@ -69,9 +75,11 @@ async function follow({ server, node, pace, signal, onNode, onProblem }: NodeWat
         onBegun();
         version = said.version ?? version;
         if (said.type === 'node') {
+          isThere = true;
           onNode(said);
           onProblem(undefined);
         } else if (said.type === 'deleted') {
+          isThere = false;
           onProblem(`the Node ${node} is gone from the cluster; its last labels stay in force`);
         }
       }
@@ -79,11 +87,12 @@ async function follow({ server, node, pace, signal, onNode, onProblem }: NodeWat
   } catch (error) {
     // A connection that broke has told all that it told: the next watch goes on from there.
     if (error instanceof ApiServerError || signal.aborted) throw error;
-    return version;
+    return isThere ? version : undefined;
   } finally {
+    clearTimeout(absent);
     response.destroy();
   }
-  return version;
+  return isThere ? version : undefined;
 }
 
 /** Waits, or until `signal`. */

@@ -131,6 +131,25 @@ describe('kubernetes.enabled', function () {
     assert.deepEqual(kubernetes.labels(), { rack: 'r1' });
   });
 
+  it('says that there is no such Node until there is one, also after bookmarks and the end of a watch', async () => {
+    const kubernetes = await begin();
+    await waitFor('the problem', 20_000, () => kubernetes.problems().some((text) => /no Node hv-1/.test(text)));
+    api.bookmark();
+    api.endWatches();
+    await waitFor('the next watch', 20_000, () => api.requests.length === 2 && api.watching === 1);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    assert.match(kubernetes.problems().join(), /no Node hv-1/);
+    api.setNode('hv-1', { rack: 'r1' });
+    await waitFor('no problem', 20_000, () => kubernetes.problems().length === 0);
+    api.removeNode('hv-1');
+    await waitFor('the word of it', 20_000, () => kubernetes.problems().some((text) => /gone from the cluster/.test(text)));
+    api.endWatches();
+    await waitFor('the watch after it', 20_000, () => api.requests.length === 3 && api.watching === 1);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    assert.match(kubernetes.problems().join(), /hv-1/);
+    assert.deepEqual(kubernetes.labels(), { rack: 'r1' });
+  });
+
   it('starts with the labels of an earlier run where the API server is away', async () => {
     api.setNode('hv-1', { rack: 'r1' });
     const first = await begin();
