@@ -94,6 +94,10 @@ describe('the manifests', function () {
     });
   }
 
+  it('takes an off without quotes, which YAML makes false, for off', async () => {
+    assert.deepEqual(await helm(',kernel.routes=false,openshift.enabled=true'), await helm(',openshift.enabled=true'));
+  });
+
   it('has no field that the API does not know', async () => {
     const all = (await Promise.all(cases.map(({ folder }) => kustomize(folder)))).flat();
     assert.equal(await unknownFields(all), '');
