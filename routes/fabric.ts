@@ -72,7 +72,7 @@ export interface RouterView {
   readonly localAsn: number;
 }
 
-export type FindingCode = 'med_not_compared' | 'local_pref_changed' | 'path_too_long' | 'no_step' | 'no_level' | 'rival_hidden' | 'slow_router';
+export type FindingCode = 'med_not_compared' | 'local_pref_changed' | 'marks_stripped' | 'path_too_long' | 'no_step' | 'no_level' | 'rival_hidden' | 'slow_router';
 
 /** Why a profile can't order two nodes at this router, or not in time; each is said once in the life of a session, unless it was mended. */
 export interface Finding extends Advice {
@@ -124,6 +124,7 @@ export function judgeRoute(view: RouterView, received: ReceivedRoute, options: P
 
 /** Whether the route that showed it is there and shows it no more: the router, the node or our own profile has been mended. */
 export function isMended({ code, seen }: Finding, view: RouterView, received: ReceivedRoute | undefined, options: PreferenceOptions): boolean {
+  if (code === 'marks_stripped' && received?.marks.sequence !== undefined) return true;
   if (seen === undefined || received === undefined || received.leaving || received.marks.node !== seen.node) return false;
   return judge(view, received, options)?.code !== code;
 }
@@ -132,6 +133,9 @@ function judge(view: RouterView, received: ReceivedRoute, options: PreferenceOpt
   if (received.leaving || (received.kind !== 'rival' && received.kind !== 'own')) return undefined;
   const { attributes } = received.route;
   const node = received.marks.node ?? 'another node';
+  if (received.kind === 'own' && received.marks.sequence === undefined) {
+    return { code: 'marks_stripped', text: `our own claim for ${received.route.prefix} comes back without landfall's marks: this router takes large communities off, so nodes see no claim of each other through it`, fix: 'send communities of all kinds towards the nodes (FRR: send-community all; elsewhere large ones have a word of their own), and no policy that removes them' };
+  }
   if (view.ibgp) return view.profile === 'sequence' ? judgeLocalPref(received) : undefined;
   if (received.kind === 'own') return undefined;
   const path = pathAtRouter(attributes.asPath, view.peerAsn);
@@ -153,10 +157,12 @@ function judge(view: RouterView, received: ReceivedRoute, options: PreferenceOpt
   }
 }
 
-const stripsFix = 'send-community both on all routers between the nodes, and one profile on every node';
+const stripsFix = 'send communities of all kinds (FRR: send-community all) on all routers between the nodes, and one profile on every node';
 
 function judgeLocalPref({ route, marks, kind }: ReceivedRoute): Omit<Finding, 'seen'> | undefined {
   const { localPref } = route.attributes;
+  // A router in graceful shutdown (RFC 8326) tells all of its routes so; among its own paths it chooses as before.
+  if (localPref === 0) return undefined;
   if (localPref === undefined || marks.sequence === undefined || localPref === marks.sequence) return undefined;
   const whose = kind === 'own' ? 'our own claim' : `${marks.node ?? 'another node'}'s claim`;
   return { code: 'local_pref_changed', text: `${whose} comes with LOCAL_PREF ${localPref}, not with its sequence ${marks.sequence}: an inbound policy rewrites LOCAL_PREF${kind === 'own' ? '' : ', or that node has another profile'}, and profile sequence can't order two nodes`, fix: 'remove the policy at the router, or use profile window with it' };

@@ -15,9 +15,15 @@ export function frrPolicy(intent: TorIntent): string[] {
       `${isIpv4(prefix) ? 'ip' : 'ipv6'} prefix-list ${listOf(family)} seq ${5 * (i + 1)} permit ${prefix} ${isIpv4(prefix) ? hostLength(prefix, 32) : hostLength(prefix, 128)}`)),
     '!',
     ...intent.mappings.map(communityList),
-    ...(intent.mappings.length === 0 ? [] : ['!', ...routeMap('LANDFALL-IN', intent, false), '!']),
+    ...(!routeMapped(intent) ? [] : ['!', ...routeMap('LANDFALL-IN', intent, false), '!']),
+    ...(intent.ibgp || intent.role === 'spine' ? [] : ['route-map LANDFALL-OUT permit 10', '!']),
     ...(intent.mappings.length === 0 || (intent.role !== 'spine' && intent.fabric.length === 0) ? [] : [...routeMap('LANDFALL-FABRIC-IN', intent, true), '!']),
   ];
+}
+
+/** On eBGP FRR wants a route-map each way as the policy of RFC 8212, and takes a list for none. To lift that would lift it for all of the router's sessions. */
+function routeMapped({ ibgp, mappings }: TorIntent): boolean {
+  return !ibgp || mappings.length > 0;
 }
 
 function hostLength(prefix: string, bits: number): string {
@@ -45,7 +51,7 @@ function routeMap(name: string, intent: TorIntent, fabric: boolean): string[] {
     if (!fabric) term(match, `set local-preference ${localPref}`);
     else for (const family of intent.families) term(`match ${family === 'ipv4-unicast' ? 'ip' : 'ipv6'} address prefix-list ${listOf(family)}`, match, `set local-preference ${localPref}`);
   }
-  if (fabric) term();
+  if (fabric || intent.mappings.length === 0) term();
   else term(`set local-preference ${intent.unknownLocalPref}`);
   return lines;
 }
@@ -56,11 +62,10 @@ export function frrRouter(intent: TorIntent): string[] {
   const all = [...nodeFacing, ...fabricFacing];
   return [
     `router bgp ${intent.asn}${intent.asnUnknown ? '\n ! CHANGE the AS number above to this router\'s' : ''}`,
-    ' no bgp default ipv4-unicast',
-    // The lists below are the policy that RFC 8212 asks for on eBGP; FRR wants a route-map and would take a list for none.
-    ...(intent.ibgp ? [] : [' no bgp ebgp-requires-policy']),
-    ' no bgp network import-check',
+    ...fabricFacing.flatMap(({ address, asn }) => fabricRemarks(intent, address, asn)),
     ...all.flatMap((neighbor) => neighborLines(intent, neighbor, nodeFacing.includes(neighbor))),
+    // What FRR activates by itself.
+    ...(intent.families.includes('ipv4-unicast') ? [] : [' address-family ipv4 unicast', ...all.map(({ address }) => `  no neighbor ${address} activate`), ' exit-address-family']),
     ...intent.families.flatMap((family) => [
       ` address-family ${family === 'ipv4-unicast' ? 'ipv4' : 'ipv6'} unicast`,
       ...nodeFacing.flatMap(({ address }) => [
@@ -69,7 +74,8 @@ export function frrRouter(intent: TorIntent): string[] {
         ...(intent.ibgp ? [`  neighbor ${address} route-reflector-client`] : []),
         `  neighbor ${address} prefix-list ${listOf(family)} in`,
         `  neighbor ${address} prefix-list ${listOf(family)} out`,
-        ...(intent.mappings.length === 0 ? [] : [`  neighbor ${address} route-map LANDFALL-IN in`]),
+        ...(routeMapped(intent) ? [`  neighbor ${address} route-map LANDFALL-IN in`] : []),
+        ...(intent.ibgp ? [] : [`  neighbor ${address} route-map LANDFALL-OUT out`]),
         `  neighbor ${address} maximum-prefix ${intent.maxPrefixes[family]} restart 1`,
       ]),
       ...fabricFacing.flatMap(({ address }) => [
@@ -79,6 +85,14 @@ export function frrRouter(intent: TorIntent): string[] {
       ]),
       ' exit-address-family',
     ]),
+  ];
+}
+
+/** A neighbour has one route-map each way, so what is said here would take the place of what the router has. */
+function fabricRemarks(intent: TorIntent, address: string, asn: number): string[] {
+  return [
+    ...(intent.mappings.length === 0 ? [] : [` ! CHANGE: where ${address} has an inbound route-map, LANDFALL-FABRIC-IN would replace it. Leave those lines out, and`, ' ! put before its terms: route-map ITS-NAME permit 1, with "call LANDFALL-FABRIC-IN" and "on-match next"']),
+    ...(asn === intent.asn ? [] : [` ! CHANGE: ${address} needs policies that let VM routes pass both ways (RFC 8212), unless this router has no bgp ebgp-requires-policy`]),
   ];
 }
 

@@ -49,6 +49,11 @@ export function renderTorConfig(os: string, intent: TorIntent): string {
 function explain(intent: TorIntent): string[] {
   const lines: string[] = [];
   if (intent.role === 'tor') lines.push('Repeat the neighbour for every node (or give --neighbor for each).');
+  if (intent.ibgp && intent.role === 'tor') {
+    lines.push('Two such routers with iBGP between them must not balance over equal iBGP paths: each would send part of a VM\'s packets to the other, and the other back.',
+      '  FRR does so unless "maximum-paths ibgp 1" stands in both address families; BIRD with "merge paths"; others where multipath is on for iBGP.');
+  }
+  if (!intent.ibgp) lines.push('No route flap dampening for VM routes: after a few moves it takes them away.');
   if (intent.ibgp) lines.push('LOCAL_PREF comes with the routes: no inbound policy may change it. Nodes hear of each other by reflection.');
   else if (intent.profile === 'sequence') lines.push('MED orders the claims: all nodes in one AS, all ToRs of these prefixes in one AS, and no policy may change MED.');
   else if (intent.profile === 'prepend') lines.push('AS_PATH orders the claims: nothing may shorten it, and AS_PATH must count.');

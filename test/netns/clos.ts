@@ -16,7 +16,7 @@ import type { Tor } from '../../src/demo/tor.ts';
 import type { PrefixItem, ReceivedItem, StatusItem } from '../../src/views/items.ts';
 import { asns, birdConfig, cables, frrConfig, ipv4Of, ipv6Of, nodeAsn, routerNames, type Cable, type Mapping, type RouterName } from './clos-routers.ts';
 
-export { neighborsOf, routerIds, routerNames, type RouterName } from './clos-routers.ts';
+export { asns, neighborsOf, routerIds, routerNames, type RouterName } from './clos-routers.ts';
 
 /** The interface that each router must send a VM's packets out of. */
 const wayTo: Readonly<Record<NodeName, Readonly<Record<RouterName, string>>>> = {

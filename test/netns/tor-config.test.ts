@@ -2,8 +2,11 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findProgram, landfallCommand, run } from '../../src/demo/processes.ts';
-import { Clos, neighborsOf, routerIds, routerNames, type RouterName } from './clos.ts';
+import { makeFolder } from '../../src/demo/folder.ts';
+import { Namespaces } from '../../src/demo/namespaces.ts';
+import { findProgram, landfallCommand, must, run, stopAll } from '../../src/demo/processes.ts';
+import { FrrTor } from '../../src/demo/tor-frr.ts';
+import { Clos, asns, neighborsOf, routerIds, routerNames, type RouterName } from './clos.ts';
 import { Lab, allOn, needs } from './lab.ts';
 
 // What `landfall tor-config` prints is what the routers run here, to the letter; only what is the router's own (its id, its kernel) stands before it.
@@ -55,7 +58,7 @@ describe('tor-config', function () {
       texts.set(router, await torConfig(nodeFile, router === 'tor2' ? 'tor2' : 'tor1', ['--os', os, ...args]));
     };
     for (const router of routerNames) await write(router, Clos.nodeFile(router === 'tor2' ? 'b' : 'a', folder, 'ladder'));
-    const clos = await Clos.start({ profile: 'ladder', os, prefix: `lf${process.pid}t${os[0]}`, router: (router) => `${os === 'frr' ? '' : birdsOwn(routerIds[router])}${texts.get(router)}` });
+    const clos = await Clos.start({ profile: 'ladder', os, prefix: `lf${process.pid}t${os[0]}`, router: (router) => `${os === 'frr' ? frrsOwn(asns[router]) : birdsOwn(routerIds[router])}${texts.get(router)}` });
     try {
       await clos.stage.boot(clos.topology.vms, 'a');
       await clos.agree('a');
@@ -69,16 +72,33 @@ describe('tor-config', function () {
     }
   });
 
+  it('frr: pasted on a router with other sessions, it leaves them and their policies as they are', async function () {
+    needs(this, 'frr');
+    const namespaces = new Namespaces(`lf${process.pid}p`);
+    const frr = makeFolder();
+    try {
+      await namespaces.create('router', { forwarding: true });
+      await new FrrTor(namespaces, { namespace: 'router', routerId: '', asn: 65001, peering: { type: 'ebgp' }, neighbors: [] }, frr, inUse).start();
+      const vtysh = (...args: string[]): Promise<string> => must(['vtysh', '--vty_socket', frr, '-d', 'bgpd', ...args]);
+      const running = async (): Promise<string[]> => (await vtysh('-c', 'show running-config')).split('\n').filter((line) => line.trim() !== '!' && line.trim() !== '');
+      const before = await running();
+      const paste = join(folder, 'paste.conf');
+      writeFileSync(paste, await torConfig(nodeFileOf(65010, 65001, 'ladder'), 'tor', ['--os', 'frr']));
+      await vtysh('-f', paste);
+      const after = await running();
+      assert.ok(after.some((line) => line.includes('route-map LANDFALL-IN in')), after.join('\n'));
+      assert.deepEqual(before.filter((line) => !after.includes(line)), []);
+      assert.deepEqual(after.filter((line) => /^ (no )?bgp /.test(line)), before.filter((line) => /^ (no )?bgp /.test(line)));
+    } finally {
+      await stopAll();
+      await namespaces.removeAll();
+      rmSync(frr, { recursive: true, force: true });
+    }
+  });
+
   it('every profile and role is accepted by the parsers of FRR, BIRD, GoBGP and OpenBGPD', async () => {
     for (const [asn, peerAsn, profile] of [[65010, 65010, 'sequence'], [65010, 65001, 'ladder'], [4200000017, 65001, 'window'], [65010, 65001, 'prepend']] as const) {
-      const nodeFile = `apiVersion: landfall/v1
-bgp:
-  asn: ${asn}
-  routerId: 192.0.2.2
-  nextHop: {ipv4: 192.0.2.2, ipv6: "2001:db8::2"}
-  peers: [{name: tor, address: 192.0.2.1, asn: ${peerAsn}, password: {env: KEY}, ttlSecurity: true, routes: {profile: ${profile}}}]
-watch: [{bridge: br, ports: {local: ["tap*"]}, prefixes: [203.0.113.0/24, "2001:db8:100::/64"]}]
-`;
+      const nodeFile = nodeFileOf(asn, peerAsn, profile);
       for (const role of ['tor', 'node', ...(asn === peerAsn ? [] : ['spine'])]) {
         for (const [os, check, bad] of parsers) {
           const program = os === 'openbgpd' ? openbgpd : findProgram(check[0] as string);
@@ -92,6 +112,30 @@ watch: [{bridge: br, ports: {local: ["tap*"]}, prefixes: [203.0.113.0/24, "2001:
     }
   });
 });
+
+const nodeFileOf = (asn: number, peerAsn: number, profile: string): string => `apiVersion: landfall/v1
+bgp:
+  asn: ${asn}
+  routerId: 192.0.2.2
+  nextHop: {ipv4: 192.0.2.2, ipv6: "2001:db8::2"}
+  peers: [{name: tor, address: 192.0.2.1, asn: ${peerAsn}, password: {env: KEY}, ttlSecurity: true, routes: {profile: ${profile}}}]
+watch: [{bridge: br, ports: {local: ["tap*"]}, prefixes: [203.0.113.0/24, "2001:db8:100::/64"]}]
+`;
+
+/** A router that has sessions, one of them without a policy. */
+const inUse = `route-map SPINE-IN permit 20
+ set local-preference 150
+router bgp 65001
+ bgp router-id 192.0.2.1
+ neighbor 192.0.2.9 remote-as 65100
+ neighbor 198.51.100.7 remote-as 64999
+ address-family ipv4 unicast
+  network 198.18.0.0/16
+  neighbor 192.0.2.9 route-map SPINE-IN in
+`;
+
+/** That policies may be left out is for the router to say. */
+const frrsOwn = (asn: number): string => `router bgp ${asn}\n no bgp ebgp-requires-policy\n!\n`;
 
 /** What of BIRD's configuration is its own. */
 const birdsOwn = (routerId: string): string => `router id ${routerId};

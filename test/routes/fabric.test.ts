@@ -44,6 +44,8 @@ describe('what a received route says of the fabric', () => {
     ['sequence on iBGP', ibgp('sequence'), received('sequence', 'normal', []), undefined, /./],
     ['sequence on iBGP, LOCAL_PREF rewritten', ibgp('sequence'), received('sequence', 'normal', [], { localPref: 100 }), 'local_pref_changed', /LOCAL_PREF 100, not with its sequence/],
     ['our own claim back with another LOCAL_PREF', ibgp('sequence'), received('sequence', 'normal', [], { localPref: 100 }, us), 'local_pref_changed', /our own claim/],
+    ['a router in graceful shutdown', ibgp('sequence'), received('sequence', 'normal', [], { localPref: 0 }), undefined, /./],
+    ['our own claim back without marks', ibgp('sequence'), received('sequence', 'normal', [], { largeCommunities: [], originatorId: us }, us), 'marks_stripped', /without landfall's marks.*send-community all/],
     ['a leaving route whatever its LOCAL_PREF', ibgp('sequence'), received('sequence', 'leaving', []), undefined, /./],
     ['prepend over a spine', ebgp('prepend'), received('prepend', 'elevated', overSpine), undefined, /./],
     ['prepend over a spine, settled', ebgp('prepend'), received('prepend', 'normal', overSpine), undefined, /./],
@@ -73,6 +75,14 @@ describe('what a route has shown', () => {
     ['is mended once its step is there', received('ladder', 'normal', overSpine), ebgp('ladder'), true],
     ['is mended with another profile of ours', stripped, ebgp('prepend'), true],
   ] as const) it(what, () => assert.equal(isMended(found, view, route, options), mended));
+
+  it('marks taken off: is mended by the marks of any node', () => {
+    const bare = received('sequence', 'normal', [], { largeCommunities: [], originatorId: us }, us);
+    const taken = judgeRoute(ibgp('sequence'), bare, options)!;
+    assert.equal(isMended(taken, ibgp('sequence'), bare, options), false);
+    assert.equal(isMended(taken, ibgp('sequence'), undefined, options), false);
+    assert.equal(isMended(taken, ibgp('sequence'), received('sequence', 'normal', []), options), true);
+  });
 });
 
 describe('a claim beside a rival', () => {

@@ -47,6 +47,29 @@ describe('tor-config', () => {
     assert.match(text, /neighbor 192\.0\.2\.2 prefix-list LANDFALL-VMS6 out/);
   });
 
+  it('FRR: says nothing that holds for all of the router\'s sessions, and has a policy each way on eBGP', () => {
+    for (const [asn, profile] of [[65010, 'sequence'], [65001, 'sequence'], [65001, 'ladder'], [65001, 'prepend']] as const) {
+      const text = renderTorConfig('frr', intent(configOf(asn, profile)));
+      assert.doesNotMatch(text, /^ +(no )?(bgp|maximum-paths|network) /m);
+      assert.equal(/neighbor 192\.0\.2\.2 route-map LANDFALL-IN in/.test(text) && /neighbor 192\.0\.2\.2 route-map LANDFALL-OUT out/.test(text), asn !== 65010);
+      assert.equal(/^route-map LANDFALL-IN permit 10$/m.test(text) && /^route-map LANDFALL-OUT permit 10$/m.test(text), asn !== 65010);
+    }
+    const text = renderTorConfig('frr', { ...intent(configOf(65001, 'sequence')), families: ['ipv6-unicast'] });
+    assert.match(text, /address-family ipv4 unicast\n {2}no neighbor 192\.0\.2\.2 activate\n/);
+  });
+
+  it('FRR: what would take the place of a fabric session\'s own policy is marked, and how to keep that', () => {
+    const text = renderTorConfig('frr', intent(configOf(65001, 'ladder'), { fabric: [{ address: ip('192.0.2.9'), asn: 65100 }] }));
+    assert.match(text, /! CHANGE: where 192\.0\.2\.9 has an inbound route-map, LANDFALL-FABRIC-IN would replace it.*\n.*call LANDFALL-FABRIC-IN.*on-match next/);
+    assert.match(text, /! CHANGE: 192\.0\.2\.9 needs policies .*RFC 8212/);
+  });
+
+  it('says what a pair of reflectors must not do, and no dampening on eBGP', () => {
+    assert.match(renderTorConfig('frr', intent(configOf(65010, 'sequence'))), /maximum-paths ibgp 1/);
+    assert.doesNotMatch(renderTorConfig('frr', intent(configOf(65010, 'sequence'))), /dampening/);
+    assert.match(renderTorConfig('eos', intent(configOf(65001, 'ladder'))), /No route flap dampening/);
+  });
+
   it('iBGP: a reflector and no inbound LOCAL_PREF policy', () => {
     for (const [os, reflects] of [['frr', /route-reflector-client/], ['bird', /rr client/], ['gobgp', /route-reflector-client = true/], ['openbgpd', /route-reflector/], ['eos', /route-reflector-client/], ['nxos', /route-reflector-client/], ['junos', /cluster/]] as const) {
       const text = renderTorConfig(os, intent(configOf(65010, 'sequence')));
