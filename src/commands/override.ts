@@ -29,13 +29,17 @@ export async function auto(options: GlobalOptions, address: string, vrf: string 
 /** `clear PREFIX`: lifts a hold after a conflict or flap; a sequence that was remembered is forgotten. */
 export async function clear(options: GlobalOptions, address: string, vrf: string | undefined): Promise<number> {
   const reply = (await ask(options, '/v1/clear', {}, { address, vrf })) as ListReply<PrefixItem>;
-  if (options.output !== 'table' && options.output !== 'wide') await printReply(options, reply, prefixesView);
+  await printData(options, reply);
   const [item] = reply.items;
   say(options, item === undefined ? `${address} was not held; nothing is remembered of its sequences` : `${address} is cleared: ${item.state}`);
   return 0;
 }
 
 async function change(options: GlobalOptions, path: string, body: Readonly<Record<string, string | number | undefined>>): Promise<void> {
-  const reply = await ask(options, path, {}, body);
-  if (reply.items.length > 0 || (options.output !== 'table' && options.output !== 'wide')) await printReply(options, reply as ListReply<PrefixItem>, prefixesView);
+  await printData(options, (await ask(options, path, {}, body)) as ListReply<PrefixItem>);
+}
+
+/** For programs. A reader is told in words, and that the list may be empty then is nothing to tell him. */
+async function printData(options: GlobalOptions, reply: ListReply<PrefixItem>): Promise<void> {
+  if (options.output !== 'table' && options.output !== 'wide') await printReply({ ...options, quiet: true }, reply, prefixesView);
 }

@@ -1,3 +1,4 @@
+import type { IpAddress } from '../../net/ip.ts';
 import type { Now } from '../../net/time.ts';
 import type { ApiRequest, Backend } from '../backend.ts';
 import { collectDrain } from '../collect/drain.ts';
@@ -6,7 +7,7 @@ import { readCapabilitySets } from '../io/capabilities.ts';
 import type { ProcessFacts } from '../process-facts.ts';
 import { answer, findAddress, list, refusal } from '../queries.ts';
 import type { Speaker } from '../speaker.ts';
-import type { ErrorReply, EventItem, ListReply, ReloadItem } from '../views/items.ts';
+import type { ErrorReply, EventItem, ListReply, PrefixItem, ReloadItem } from '../views/items.ts';
 import { whyNeverAnnounced } from '../watching.ts';
 import type { Turn } from './turn.ts';
 
@@ -71,7 +72,12 @@ function override({ speaker, turn, now }: CommandsOptions, request: Extract<ApiR
   if (barred !== undefined) return refusal('conflict', `${found.address} is ${barred}: not even an operator can announce it`);
   const forSeconds = request.verb === 'withdraw' ? request.forSeconds : undefined;
   turn.carryOut(speaker.override(found.vrf, found.address, request.verb, now(), forSeconds));
-  return list(world, 'PrefixList', []);
+  return list(world, 'PrefixList', itsRow(speaker, found));
+}
+
+/** What `show prefixes` says of one address now: nothing, where it is merely heard of. */
+function itsRow({ world }: CommandsOptions['speaker'], { vrf, address }: { readonly vrf: string; readonly address: IpAddress }): PrefixItem[] {
+  return collectPrefixes(world, { prefix: address }).filter((item) => item.vrf === vrf);
 }
 
 function clear({ speaker, turn, now }: CommandsOptions, address: string, vrf: string | undefined): Reply {
@@ -80,5 +86,5 @@ function clear({ speaker, turn, now }: CommandsOptions, address: string, vrf: st
   if ('kind' in found) return found;
   const { outputs, lifted } = speaker.clear(found.vrf, found.address, now());
   turn.carryOut(outputs);
-  return list(world, 'PrefixList', lifted ? collectPrefixes(world, { prefix: found.address }) : []);
+  return list(world, 'PrefixList', lifted ? itsRow(speaker, found) : []);
 }

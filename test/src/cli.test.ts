@@ -87,6 +87,7 @@ describe('command line', function () {
       ['show why 203.0.113.13', /is not announced/],
       ['events', /^$/, /^no events\n$/],
       ['announce 203.0.113.11', /^$/, /announced by hand/],
+      ['announce 203.0.113.11 -o json', /"items": \[\]/, /^203\.0\.113\.11 is announced by hand.*\n$/],
       ['withdraw 203.0.113.11 --for 10m', /^$/, /for 10m00s/],
       ['auto 203.0.113.11/32 -q', /^$/, /^$/],
       ['hint paused shop/web-1 --to hv-08 --vrf default', /^$/, /^203\.0\.113\.11\/32: what comes for it goes to hv-08 until that node claims it\n$/],

@@ -2,8 +2,11 @@ import assert from 'node:assert/strict';
 import { garpFrame } from '../../garp/wire/frames.ts';
 import { collectPeers } from '../../src/collect/peers.ts';
 import { collectPrefixes } from '../../src/collect/prefixes.ts';
+import { answerCommands } from '../../src/daemon/commands.ts';
+import type { Turn } from '../../src/daemon/turn.ts';
 import { answer } from '../../src/queries.ts';
 import type { ListReply, PeerItem, PrefixItem } from '../../src/views/items.ts';
+import type { Output } from '../../src/world.ts';
 import { Fabric, vm4, vmMac } from '../sim/fabric.ts';
 
 const facts = { version: '0', routerIdFrom: 'configured', capture: { received: 0, dropped: 0 }, warnings: [] };
@@ -37,6 +40,17 @@ describe('questions to the daemon', () => {
     assert.deepEqual(next(), { state: 'withdrawn', inSeconds: 3 }, 'nobody is there to ask');
     fabric.performFor(node, node.speaker.override('default', vm4, 'withdraw', fabric.now()));
     assert.equal(next(), undefined, 'until auto');
+  });
+
+  it('that change an address are answered with what it is then', () => {
+    const { fabric, node } = start();
+    const { speaker } = node;
+    const turn = { carryOut: (outputs: Output[]) => fabric.performFor(node, outputs) } as unknown as Turn;
+    const backend = answerCommands({ speaker, turn, now: () => fabric.now(), reload: () => assert.fail(), facts: () => facts, listeners: new Set() });
+    for (const [verb, state, announced] of [['withdraw', 'manual', false], ['announce', 'manual', true]] as const) {
+      const { items } = backend.handle({ verb, address: vm4 }) as ListReply<PrefixItem>;
+      assert.deepEqual(items.map((item) => [item.prefix, item.state, item.localPref !== undefined]), [[`${vm4}/32`, state, announced]]);
+    }
   });
 
   it('end the name of a capability without a blank, though it lists no families', () => {
