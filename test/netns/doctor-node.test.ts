@@ -60,7 +60,7 @@ const cases: readonly Broken[] = [
   { what: 'no forwarding of IPv6', breaks: 'sysctl -qw net.ipv6.conf.all.forwarding=0', found: [/^fail forwarding: br-vlan has an IPv6 address .* forwards no IPv6$/] },
   { what: 'a subnet of the VMs that is local, with kernel.routes: host', yaml: hostMode,
     found: [/^warn gateway: 203\.0\.113\.1\/24 makes the VMs' subnet local to br-vlan/, /^warn gateway: 2001:db8:100::1\/64 makes/] },
-  { what: 'a gateway that the node does not have, with kernel.routes: host', breaks: 'ip addr del 203.0.113.1/32 dev br-vlan; ip addr del 2001:db8:100::1/128 dev br-vlan', yaml: hostMode,
+  { what: 'a gateway that the node does not have, with kernel.routes: host', breaks: 'ip addr flush dev br-vlan scope global', yaml: hostMode,
     found: [/^warn gateway: gateway 203\.0\.113\.1 of watch\[0\] is no address of this node/, /^warn gateway: gateway 2001:db8:100::1 of/],
     undo: 'ip addr flush dev br-vlan scope global; ip addr add 203.0.113.1/24 dev br-vlan; ip addr add 2001:db8:100::1/64 dev br-vlan nodad' },
   { what: 'an address of the node among those of the VMs', breaks: 'ip addr add 203.0.113.200/32 dev rt0', found: [/^warn prefixes: 203\.0\.113\.200 of rt0 is inside watch\[0\]\.prefixes, and not on br-vlan/],

@@ -5,7 +5,7 @@ import { asn, linkOf } from '../../src/demo/addresses.ts';
 import { Daemon, must, sleep, waitFor, wallMs } from '../../src/demo/processes.ts';
 import { nodeNamespace } from '../../src/demo/topology.ts';
 import { followed, leastMemory, logOf, report, timesEstablished, watchMemory } from './faults.ts';
-import { Lab, needs } from './lab.ts';
+import { Lab, beforeSecondTry, needs } from './lab.ts';
 
 // Peers that behave badly, and networks that lose one direction: the other router hears the truth in time. Node b has a second peer that
 // is none of the routers; a VM moves to and fro meanwhile.
@@ -82,6 +82,10 @@ watch:
     await waitFor('the first route', 10_000, async () => (await lab.tor.routes()).some(({ best }) => best));
   });
   after(() => lab?.stop());
+  beforeSecondTry(async () => {
+    await lab.home('a');
+    here = 'a';
+  });
   afterEach(() => peer?.stop('SIGKILL'));
 
   for (const behaviour of ['silent', 'drip', 'closed', 'reset'] as const) {

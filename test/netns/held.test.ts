@@ -6,7 +6,7 @@ import { hostPrefix } from '../../src/demo/addresses.ts';
 import { sleep, waitFor } from '../../src/demo/processes.ts';
 import { cableOf, plug, portOf, unplug } from '../../src/demo/topology.ts';
 import type { FindingItem } from '../../src/views/items.ts';
-import { Lab, allOn, needs } from './lab.ts';
+import { Lab, allOn, beforeSecondTry, needs } from './lab.ts';
 import { garpFrame, rarpFrame, resumeFrames } from './frames.ts';
 
 // Claims that wait for the policy of their port, addresses that live at two nodes, and what is remembered of it after a restart.
@@ -41,6 +41,11 @@ migration: {flap: {moves: 5, within: 180s, hold: until-cleared}}
   after(async () => {
     await lab?.stop();
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+  });
+  beforeSecondTry(async (title) => {
+    writeFileSync(policy(), '');
+    for (const node of ['a', 'b'] as const) for (const address of [lab.vm.ipv4, lab.vm.ipv6]) await lab.nodes[node].cli(['clear', address]);
+    await lab.home(title.startsWith('holds') ? 'a' : 'b');
   });
 
   it('holds the claim while the gate is shut, says so, and claims in the moment it opens', async () => {

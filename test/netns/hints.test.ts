@@ -7,7 +7,7 @@ import { must, waitFor } from '../../src/demo/processes.ts';
 import { nodeNamespace, plug, portOf, unplug } from '../../src/demo/topology.ts';
 import type { HintItem, ListReply } from '../../src/views/items.ts';
 import { withoutNeighbours, withoutSubnet } from './host-routes.ts';
-import { Lab, needs } from './lab.ts';
+import { Lab, beforeSecondTry, needs } from './lab.ts';
 
 // `landfall hint` against real kernels: a VM stands still on node a, and what comes for it goes to its port on node b, where it does not run.
 
@@ -80,6 +80,18 @@ for (const routes of ['off', 'received', 'host'] as const) {
       await lab?.stop();
       if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
     });
+    beforeSecondTry(async (title) => {
+      if (title.startsWith('names a gateway')) {
+        await lab.topology.namespaces.ip(nodeNamespace('b'), [`link set br-vlan address ${vlan.gateway.mac}`]);
+        await lab.nodes.b.stop('SIGKILL');
+        await lab.nodes.b.start();
+        await lab.sessionsUp(['b']);
+        await waitFor('no warning', 40_000, async () => !/gateway MAC differs/.test((await lab.nodes.a.cli(['status'])).stdout), 200);
+      } else if (title.startsWith('with a')) {
+        await lab.nodes.a.cli(['hint', 'running', lab.vm.ipv4]);
+        await lab.home('a');
+      }
+    });
 
     it('nodes know each other, and are heard at the addresses of their sessions alone', async () => {
       const heard = await must(lab.topology.namespaces.exec(nodeNamespace('a'), ['ss', '-Hlun', 'sport = :17490']));
@@ -136,7 +148,7 @@ for (const routes of ['off', 'received', 'host'] as const) {
     it('a killed speaker\'s way out of the tunnel is found by the next one, and goes', async () => {
       const { namespaces } = lab.topology;
       await plug(lab.topology, lab.vm, 'a').catch(() => undefined); // its old port may still be there
-      await must(namespaces.exec(nodeNamespace('b'), ['ip', 'route', 'add', '203.0.113.99/32', 'dev', 'br-vlan', 'proto', '179', 'metric', '10', 'table', '179']));
+      await must(namespaces.exec(nodeNamespace('b'), ['ip', 'route', 'replace', '203.0.113.99/32', 'dev', 'br-vlan', 'proto', '179', 'metric', '10', 'table', '179']));
       await lab.nodes.b.stop('SIGKILL');
       await lab.nodes.b.start();
       await lab.sessionsUp(['b']);

@@ -15,7 +15,7 @@ import { Stage } from '../../src/demo/stage.ts';
 import type { Peering, Tor, TorKind } from '../../src/demo/tor.ts';
 import { createTor, isInstalled } from '../../src/demo/tor-kinds.ts';
 import type { Mode, Topology } from '../../src/demo/topology.ts';
-import { buildTopology } from '../../src/demo/topology.ts';
+import { buildTopology, plug, unplug } from '../../src/demo/topology.ts';
 
 export interface LabOptions {
   readonly mode: Mode;
@@ -132,6 +132,20 @@ export class Lab {
     this.neverMultipath();
   }
 
+  /**
+   * The living VMs on `node` and nowhere else, both daemons up, and nothing known of where the VMs were: where a scenario begins, for its
+   * second try.
+   */
+  async home(node: NodeName): Promise<void> {
+    for (const each of nodeNames) if (!this.nodes[each].alive) await this.nodes[each].start();
+    await this.sessionsUp();
+    for (const vm of this.topology.vms) for (const each of nodeNames) await unplug(this.topology, vm, each);
+    await this.agree(new Map());
+    for (const vm of this.topology.vms) await plug(this.topology, vm, node);
+    await this.stage.boot(this.topology.vms, node);
+    await this.agree(allOn(node, this.topology.vms));
+  }
+
   /** Waits until no claim of a node is elevated any more. */
   async settled(node: NodeName): Promise<void> {
     await waitFor(`node ${node} to settle`, 30_000, async () => (await this.nodes[node].prefixes()).every((item) => item.state !== 'elevated'), 200);
@@ -177,6 +191,18 @@ const prefix = `lf${process.pid}x`;
 /** A map from the VMs to one node. */
 export function allOn(node: NodeName, vms: readonly Vm[]): Map<Vm, NodeName> {
   return new Map(vms.map((vm) => [vm, node]));
+}
+
+/**
+ * Brings what a test's first try has left to where the test begins, before its second try alone. Where that fails, the test is what fails, not
+ * all that come after it.
+ */
+export function beforeSecondTry(prepare: (title: string) => Promise<unknown>): void {
+  beforeEach(async function () {
+    const test = this.currentTest as (Mocha.Test & { currentRetry?: () => number }) | undefined;
+    if (test === undefined || (test.currentRetry?.() ?? 0) === 0) return;
+    await prepare(test.title).catch((error: unknown) => process.stderr.write(`      not as at the beginning: ${String(error)}\n`));
+  });
 }
 
 /** Skips, with the reason, what this machine can't run; in CI that is a failure. */

@@ -7,7 +7,7 @@ import { measureGap } from '../../src/demo/gaps.ts';
 import { kernelHostRoutes, torPort } from '../../src/demo/kernel-routes.ts';
 import { sleep, waitFor, wallMs } from '../../src/demo/processes.ts';
 import { plug, unplug } from '../../src/demo/topology.ts';
-import { Lab, allOn, needs } from './lab.ts';
+import { Lab, allOn, beforeSecondTry, needs } from './lab.ts';
 
 // A speaker that ends and starts again, with a router that keeps its routes meanwhile. One topology for each router; every scenario
 // begins and ends with the VM on node a.
@@ -46,6 +46,10 @@ for (const kind of ['frr', 'bird'] as const) {
       await sleep(1000);
     });
     after(() => lab?.stop());
+    beforeSecondTry(async () => {
+      for (const address of [lab.vm.ipv4, lab.vm.ipv6]) await lab.nodes.a.cli(['auto', address]);
+      await lab.home('a');
+    });
 
     for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
       it(`${signal} at rest: no packet of a 1 kHz probe is lost, no kernel route goes, the claim is the same`, async () => {

@@ -162,6 +162,7 @@ export class TwoVlans {
   async move(vm: Vm, to: NodeName, { quiet = false, leadMs = 200, keepSourceMs = 100, onRun = (): void => undefined } = {}): Promise<void> {
     const { lab } = this;
     const from = this.place.get(vm) as NodeName;
+    await unplug(lab.topology, vm, to); // left there by a try that broke off
     await plug(lab.topology, vm, to, this.#bridgeOf(vm));
     await sleep(leadMs);
     await lab.stage.detach(vm, from);
