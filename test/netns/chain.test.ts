@@ -12,7 +12,7 @@ import { BirdTor } from '../../src/demo/tor-bird.ts';
 import { FrrTor } from '../../src/demo/tor-frr.ts';
 import type { ListReply, MigrationItem, PrefixItem, ReceivedItem } from '../../src/views/items.ts';
 import { rarpFrame } from './frames.ts';
-import { needs } from './lab.ts';
+import { beforeSecondTry, needs } from './lab.ts';
 
 // A VM with two network cards, in two VLANs, and four addresses on each, both families, goes from node to node to node to node. The router's
 // kernel is asked.
@@ -123,14 +123,22 @@ telemetry: {listen: off}
 for (const kind of ['frr', 'bird'] as const) {
   describe(`eight addresses, two MACs and two VLANs along four nodes, ${kind}`, function () {
     this.timeout(150_000);
-    const chain = new Chain();
+    let chain = new Chain();
     before(async function () {
       needs(this, kind);
       await chain.start(kind);
     });
     after(() => chain.stop());
 
-    it('A to B to C to D: each card moves its four with one RARP in its VLAN, and none of the other\'s', async () => {
+    // On their way back the cards would be told by claims of before, so all begins anew.
+    beforeSecondTry(async (title) => {
+      await chain.stop();
+      chain = new Chain();
+      await chain.start(kind);
+      if (title.startsWith('no router')) await along();
+    });
+
+    const along = async (): Promise<void> => {
       const [first, second] = cards as [(typeof cards)[number], (typeof cards)[number]];
       await chain.rarp('a', first);
       await chain.lead(['a', undefined]);
@@ -145,7 +153,9 @@ for (const kind of ['frr', 'bird'] as const) {
         await chain.rarp(to, second);
         await chain.lead([to, to]);
       }
-    });
+    };
+
+    it('A to B to C to D: each card moves its four with one RARP in its VLAN, and none of the other\'s', along);
 
     it('no router had two paths or none, and only node d announces, by one move of each address', async () => {
       for (const name of ['a', 'b', 'c'] as const) {

@@ -136,12 +136,15 @@ describe('doctor and routers that hide, wait or judge for themselves, frr', func
     for (const node of nodeNames) await says(node, policies);
     const words = (node: NodeName, ...more: string[]): string[] => lab.topology.namespaces.exec(nodeNamespace(node), [...landfallCommand(), '-s', lab.nodes[node].socket, 'doctor', '--canary', unused, ...more]);
     const first = new Daemon('canary-a', words('a', '--for', '120s'));
-    await waitFor('the canary of node a at node b', 20_000, async () => ((await lab.nodes.b.cli(['show', 'received', unused])).stdout.includes('rival')));
-    const second = await run(words('b', '--for', '20s'), { timeoutMs: 60_000 });
-    first.signal('SIGINT');
-    assert.equal(second.status, 1, second.stdout + second.stderr);
-    for (const tor of ['tor', 'tor2']) assert.match(second.stdout, new RegExp(`^FAIL {2}canary {7}${tor} after \\d+\\.\\d s it still prefers the older canary of 192\\.0\\.2\\.2 \\(sequence \\d+, ours \\d+\\): a VM that moves here would stay unreachable; see landfall doctor, landfall tor-config ${tor}$`, 'm'));
-    await first.ended;
+    try {
+      await waitFor('the canary of node a at node b', 20_000, async () => ((await lab.nodes.b.cli(['show', 'received', unused])).stdout.includes('rival')));
+      const second = await run(words('b', '--for', '20s'), { timeoutMs: 60_000 });
+      assert.equal(second.status, 1, second.stdout + second.stderr);
+      for (const tor of ['tor', 'tor2']) assert.match(second.stdout, new RegExp(`^FAIL {2}canary {7}${tor} after \\d+\\.\\d s it still prefers the older canary of 192\\.0\\.2\\.2 \\(sequence \\d+, ours \\d+\\): a VM that moves here would stay unreachable; see landfall doctor, landfall tor-config ${tor}$`, 'm'));
+    } finally {
+      first.signal('SIGINT');
+      await first.ended;
+    }
   });
 
   it('are mended where the policy is removed', async () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { NodeName, Vm } from '../../src/demo/addresses.ts';
 import { nodeNames } from '../../src/demo/addresses.ts';
 import { sleep, waitFor } from '../../src/demo/processes.ts';
-import { needs } from './lab.ts';
+import { beforeSecondTry, needs } from './lab.ts';
 import { ownRoutes, TwoVlans } from './two-vlans.ts';
 
 // SIGKILL for the speaker that a VM leaves, or for the one that it comes to, at some moment of its move: nothing goes round, and nothing is left.
@@ -30,6 +30,11 @@ describe(`killed at ${Math.ceil(points.length / step)} points of a move, either 
   after(async () => {
     await crowd?.stop();
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+  });
+  beforeSecondTry(async () => {
+    for (const node of nodeNames) if (!crowd.lab.nodes[node].alive) await crowd.lab.nodes[node].start();
+    await crowd.lab.sessionsUp();
+    for (const ns of ['vm3', 'client']) await crowd.flowed(ns);
   });
 
   /** What is in the kernels is what the VMs' places demand: a route to each VM elsewhere, by the router, and nothing through the tunnel. */

@@ -63,7 +63,7 @@ describe('stragglers, frr, l3', function () {
     }
     for (const node of ['a', 'b'] as const) {
       const ns = nodeNamespace(node);
-      await waitFor('straggler routes to go', 5000, async () => (await must(namespaces.exec(ns, ['sh', '-c', 'ip route show proto 180; ip -6 route show proto 180']))).trim() === '', 200);
+      await waitFor('straggler routes to go', 15_000, async () => (await must(namespaces.exec(ns, ['sh', '-c', 'ip route show proto 180; ip -6 route show proto 180']))).trim() === '', 200);
       const [device] = (await namespaces.ipJson(ns, ['-s', 'link', 'show', 'lf-stragglers'])) as { mtu: number; stats64: { rx: { packets: number } } }[];
       assert.equal(device?.mtu, 1500);
       assert.ok((device?.stats64.rx.packets ?? 0) > 0, `packets came out of the tunnel on node ${node}`);

@@ -5,6 +5,7 @@ import { makeFolder } from '../../src/demo/folder.ts';
 import { Namespaces, removeLeftovers } from '../../src/demo/namespaces.ts';
 import { Daemon, findProgram, killAtExit, landfallCommand, run, sleep, stopAll, waitFor } from '../../src/demo/processes.ts';
 import type { ListReply, PeerItem } from '../../src/views/items.ts';
+import { beforeSecondTry } from './lab.ts';
 
 // Routers that landfall does not know by name: BIRD dials it from several addresses of a keyed range, over IPv4 and IPv6.
 
@@ -78,6 +79,22 @@ ${callers.map((address, i) => `protocol bgp n${i} {
     await namespaces.removeAll();
     if (process.env['LANDFALL_KEEP_LOGS'] !== '1') rmSync(folder, { recursive: true, force: true });
   });
+
+  beforeSecondTry(async (title) => {
+    if (title.startsWith('have')) return;
+    const conf = (await run(['cat', file('bird.conf')])).stdout.replaceAll('rotated', 'of-the-range');
+    writeFileSync(file('bird.conf'), conf);
+    writeFileSync(file('key'), 'of-the-range', { mode: 0o600 });
+    const third = title.startsWith('take');
+    writeFileSync(file('landfall.yaml'), config(third ? 3 : 2));
+    await birdc(third ? 'enable n2' : 'disable n2');
+    await waitFor('n2 as at the beginning', 15_000, async () => third || (await peers())['leafs-10.7.0.3'] !== 'established', 200);
+    await cli('reload');
+    await birdc('configure');
+    const wanted = third ? { ...up, 'leafs-10.7.0.3': 'established' } : up;
+    await waitFor('the sessions', 30_000, async () => Object.entries(wanted).every(([name, state]) => seen[name] === state, seen = await peers()), 200);
+  });
+  let seen: Record<string, string> = {};
 
   const up = { 'leafs-10.7.0.1': 'established', 'leafs-10.7.0.2': 'established', 'leafs6-2001:db8:7::1': 'established' };
 

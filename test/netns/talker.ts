@@ -92,6 +92,7 @@ async function obey(order: TalkOrder): Promise<unknown> {
     case 'reach':
       return reach(order.targets, order.withinMs);
     case 'open': {
+      for (const { socket } of streams.splice(0)) socket.destroy(); // those of a try that broke off
       const opened = order.targets.map(open);
       for (const stream of opened) {
         const timer = setInterval(() => { if (stream.ended === undefined) stream.socket.write('x'); }, order.everyMs);
