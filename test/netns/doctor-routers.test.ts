@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cpSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { removeLeftovers } from '../../src/demo/namespaces.ts';
 import { killAtExit, landfallCommand, run, stopAll, waitFor, type Daemon } from '../../src/demo/processes.ts';
@@ -212,6 +212,7 @@ identity: {bindings: [{vm: web, mac: "${mac}", ips: [203.0.113.11, 203.0.113.12,
     const [node, cli] = landfallCommand() as [string, string];
     if (!cli.endsWith('dist/src/cli.js')) return this.skip();
     cpSync(cli.slice(0, -'/src/cli.js'.length), place.file('bare/dist'), { recursive: true });
+    rmSync(place.file('bare/node_modules'), { force: true });
     symlinkSync(fileURLToPath(new URL('../../node_modules', import.meta.url)), place.file('bare/node_modules'));
     writeFileSync(place.file('signed.yaml'), `apiVersion: landfall/v1\n${nodeConfig(false)}`);
     const { stdout, stderr } = await run(place.namespaces.exec('node', [node, place.file('bare/dist/src/cli.js'), '-c', place.file('signed.yaml'), '-s', place.file('nobody.sock'), 'doctor']));
