@@ -87,9 +87,13 @@ for (const routes of ['off', 'received', 'host'] as const) {
         await lab.nodes.b.start();
         await lab.sessionsUp(['b']);
         await waitFor('no warning', 40_000, async () => !/gateway MAC differs/.test((await lab.nodes.a.cli(['status'])).stdout), 200);
-      } else if (title.startsWith('with a')) {
-        await lab.nodes.a.cli(['hint', 'running', lab.vm.ipv4]);
+      } else if (title.startsWith('with a port')) {
         await lab.home('a');
+      } else if (title.startsWith('with a node')) {
+        await lab.nodes.a.cli(['hint', 'running', lab.vm.ipv4]);
+        await unplug(lab.topology, lab.vm, 'b');
+        await lab.stage.boot([lab.vm], 'a');
+        await lab.agree(new Map([[lab.vm, 'a']]));
       }
     });
 
