@@ -67,6 +67,7 @@ export async function openKubernetes(options: KubernetesOptions): Promise<Kubern
   let budget = newBudget(performance.now());
 
   const heard = (message: FromWorker): void => {
+    problem('thread', undefined);
     if (message.type === 'done') underWay -= 1;
     else if (message.type === 'problem') problem(message.about, message.text);
     else {
@@ -80,6 +81,7 @@ export async function openKubernetes(options: KubernetesOptions): Promise<Kubern
   };
   const start = (server: { readonly host: string; readonly port: number }): void => {
     underWay = 0;
+    for (const about of ['labels', 'events']) problem(about, undefined); // a new thread tells of what is wrong then
     const data: WorkerOptions = {
       server: { ...server, serviceAccount: config.serviceAccount }, node, pace: options.pace ?? usualPace,
       cacheFile: join(dirname(options.stateFile ?? defaultStateFile), 'node-labels.json'),

@@ -46,7 +46,7 @@ async function deliver(post: EventPost, body: object): Promise<void> {
       return post.onProblem(undefined);
     } catch (error) {
       if (post.signal.aborted || !(error instanceof ApiServerError)) return;
-      if (error.status === 409) return; // a try before this one got through, though its answer did not
+      if (error.status === 409) return post.onProblem(undefined); // a try before this one got through, though its answer did not
       post.onProblem(`Events can't be created: ${error.message}`);
       const final = error.status >= 400 && error.status <= 499 && ![401, 408, 429].includes(error.status);
       if (final || failures === tries) return;

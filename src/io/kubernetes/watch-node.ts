@@ -20,7 +20,8 @@ const accept = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, ap
 
 /**
  * Follows one Node until `signal`. A watch begins without a version (the server then says first how the Node is), goes on from the last
- * version after an end, and anew where that is too old (410) or the Node is not there. Never throws.
+ * version after an end, and anew where that is too old (410), the Node is not there, or the server refuses for whatever reason: it may be that
+ * it will never know the version (an etcd that was restored), and one Node costs little to be told again. Never throws.
  */
 export async function watchNode(watch: NodeWatch): Promise<void> {
   const { pace, signal } = watch;
@@ -32,9 +33,8 @@ export async function watchNode(watch: NodeWatch): Promise<void> {
       version = await follow(watch, version, () => { failures = 0; });
     } catch (error) {
       if (signal.aborted) return;
-      if (error instanceof ApiServerError && error.status === 410) {
-        version = undefined;
-      } else {
+      version = undefined;
+      if (!(error instanceof ApiServerError && error.status === 410)) {
         failures += 1;
         watch.onProblem(`the Node ${watch.node} can't be watched: ${(error as Error).message}`);
         waitMs = error instanceof ApiServerError && error.retryAfterMs !== undefined ? error.retryAfterMs : backOffMs(failures, pace);

@@ -33,7 +33,8 @@ function serve(port: NonNullable<typeof parentPort>, { server, node, pace, cache
   const tell = (message: FromWorker): void => port.postMessage(message);
   const told = new Map<string, string | undefined>();
   const problem = (about: 'labels' | 'events') => (text: string | undefined): void => {
-    if (about === 'labels' && text !== undefined && known === undefined) tellCached();
+    // One refusal may be followed by an answer: only where there is something to go on with the start does not wait for it.
+    if (about === 'labels' && text !== undefined && known === undefined && cacheFile !== undefined && readCache(cacheFile, node) !== undefined) tellCached();
     if (told.get(about) === text) return;
     told.set(about, text);
     tell({ type: 'problem', about, ...(text === undefined ? {} : { text }) });
