@@ -5,7 +5,7 @@ import { timeText } from '../collect/time.ts';
 import { Connections } from './connections.ts';
 import { showFrame } from './frame.ts';
 import type { Decoder, Line } from './line.ts';
-import { openLink, vlanText } from './link.ts';
+import { openLink } from './link.ts';
 import { segmentOf } from './segment.ts';
 
 export interface DecodeOptions {
@@ -38,7 +38,7 @@ export function packetDecoder(options: DecodeOptions): { take(packet: CapturedPa
       const link = openLink(packet);
       const origin = originOf(packet);
       const segment = typeof link === 'string' ? undefined : segmentOf(link);
-      if (typeof link !== 'string' && segment !== undefined && Connections.isBgp(segment)) yield* connections.take(segment, vlanText(link), packet.timestampMs, origin);
+      if (segment !== undefined && Connections.isBgp(segment)) yield* connections.take(segment, packet.timestampMs, origin);
       else yield { ...origin, ...showFrame(packet, link) };
     },
     end: () => connections.end({}),

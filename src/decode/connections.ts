@@ -43,11 +43,10 @@ export class Connections {
     return segment.sourcePort === bgpPort || segment.destinationPort === bgpPort;
   }
 
-  /** @param vlan where the segment was seen: the same addresses and ports in two VLANs are two connections */
-  *take(segment: Segment, vlan: string, timeMs: number, origin: Origin): Generator<Line> {
+  *take(segment: Segment, timeMs: number, origin: Origin): Generator<Line> {
     const from = endpoint(segment.source, segment.sourcePort);
     const to = endpoint(segment.destination, segment.destinationPort);
-    const key = `${from < to ? `${from} ${to}` : `${to} ${from}`} ${vlan}`;
+    const key = from < to ? `${from} ${to}` : `${to} ${from}`;
     let connection = this.connections.get(key);
     if (connection === undefined) {
       if (!segment.syn && segment.payload.length === 0) return;

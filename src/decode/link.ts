@@ -42,11 +42,6 @@ export function openLink(packet: CapturedPacket): Network | string {
   }
 }
 
-/** The VLANs that a packet is in, outermost first; empty without a tag. Priority bits are none of a VLAN's name. */
-export function vlanText({ tags }: Network): string {
-  return tags.map(({ tpid, tci }) => `${tpid}:${tci & 0xfff}`).join(' ');
-}
-
 /** Its family field differs between systems; the first octet of the packet does not. */
 function rawIp(payload: Uint8Array): Network | string {
   const version = (payload[0] ?? 0) >>> 4;

@@ -132,17 +132,6 @@ describe('decode: BGP sessions of a capture', () => {
     }
   }
 
-  it('takes the same addresses and ports in two VLANs for two sessions, whatever the priority of a frame', () => {
-    const [one, two] = [session(dialogue), session([['a', open(65020)], ['b', open(65020)], ['b', keepalive]])];
-    const longest = Math.max(one.length, two.length);
-    const packets = Array.from({ length: longest }, (_, i) => [
-      ...(one[i] === undefined ? [] : [ethernet(one[i], [[0x8100, i % 2 === 0 ? 7 : 0xe007]])]), ...(two[i] === undefined ? [] : [ethernet(two[i], [[0x8100, 8]])]),
-    ]).flat();
-    const lines = decodeAll(pcap(packets.map((bytes) => ({ bytes }))));
-    assert.deepEqual(lines.filter(({ error }) => error !== undefined), []);
-    assert.deepEqual(types(lines).sort(), [...expected, 'OPEN', 'OPEN', 'KEEPALIVE'].sort());
-  });
-
   it('puts segments in order, drops repeats and overlaps, and cuts messages across segments', () => {
     const stream = joined(open(65010), keepalive, update(65010), keepalive);
     const at = (from: number, to: number): Buffer => ipPacket({ sequence: 501 + from, payload: stream.subarray(from, to) });
@@ -208,8 +197,8 @@ describe('decode: BGP sessions of a capture', () => {
     let lost = 0;
     for (let port = 1024; port < 1124; port++) {
       const base = { source: ip('192.0.2.17'), destination: ip('192.0.2.1'), sourcePort: port, destinationPort: 179, ack: true, fin: false, rst: false, missing: 0 };
-      lost += [...connections.take({ ...base, sequence: 0, syn: true, payload: payload.subarray(0, 0) }, '', 1, {})].length;
-      for (let i = 0; i < 10; i++) lost += [...connections.take({ ...base, sequence: 100 + i * payload.length, syn: false, payload }, '', 1, {})].length;
+      lost += [...connections.take({ ...base, sequence: 0, syn: true, payload: payload.subarray(0, 0) }, 1, {})].length;
+      for (let i = 0; i < 10; i++) lost += [...connections.take({ ...base, sequence: 100 + i * payload.length, syn: false, payload }, 1, {})].length;
     }
     assert.ok(lost > 0 && lost < 100, `${lost} holes were given up before the end`);
     assert.equal(lost + [...connections.end({})].length, 100, 'each is told once');
