@@ -1,5 +1,5 @@
 import { type BridgeState, entriesFor } from './fdb.ts';
-import { type BridgeChange, type FdbEntry, type Link, isBridge } from './ports.ts';
+import { type BridgeChange, type FdbEntry, type Link, isBridge, portMark } from './ports.ts';
 
 /**
  * What a change of the kernel's means for somebody who follows ports. `bridge` is the name of the port's master. Members of bonds, teams and
@@ -14,6 +14,8 @@ export type BridgeEvent =
   | { readonly type: 'portMoved'; readonly port: Link; readonly bridge: string; readonly from: string }
   /** The same port under another name: its role may be another one now. */
   | { readonly type: 'portRenamed'; readonly port: Link; readonly bridge: string; readonly from: string }
+  /** A port that was there bears the mark of a guest, or that of another one: whoever plugs ports may mark them after. */
+  | { readonly type: 'portMarked'; readonly port: Link; readonly bridge: string }
   /** The port no longer runs (down, or no carrier); and it runs again. */
   | { readonly type: 'carrierLost'; readonly port: Link; readonly bridge: string }
   | { readonly type: 'carrierBack'; readonly port: Link; readonly bridge: string }
@@ -80,10 +82,18 @@ function describeLinks(before: BridgeState, after: Lookup, ifindexes: Iterable<n
     }
     if (old.name !== link.name) events.push({ type: 'portRenamed', port: link, bridge, from: old.name });
     if (old.master !== link.master || from !== bridge) events.push({ type: 'portMoved', port: link, bridge, from });
+    if (isMarkedAnew(old, link)) events.push({ type: 'portMarked', port: link, bridge });
     if (isRunning(old) && !isRunning(link)) events.push({ type: 'carrierLost', port: link, bridge });
     if (!isRunning(old) && isRunning(link)) events.push({ type: 'carrierBack', port: link, bridge });
   }
   return events;
+}
+
+function isMarkedAnew(old: Link, link: Link): boolean {
+  const mark = portMark(link);
+  if (mark === undefined) return false;
+  const before = portMark(old);
+  return mark.from === 'alias' ? before?.from !== 'alias' || before.mac !== mark.mac : before?.from !== 'tap' || before.lastFive !== mark.lastFive;
 }
 
 function bridgeName(lookup: Lookup, master: number | undefined): string | undefined {

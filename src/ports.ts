@@ -88,6 +88,10 @@ function takeBridgeEvent(world: World, event: BridgeEvent, first: boolean): void
       if (event.type === 'portGone') forgetPort(world, ifindex);
       else if (place?.role === 'local') lookBehindPort(world, ifindex);
       return;
+    case 'portMarked':
+      expectNoMore(world, ifindex); // whom it was marked for before
+      if (place?.role === 'local') expectBehind(world, ifindex);
+      return;
     case 'carrierLost':
       world.carrierDeadlines.set(ifindex, world.now.monotonicMs + world.config.migration.portGoneGraceMs);
       return;

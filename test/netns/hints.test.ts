@@ -87,6 +87,12 @@ for (const routes of ['off', 'received', 'host'] as const) {
         await lab.nodes.b.start();
         await lab.sessionsUp(['b']);
         await waitFor('no warning', 40_000, async () => !/gateway MAC differs/.test((await lab.nodes.a.cli(['status'])).stdout), 200);
+      } else if (title.startsWith('and back')) {
+        await lab.home('b');
+        await lab.nodes.a.stop('SIGKILL');
+        await lab.nodes.a.start();
+        await lab.sessionsUp(['a']);
+        await waitFor('what node a expected to go', 30_000, async () => (await innerRoutes(lab, 'a')).length === 0, 200);
       } else if (title.startsWith('with a port')) {
         await lab.home('a');
       } else if (title.startsWith('with a node')) {
@@ -147,6 +153,24 @@ for (const routes of ['off', 'received', 'host'] as const) {
       await lab.agree(new Map([[lab.vm, 'b']]));
       assert.deepEqual(await innerRoutes(lab, 'b'), []);
       await comesOutAt(lab, 'b');
+    });
+
+    // Node a was never asked to expect it: nothing but the mark, which comes after the port, says so.
+    it('and back, by the mark alone', async () => {
+      const { namespaces } = lab.topology;
+      await unplug(lab.topology, lab.vm, 'a');
+      await plug(lab.topology, lab.vm, 'a');
+      assert.deepEqual(await innerRoutes(lab, 'a'), []);
+      await namespaces.ip(nodeNamespace('a'), [`link set ${portOf(lab.vm)} alias mac=${lab.vm.mac}`]);
+      await waitFor('node a to be ready', 10_000, async () => (await innerRoutes(lab, 'a')).length === 2, 50);
+      await lab.stage.detach(lab.vm, 'b');
+      await waitFor('node b to have heard so', 10_000, async () => (await lab.nodes.b.cli(['hint', 'paused', lab.vm.mac])).status === 0, 100);
+      await comesOutAt(lab, 'a');
+      await lab.stage.attach(lab.vm, 'a');
+      await lab.stage.boot([lab.vm], 'a');
+      await lab.agree(new Map([[lab.vm, 'a']]));
+      assert.deepEqual(await innerRoutes(lab, 'a'), []);
+      await comesOutAt(lab, 'a');
     });
 
     it('a killed speaker\'s way out of the tunnel is found by the next one, and goes', async () => {
