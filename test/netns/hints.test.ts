@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { hostPrefix } from '../../net/ip.ts';
 import { nodeNames, vlan, type NodeName, type Vm } from '../../src/demo/addresses.ts';
 import { must, waitFor } from '../../src/demo/processes.ts';
 import { nodeNamespace, plug, portOf, unplug } from '../../src/demo/topology.ts';
@@ -93,6 +94,7 @@ for (const routes of ['off', 'received', 'host'] as const) {
         await lab.nodes.a.start();
         await lab.sessionsUp(['a']);
         await waitFor('what node a expected to go', 30_000, async () => (await innerRoutes(lab, 'a')).length === 0, 200);
+        await waitFor('node a to see the claim of node b', 30_000, async () => (await lab.nodes.a.cli(['show', 'received', '-o', 'json'])).stdout.includes(hostPrefix(lab.vm.ipv6)), 200);
       } else if (title.startsWith('with a port')) {
         await lab.home('a');
       } else if (title.startsWith('with a node')) {
