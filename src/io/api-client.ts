@@ -50,10 +50,12 @@ export async function streamApi(
   onBegin?: () => void,
 ): Promise<ErrorReply | undefined> {
   const timer = startTimer(target);
+  let begun = false;
   try {
     const response = await send(target, path, timer.signal);
     if (response.statusCode !== 200) return parseReply(target, await readAll(target, response)) as ErrorReply;
     timer.stop();
+    begun = true;
     onBegin?.();
     let rest = '';
     response.setEncoding('utf8');
@@ -69,6 +71,7 @@ export async function streamApi(
     }
     return undefined;
   } catch (error) {
+    if (begun && (error as NodeJS.ErrnoException).code === 'ECONNRESET') throw new ApiUnreachable(`the daemon on ${target.socket} has gone in the middle of the stream: killed, or crashed (journalctl -u landfall)`);
     throw explain(target, error, timer);
   } finally {
     timer.stop();

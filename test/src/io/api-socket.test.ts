@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, existsSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ApiRequest } from '../../../src/backend.ts';
@@ -153,6 +153,17 @@ describe('api socket', () => {
     const end = await stream;
     assert.deepEqual(events, [event(1), event(3)]);
     assert.equal(end?.error.message, 'the daemon stops');
+  });
+
+  it('a daemon that dies in the middle of a stream is not told as one with too many clients', async () => {
+    const dying = join(folder, 'dying');
+    const other = createServer((socket) => {
+      socket.on('error', () => undefined);
+      socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n', () => setTimeout(() => socket.destroy(), 20)));
+    });
+    await new Promise<void>((resolve) => other.listen(dying, resolve));
+    await assert.rejects(streamApi({ ...target(), socket: dying }, '/v1/events', () => undefined), (error) => error instanceof ApiUnreachable && /has gone in the middle of the stream/.test(error.message));
+    await new Promise((resolve) => other.close(resolve));
   });
 
   it('remembers recent events, but not frames', async () => {
