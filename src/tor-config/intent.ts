@@ -1,5 +1,5 @@
 import type { Config, PeerConfig, Profile } from '../../config/config.ts';
-import { compareIp, isIpv4, prefixAddress, prefixLength, type Family, type IpAddress, type Prefix } from '../../net/ip.ts';
+import { compareIp, isIpv4, isLinkLocal, prefixAddress, prefixLength, type Family, type IpAddress, type Prefix } from '../../net/ip.ts';
 
 export const roles = ['tor', 'spine', 'node'] as const;
 /** `tor`: the router that a node peers with. `spine`: one behind it. `node`: an FRR or BIRD on the node itself that owns its session to the ToR. */
@@ -73,6 +73,9 @@ export function intentOf(config: Config, peer: PeerConfig, options: TorOptions):
   const spine = options.role === 'spine';
   if (spine && ibgp) return `${peer.name} is iBGP: LOCAL_PREF and communities pass it as they are inside the AS; only eBGP routers behind it would need a mapping`;
   if (options.role === 'node') return nodeIntent(config, peer, options);
+  if (!spine && options.neighbors.length === 0 && isLinkLocal(peer.address)) {
+    return `${peer.name} is a session over link-local addresses: the router knows this node by an interface of its own, which is not in this configuration. Give --neighbor an address, and put in its place what the router has (FRR: neighbor INTERFACE interface remote-as ${bgp.asn})`;
+  }
   const own = ownAddress(config, peer);
   const neighbors = options.neighbors.length > 0 ? options.neighbors : spine ? [{ address: peer.address, asn: peer.asn }] : own === undefined ? [] : [{ address: own, asn: bgp.asn }];
   if (neighbors.length === 0) return 'this node\'s address towards the router is not in the configuration: give --neighbor ADDRESS (or sourceAddress in the peer)';

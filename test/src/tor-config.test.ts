@@ -111,6 +111,13 @@ describe('tor-config', () => {
     for (const os of oses) assert.equal(/zebra_options/.test(renderTorConfig(os, intent(configOf(65010, 'sequence')))), os === 'frr', os);
   });
 
+  it('a session over link-local addresses: the router\'s interface is to be told, and no address of ours is taken for it', () => {
+    const config = configOf(65010, 'sequence');
+    const peer = { ...config.bgp.peers[0]!, address: ip('fe80::1'), interface: 'eth0' };
+    assert.match(String(intentOf(config, peer, { role: 'tor', neighbors: [], fabric: [] })), /link-local.*--neighbor.*neighbor INTERFACE interface remote-as 65010/);
+    assert.equal(typeof intentOf(config, peer, { role: 'tor', neighbors: [{ address: ip('2001:db8::2'), asn: 65010 }], fabric: [] }), 'object');
+  });
+
   it('says what was not tried', () => {
     for (const os of oses) {
       const tried = ['frr', 'bird', 'gobgp', 'openbgpd'].includes(os);
