@@ -68,6 +68,18 @@ const cases: readonly { readonly name: string; readonly clean?: true; readonly s
     },
   },
   {
+    name: 'an answer behind another port claims before the claim that was hidden comes to light, and steps above it then',
+    clean: true,
+    scenario: {
+      profile: 'ladder', routers: 'clos', nodes: 4, slowMs: 100, lateMs: 50,
+      steps: [
+        { waitMs: 1000, do: 'move', vm: 0, to: 3, rarps: 1, preMs: 20, downMs: 900, lingerMs: 0, announces: false },
+        { waitMs: 1000, do: 'move', vm: 0, to: 2, rarps: 1, preMs: 20, downMs: 0, lingerMs: 40_000, announces: true },
+        { waitMs: 1000, do: 'move', vm: 0, to: 3, rarps: 1, preMs: 20, downMs: 0, lingerMs: 40_000, announces: false },
+      ],
+    },
+  },
+  {
     name: 'a pod that speaks before its VM claims no address while its router has told of the other only (MRAI)',
     clean: true,
     scenario: { profile: 'window', pods: true, mraiMs: 500, steps: [{ waitMs: 1, do: 'cancelEarly', vm: 0, to: 1, preMs: 20 }] },
