@@ -127,6 +127,8 @@ function weigh(world: World, peer: Peer, prefix: Prefix, before: ReceivedRoute |
   chronicleReceived(world, key, peer, h, before, after);
   if (peer.config.profile === 'ladder') keepAbove(world, key, h, after, peersOf(world, vrf));
   if (showsNewer(world, peer, h) && world.config.migration.withdrawOn.includes('remote-claim')) {
+    // It has the VM now, or another one has: when the VM is here again it is ready no more, or says so anew.
+    world.forwarding.ready.delete(key);
     handle(world, vrf, address, { type: 'RemoteNewer', peer: peer.config.name });
   } else if (after !== undefined && isTie(after, h.sequence)) {
     handle(world, vrf, address, { type: 'TieSeen' });

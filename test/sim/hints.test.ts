@@ -186,6 +186,21 @@ describe('hint paused', () => {
     assert.equal(route(a), 'straggler 192.0.2.3');
   });
 
+  it('asks a node that was ready for the VM once, had it since, and lost it again', () => {
+    const { fabric, a, b, tapA } = stage();
+    const tap = fabric.addPort(b, 'tap9', 'tun', tapMac);
+    fabric.run(10);
+    for (const [node, port, best] of [[b, tap, 'hv-2'], [a, tapA, 'hv-1']] as const) {
+      fabric.frame(node, port, rarp);
+      fabric.run(2000);
+      assert.equal(fabric.best(), best);
+    }
+    assert.deepEqual(items(hint(fabric, a, { state: 'paused', vm: vmMac, to: 'hv-2' })).map(({ state }) => state), ['asked', 'asked']);
+    fabric.run(10);
+    assert.ok(inner(b));
+    assert.equal(route(a), 'straggler 192.0.2.2 tunnel');
+  });
+
   it('says why it can do nothing', () => {
     const { fabric, a, b } = stage();
     assert.match(refused(hint(fabric, a, { state: 'paused', vm: 'shop/none' })), /^notFound: no VM that is or was on this node is called shop\/none/);
