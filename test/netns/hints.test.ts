@@ -88,15 +88,14 @@ for (const routes of ['off', 'received', 'host'] as const) {
         await lab.nodes.b.start();
         await lab.sessionsUp(['b']);
         await waitFor('no warning', 40_000, async () => !/gateway MAC differs/.test((await lab.nodes.a.cli(['status'])).stdout), 200);
-      } else if (title.startsWith('and back')) {
-        await lab.home('b');
-        await lab.nodes.a.stop('SIGKILL');
-        await lab.nodes.a.start();
-        await lab.sessionsUp(['a']);
-        await waitFor('what node a expected to go', 30_000, async () => (await innerRoutes(lab, 'a')).length === 0, 200);
-        await waitFor('node a to see the claim of node b', 30_000, async () => (await lab.nodes.a.cli(['show', 'received', '-o', 'json'])).stdout.includes(hostPrefix(lab.vm.ipv6)), 200);
-      } else if (title.startsWith('with a port')) {
-        await lab.home('a');
+      } else if (title.startsWith('and back') || title.startsWith('with a port')) {
+        const [from, to] = title.startsWith('and back') ? ['b', 'a'] as const : ['a', 'b'] as const;
+        await lab.home(from);
+        await lab.nodes[to].stop('SIGKILL');
+        await lab.nodes[to].start();
+        await lab.sessionsUp([to]);
+        await waitFor(`what node ${to} expected to go`, 30_000, async () => (await innerRoutes(lab, to)).length === 0, 200);
+        await waitFor(`node ${to} to see the claim of node ${from}`, 30_000, async () => (await lab.nodes[to].cli(['show', 'received', '-o', 'json'])).stdout.includes(hostPrefix(lab.vm.ipv6)), 200);
       } else if (title.startsWith('with a node')) {
         await lab.nodes.a.cli(['hint', 'running', lab.vm.ipv4]);
         await unplug(lab.topology, lab.vm, 'b');
@@ -128,7 +127,29 @@ for (const routes of ['off', 'received', 'host'] as const) {
       await namespaces.ip(nodeNamespace('b'), [`link set br-vlan address ${vlan.gateway.mac}`]);
     });
 
+    // Nobody has asked either node to expect it: nothing but the mark, which comes after the port, says so.
+    const byMark = async (from: NodeName, to: NodeName): Promise<void> => {
+      await unplug(lab.topology, lab.vm, to);
+      await plug(lab.topology, lab.vm, to);
+      assert.deepEqual(await innerRoutes(lab, to), []);
+      await lab.topology.namespaces.ip(nodeNamespace(to), [`link set ${portOf(lab.vm)} alias mac=${lab.vm.mac}`]);
+      await waitFor(`node ${to} to be ready`, 10_000, async () => (await innerRoutes(lab, to)).length === 2, 50);
+      await lab.stage.detach(lab.vm, from);
+      await waitFor(`node ${from} to have heard so`, 10_000, async () => (await lab.nodes[from].cli(['hint', 'paused', lab.vm.mac])).status === 0, 100);
+      await comesOutAt(lab, to);
+      await lab.stage.attach(lab.vm, to);
+      await lab.stage.boot([lab.vm], to);
+      await lab.agree(new Map([[lab.vm, to]]));
+      assert.deepEqual(await innerRoutes(lab, to), []);
+      await comesOutAt(lab, to);
+    };
+
+    it('with a port that bears the VM\'s mark: the node is ready before the hint, which names none; the claim follows', () => byMark('a', 'b'));
+
+    it('and back, by the mark alone', () => byMark('b', 'a'));
+
     it('with a node that is named: its port without any mark gets the packets, nothing is announced, and running undoes it', async () => {
+      await unplug(lab.topology, lab.vm, 'b');
       await plug(lab.topology, lab.vm, 'b');
       await lab.stage.detach(lab.vm, 'a');
       await comesOutAt(lab, 'a');
@@ -141,38 +162,6 @@ for (const routes of ['off', 'received', 'host'] as const) {
       await comesOutAt(lab, 'a');
       await lab.stage.attach(lab.vm, 'a');
       await unplug(lab.topology, lab.vm, 'b');
-    });
-
-    it('with a port that bears the VM\'s mark: the node is ready before the hint, which names none; the claim follows', async () => {
-      await plug(lab.topology, lab.vm, 'b');
-      await lab.topology.namespaces.ip(nodeNamespace('b'), [`link set ${portOf(lab.vm)} alias mac=${lab.vm.mac}`]);
-      await waitFor('node b to be ready', 10_000, async () => (await innerRoutes(lab, 'b')).length === 2, 50);
-      await lab.stage.detach(lab.vm, 'a');
-      await waitFor('node a to have heard so', 10_000, async () => (await lab.nodes.a.cli(['hint', 'paused', lab.vm.mac])).status === 0, 100);
-      await comesOutAt(lab, 'b');
-      await lab.stage.attach(lab.vm, 'b');
-      await lab.stage.boot([lab.vm], 'b');
-      await lab.agree(new Map([[lab.vm, 'b']]));
-      assert.deepEqual(await innerRoutes(lab, 'b'), []);
-      await comesOutAt(lab, 'b');
-    });
-
-    // Node a was never asked to expect it: nothing but the mark, which comes after the port, says so.
-    it('and back, by the mark alone', async () => {
-      const { namespaces } = lab.topology;
-      await unplug(lab.topology, lab.vm, 'a');
-      await plug(lab.topology, lab.vm, 'a');
-      assert.deepEqual(await innerRoutes(lab, 'a'), []);
-      await namespaces.ip(nodeNamespace('a'), [`link set ${portOf(lab.vm)} alias mac=${lab.vm.mac}`]);
-      await waitFor('node a to be ready', 10_000, async () => (await innerRoutes(lab, 'a')).length === 2, 50);
-      await lab.stage.detach(lab.vm, 'b');
-      await waitFor('node b to have heard so', 10_000, async () => (await lab.nodes.b.cli(['hint', 'paused', lab.vm.mac])).status === 0, 100);
-      await comesOutAt(lab, 'a');
-      await lab.stage.attach(lab.vm, 'a');
-      await lab.stage.boot([lab.vm], 'a');
-      await lab.agree(new Map([[lab.vm, 'a']]));
-      assert.deepEqual(await innerRoutes(lab, 'a'), []);
-      await comesOutAt(lab, 'a');
     });
 
     it('a killed speaker\'s way out of the tunnel is found by the next one, and goes', async () => {
