@@ -46,6 +46,7 @@ for (const { stragglers, ...fabric } of fabrics) {
         await crowd.everybodyReaches().catch((error: Error) => assert.fail(`after move ${move}: ${error.message}`));
         await crowd.connectionsLive().catch((error: Error) => assert.fail(`after move ${move}: ${error.message}`));
       }
+      assert.ok(crowd.given.ipv4 >= moves && crowd.given.ipv6 >= moves, `the router's kernel told of ${crowd.given.ipv4} and ${crowd.given.ipv6} changes in ${moves} moves`);
       assert.deepEqual(crowd.lost, [], 'routes that the router was without');
       assert.deepEqual(crowd.heard, [], `${crowd.heard.join('\n')}\n${crowd.history.join('\n')}`);
       process.stdout.write(`      ${crowd.slow} new connections needed a second SYN\n`);

@@ -95,6 +95,8 @@ export class TwoVlans {
   readonly heard: string[] = [];
   /** VMs' routes that the router's kernel lost, if for a moment, as `ip monitor` put them: a route that is replaced is not among them. */
   readonly lost: string[] = [];
+  /** How often the router's kernel was given such a route, IPv4 and IPv6. */
+  readonly given = { ipv4: 0, ipv6: 0 };
   readonly #fabric: Fabric;
   readonly #talkers: Talkers;
 
@@ -131,9 +133,13 @@ export class TwoVlans {
         onLine: (line) => { if (/ICMP/.test(line) && !/^(tcpdump|listening)/.test(line)) this.heard.push(`${ns}: ${line}`); },
       });
     }
-    for (const family of ['-4', '-6']) {
-      new Daemon(`tor/monitor${family}`, lab.topology.namespaces.exec('tor', ['ip', '-ts', family, 'monitor', 'route']), {
-        onLine: (line) => { if (/Deleted (203\.0\.113|198\.19\.0|2001:db8:[13]00:)/.test(line)) this.lost.push(line); },
+    for (const family of ['ipv4', 'ipv6'] as const) {
+      new Daemon(`tor/monitor ${family}`, lab.topology.namespaces.exec('tor', ['ip', '-ts', family === 'ipv4' ? '-4' : '-6', 'monitor', 'route']), {
+        onLine: (line) => {
+          if (!/(203\.0\.113\.|198\.19\.0\.|2001:db8:[13]00::)1[1-5] /.test(line)) return;
+          if (line.includes('Deleted ')) this.lost.push(line);
+          else this.given[family] += 1;
+        },
       });
     }
     await this.#talkers.start([...spaces, ...nodeNames.map(nodeNamespace)]);

@@ -6,6 +6,16 @@ const plain: Scenario = {
   offsetsMs: [0, 0, 0, 0], graceful: false, holdSeconds: 90, lifeMs: 0, steps: [],
 };
 
+/** Two moves so close that each ToR of a Clos stays with its own node, and back to the first node, behind a second port. */
+const hidden = (lateMs: number, announces: boolean): Partial<Scenario> => ({
+  profile: 'ladder', routers: 'clos', nodes: 4, slowMs: 100, lateMs,
+  steps: [
+    { waitMs: 1000, do: 'move', vm: 0, to: 3, rarps: 1, preMs: 20, downMs: 900, lingerMs: 0, announces: false },
+    { waitMs: 1000, do: 'move', vm: 0, to: 2, rarps: 1, preMs: 20, downMs: 0, lingerMs: 40_000, announces },
+    { waitMs: 1000, do: 'move', vm: 0, to: 3, rarps: 1, preMs: 20, downMs: 0, lingerMs: 40_000, announces: false },
+  ],
+});
+
 /** Histories that broke an invariant once, each with what it taught. */
 const cases: readonly { readonly name: string; readonly clean?: true; readonly scenario: Partial<Scenario> }[] = [
   {
@@ -58,26 +68,12 @@ const cases: readonly { readonly name: string; readonly clean?: true; readonly s
   {
     name: 'two claims of one step that crossed are told apart when a port goes, and the VM behind another port of its node takes the address back',
     clean: true,
-    scenario: {
-      profile: 'ladder', routers: 'clos', nodes: 4, slowMs: 100,
-      steps: [
-        { waitMs: 1000, do: 'move', vm: 0, to: 3, rarps: 1, preMs: 20, downMs: 900, lingerMs: 0, announces: false },
-        { waitMs: 1000, do: 'move', vm: 0, to: 2, rarps: 1, preMs: 20, downMs: 0, lingerMs: 40_000, announces: false },
-        { waitMs: 1000, do: 'move', vm: 0, to: 3, rarps: 1, preMs: 20, downMs: 0, lingerMs: 40_000, announces: false },
-      ],
-    },
+    scenario: hidden(1, false),
   },
   {
     name: 'an answer behind another port claims before the claim that was hidden comes to light, and steps above it then',
     clean: true,
-    scenario: {
-      profile: 'ladder', routers: 'clos', nodes: 4, slowMs: 100, lateMs: 50,
-      steps: [
-        { waitMs: 1000, do: 'move', vm: 0, to: 3, rarps: 1, preMs: 20, downMs: 900, lingerMs: 0, announces: false },
-        { waitMs: 1000, do: 'move', vm: 0, to: 2, rarps: 1, preMs: 20, downMs: 0, lingerMs: 40_000, announces: true },
-        { waitMs: 1000, do: 'move', vm: 0, to: 3, rarps: 1, preMs: 20, downMs: 0, lingerMs: 40_000, announces: false },
-      ],
-    },
+    scenario: hidden(50, true),
   },
   {
     name: 'a pod that speaks before its VM claims no address while its router has told of the other only (MRAI)',
